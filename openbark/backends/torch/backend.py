@@ -1,0 +1,188 @@
+"""A checkpoint loaded into PyTorch behind the `Backend` protocol."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from openbark.backends.torch.encodec import Encodec
+from openbark.backends.torch.fine import FineGPT
+from openbark.backends.torch.gpt import CausalGPT, KVCache
+from openbark.backends.torch.istft import IstftCodec
+from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.config import BarkConfig, EncodecConfig
+from openbark.errors import DeviceError, ParamError
+from openbark.stages.sampling import Stage
+from openbark.stages.semantic import Prompt
+
+__all__ = ["TorchBackend", "TorchSession"]
+
+Tokens = NDArray[np.int64]
+Logits = NDArray[np.floating]
+
+_DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
+
+
+class Codec(Protocol):
+    """What both codecs have in common."""
+
+    def encode(self, waveform: Tensor, n_codebooks: int) -> Tensor:
+        """Waveform [B, L] -> codes [B, K, F]."""
+        ...
+
+    def decode(self, codes: Tensor) -> Tensor:
+        """Codes [B, K, F] -> waveform [B, L]."""
+        ...
+
+
+def _device(name: str | None) -> torch.device:
+    try:
+        device = torch.device(name or "cpu")
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).splitlines()[0]
+        raise DeviceError(
+            f"device {name!r} is not usable here ({cause}); try device='cpu', "
+            "or install a torch build for this device"
+        ) from error
+    return device
+
+
+def _dtype(name: str | None) -> torch.dtype:
+    if name is not None and name not in _DTYPES:
+        raise ParamError(f"dtype is {name!r}; legal: {', '.join(sorted(_DTYPES))}")
+    return _DTYPES[name or "float32"]
+
+
+def _array(logits: Tensor) -> Logits:
+    if logits.dtype == torch.bfloat16:
+        logits = logits.float()
+    return logits.cpu().numpy()
+
+
+class TorchSession:
+    """One cached row of a causal stage (`CausalSession`)."""
+
+    def __init__(self, model: CausalGPT) -> None:
+        self._model = model
+        self._cache = KVCache.empty(model.config, 1, model.lm_head.weight)
+
+    @torch.inference_mode()
+    def _advance(self, ids: Tokens, summed: Tokens | None) -> Logits:
+        device = self._model.lm_head.weight.device
+        rows = None if summed is None else torch.from_numpy(summed)[None].to(device)
+        hidden = self._model(torch.from_numpy(ids)[None].to(device), rows, self._cache)
+        return _array(self._model.lm_head(hidden[0, -1]))
+
+    def prefill(self, prompt: Prompt) -> Logits:
+        """Forget everything, read the prompt; logits [V] after its last position."""
+        self._cache.length = 0
+        return self._advance(prompt.ids, prompt.summed)
+
+    def step(self, token: int) -> Logits:
+        """Append one token; logits [V] after it."""
+        return self._advance(np.array([token], dtype=np.int64), None)
+
+
+class TorchBackend:
+    """A Bark in PyTorch (`backends.base.Backend`).
+
+    The transformers run in the dtype asked for; the codec in float32, or float64 when that is asked for.
+    """
+
+    def __init__(
+        self,
+        config: BarkConfig,
+        semantic: CausalGPT,
+        coarse: CausalGPT,
+        fine: FineGPT,
+        codec: nn.Module,
+    ) -> None:
+        self.config = config
+        self._causal = {Stage.SEMANTIC: semantic, Stage.COARSE: coarse}
+        self._fine = fine
+        self._codec = codec
+
+    @classmethod
+    def load(
+        cls,
+        checkpoint: Checkpoint,
+        device: str | None = None,
+        dtype: str | None = None,
+        threads: int | None = None,
+    ) -> TorchBackend:
+        """Build the four networks from a checkpoint. `threads` sets torch's process-wide thread count.
+
+        Raises DeviceError for a device that is not here, ParamError for an unknown dtype.
+        """
+        if threads is not None:
+            torch.set_num_threads(threads)
+        place, kind = _device(device), _dtype(dtype)
+        config = checkpoint.config
+
+        def filled(module: nn.Module, prefix: str, as_type: torch.dtype) -> nn.Module:
+            arrays = checkpoint.tensors(prefix)
+            state = {name: torch.from_numpy(np.array(array)) for name, array in arrays.items()}
+            module.load_state_dict(state, assign=True)
+            return module.to(device=place, dtype=as_type).eval().requires_grad_(False)
+
+        with torch.device("meta"):
+            semantic, coarse = CausalGPT(config.semantic), CausalGPT(config.coarse)
+            fine = FineGPT(config.fine)
+        codec: nn.Module
+        if isinstance(config.codec, EncodecConfig):
+            codec = Encodec(config.codec)
+        else:
+            codec = IstftCodec(config.codec)
+        filled(semantic, "semantic.", kind)
+        filled(coarse, "coarse_acoustics.", kind)
+        filled(fine, "fine_acoustics.", kind)
+        filled(codec, "codec_model.", torch.float64 if kind == torch.float64 else torch.float32)
+        return cls(config, semantic, coarse, fine, codec)
+
+    @property
+    def description(self) -> str:
+        """Backend, torch version, device, dtype and threads in one line."""
+        weight = self._causal[Stage.SEMANTIC].lm_head.weight
+        dtype = str(weight.dtype).removeprefix("torch.")
+        return f"torch {torch.__version__}, {weight.device}, {dtype}, {torch.get_num_threads()} threads"
+
+    def session(self, stage: Stage) -> TorchSession:
+        """A fresh cached row of the semantic or coarse stage."""
+        return TorchSession(self._causal[stage])
+
+    @torch.inference_mode()
+    def causal_logits(self, stage: Stage, prompt: Prompt) -> Logits:
+        """Uncached logits [V] after the last position of the prompt."""
+        model = self._causal[stage]
+        device = model.lm_head.weight.device
+        summed = None if prompt.summed is None else torch.from_numpy(prompt.summed)[None].to(device)
+        hidden = model(torch.from_numpy(prompt.ids)[None].to(device), summed)
+        return _array(model.lm_head(hidden[0, -1]))
+
+    @torch.inference_mode()
+    def fine_logits(self, codes: Tokens, k: int) -> Logits:
+        """Logits [N, V] of codebook k for a window of codes [K, N]."""
+        device = self._causal[Stage.SEMANTIC].lm_head.weight.device
+        window = torch.from_numpy(np.ascontiguousarray(codes))[None].to(device)
+        return _array(self._fine(window, k)[0])
+
+    @torch.inference_mode()
+    def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
+        """Codes [K, F] to a waveform [L]."""
+        device = self._causal[Stage.SEMANTIC].lm_head.weight.device
+        decoded = self._codec.decode(torch.from_numpy(np.ascontiguousarray(codes))[None].to(device))  # type: ignore[operator]
+        waveform: NDArray[np.float32] = decoded[0].float().cpu().numpy()
+        return waveform
+
+    @torch.inference_mode()
+    def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
+        """Waveform [L] to codes [K, F]."""
+        parameter = next(self._codec.parameters())
+        samples = torch.from_numpy(waveform)[None].to(parameter)
+        codes: Tokens = self._codec.encode(samples, n_codebooks)[0].cpu().numpy()  # type: ignore[operator]
+        return codes

@@ -1,0 +1,365 @@
+"""What a Bark model IS: frozen sizes, token layout and rates, and the ratios derived from them.
+
+Bark's own figures (256 text slots, 10,000 semantic tokens, windows of 630 and 60, 1,024 frames, 75 Hz)
+are the default values of these classes and appear nowhere else. What a request ASKS is `openbark.params`;
+how a config is read from or written to disk is `openbark.checkpoints`. Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from openbark.errors import CheckpointCorruptError
+
+__all__ = [
+    "BarkConfig",
+    "CoarseRules",
+    "CodecConfig",
+    "EncodecConfig",
+    "FineGPTConfig",
+    "FineRules",
+    "GPTConfig",
+    "IstftCodecConfig",
+    "SemanticEncoderConfig",
+    "SemanticRules",
+]
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise CheckpointCorruptError(f"config: {message}")
+
+
+@dataclass(frozen=True, slots=True)
+class GPTConfig:
+    """One causal transformer: the semantic or the coarse stage (parity S20)."""
+
+    block_size: int = 1024
+    input_vocab_size: int = 10_048
+    output_vocab_size: int = 10_048
+    n_layer: int = 12
+    n_head: int = 12
+    n_embd: int = 768
+    bias: bool = False
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in (
+            "block_size",
+            "input_vocab_size",
+            "output_vocab_size",
+            "n_layer",
+            "n_head",
+            "n_embd",
+        ):
+            _require(getattr(self, name) > 0, f"{name} must be positive, is {getattr(self, name)}")
+        _require(
+            self.n_embd % self.n_head == 0,
+            f"n_embd {self.n_embd} must be a multiple of n_head {self.n_head}",
+        )
+
+    @property
+    def head_dim(self) -> int:
+        """Width of one attention head."""
+        return self.n_embd // self.n_head
+
+
+@dataclass(frozen=True, slots=True)
+class FineGPTConfig(GPTConfig):
+    """The non-causal transformer of the fine stage: `n_codes_total` embeddings, heads for the codebooks
+    from `n_codes_given` on (parity S22)."""
+
+    input_vocab_size: int = 1056
+    output_vocab_size: int = 1056
+    n_codes_total: int = 8
+    n_codes_given: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class EncodecConfig:
+    """EnCodec as the Hugging Face `encodec` config names it (arXiv 2210.13438; parity C2)."""
+
+    model_type: str = "encodec"
+    sampling_rate: int = 24_000
+    audio_channels: int = 1
+    target_bandwidths: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
+    hidden_size: int = 128
+    num_filters: int = 32
+    num_residual_layers: int = 1
+    upsampling_ratios: tuple[int, ...] = (8, 5, 4, 2)
+    norm_type: str = "weight_norm"
+    kernel_size: int = 7
+    last_kernel_size: int = 7
+    residual_kernel_size: int = 3
+    dilation_growth_rate: int = 2
+    use_causal_conv: bool = True
+    pad_mode: str = "reflect"
+    compress: int = 2
+    num_lstm_layers: int = 2
+    trim_right_ratio: float = 1.0
+    codebook_size: int = 1024
+    codebook_dim: int = 128
+    use_conv_shortcut: bool = True
+    normalize: bool = False
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per codec frame."""
+        return math.prod(self.upsampling_ratios)
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sampling_rate / self.hop_length
+
+    @property
+    def n_codebooks(self) -> int:
+        """Residual levels stored in a checkpoint: those that the highest bandwidth needs."""
+        bits = math.ceil(math.log2(self.codebook_size))
+        return int(1000 * self.target_bandwidths[-1] // (math.ceil(self.frame_rate) * bits))
+
+
+@dataclass(frozen=True, slots=True)
+class IstftCodecConfig:
+    """The embedded model's codec: ConvNeXt encoder and decoder around an inverse STFT (Vocos,
+    arXiv 2306.00814) and a residual quantiser.
+
+    One codec frame is `hop_length` samples and holds `subframes` STFT frames. Only the lowest `n_bins`
+    of `n_fft // 2 + 1` bins are predicted: the output ends at `bandwidth_hz` because the training
+    material does.
+    """
+
+    model_type: str = "istft"
+    sampling_rate: int = 24_000
+    hop_length: int = 480
+    subframes: int = 2
+    n_fft: int = 960
+    n_bins: int = 322
+    n_mels: int = 80
+    mel_n_fft: int = 1024
+    codebook_size: int = 1024
+    codebook_dim: int = 32
+    n_codebooks: int = 8
+    encoder_dim: int = 128
+    encoder_layers: int = 4
+    decoder_dim: int = 256
+    decoder_layers: int = 6
+    mlp_ratio: int = 3
+    kernel_size: int = 7
+
+    def __post_init__(self) -> None:
+        _require(
+            self.hop_length % self.subframes == 0,
+            f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
+        )
+        _require(
+            self.n_bins <= self.n_fft // 2 + 1,
+            f"codec n_bins {self.n_bins} must be at most n_fft/2+1 = {self.n_fft // 2 + 1}",
+        )
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sampling_rate / self.hop_length
+
+    @property
+    def stft_hop(self) -> int:
+        """Samples between two STFT frames."""
+        return self.hop_length // self.subframes
+
+    @property
+    def bandwidth_hz(self) -> float:
+        """Highest frequency the codec can produce."""
+        return (self.n_bins - 1) * self.sampling_rate / self.n_fft
+
+
+CodecConfig = EncodecConfig | IstftCodecConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticEncoderConfig:
+    """The network that turns a waveform into semantic tokens, for checkpoints that carry one.
+
+    A semantic token is `unit * pitch_bins + pitch_bin`; `pitch_bins=1` is a plain vocabulary.
+    """
+
+    sampling_rate: int = 24_000
+    hop_length: int = 480
+    subframes: int = 2
+    n_mels: int = 80
+    mel_n_fft: int = 1024
+    dim: int = 128
+    n_layer: int = 5
+    mlp_ratio: int = 2
+    kernel_size: int = 7
+    vocab_size: int = 492
+    pitch_bins: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticRules:
+    """Token layout of the semantic stage (parity 0, S30-S35, H4)."""
+
+    semantic_vocab_size: int = 10_000
+    text_encoding_offset: int = 10_048
+    text_pad_token: int = 129_595
+    semantic_pad_token: int = 10_000
+    eos_token: int = 10_000
+    infer_token: int = 129_599
+    max_text_tokens: int = 256
+    rate_hz: float = 49.9
+    max_new_tokens: int = 768
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseRules:
+    """Token layout and windows of the coarse stage (parity 0, S36-S37, H5)."""
+
+    semantic_pad_token: int = 12_048
+    infer_token: int = 12_050
+    rate_hz: float = 75.0
+    n_codebooks: int = 2
+    max_semantic_input: int = 256
+    max_history: int = 630
+    sliding_window: int = 60
+
+
+@dataclass(frozen=True, slots=True)
+class FineRules:
+    """Windows of the fine stage (parity S38, H6)."""
+
+    n_codebooks: int = 8
+    max_history: int = 512
+    max_input: int = 1024
+
+
+def _small(vocab_in: int, vocab_out: int) -> GPTConfig:
+    return GPTConfig(input_vocab_size=vocab_in, output_vocab_size=vocab_out)
+
+
+@dataclass(frozen=True, slots=True)
+class BarkConfig:
+    """A whole Bark: three transformers, one codec, and the rules that tie their tokens together.
+
+    The default is the published suno/bark-small. `text_normalizer` names the rules of
+    `openbark.text.normalize` that text passes before the tokenizer ("none" for Suno's checkpoints).
+    """
+
+    semantic: GPTConfig = field(default_factory=lambda: _small(129_600, 10_048))
+    coarse: GPTConfig = field(default_factory=lambda: _small(12_096, 12_096))
+    fine: FineGPTConfig = field(default_factory=FineGPTConfig)
+    codec: CodecConfig = field(default_factory=EncodecConfig)
+    semantic_rules: SemanticRules = field(default_factory=SemanticRules)
+    coarse_rules: CoarseRules = field(default_factory=CoarseRules)
+    fine_rules: FineRules = field(default_factory=FineRules)
+    codebook_size: int = 1024
+    sample_rate: int = 24_000
+    semantic_encoder: SemanticEncoderConfig | None = None
+    text_normalizer: str = "none"
+    name: str = "bark"
+    languages: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        s, c, f = self.semantic_rules, self.coarse_rules, self.fine_rules
+        _require(
+            self.sample_rate == self.codec.sampling_rate,
+            f"sample_rate {self.sample_rate} differs from the codec's {self.codec.sampling_rate}",
+        )
+        _require(
+            max(s.semantic_vocab_size, s.eos_token + 1) <= self.semantic.output_vocab_size,
+            f"semantic output_vocab_size {self.semantic.output_vocab_size} does not hold the semantic "
+            f"vocabulary ({s.semantic_vocab_size}) and the end token ({s.eos_token})",
+        )
+        _require(
+            max(s.infer_token, s.text_pad_token, s.semantic_pad_token)
+            < self.semantic.input_vocab_size,
+            f"semantic input_vocab_size {self.semantic.input_vocab_size} does not hold the special tokens",
+        )
+        _require(
+            self.coarse_offset + c.n_codebooks * self.codebook_size
+            <= self.coarse.output_vocab_size,
+            f"coarse output_vocab_size {self.coarse.output_vocab_size} does not hold "
+            f"{c.n_codebooks} codebooks of {self.codebook_size} after {self.coarse_offset} semantic tokens",
+        )
+        _require(
+            c.max_semantic_input + 1 + c.max_history + c.sliding_window <= self.coarse.block_size,
+            f"coarse windows ({c.max_semantic_input} + 1 + {c.max_history} + {c.sliding_window}) exceed "
+            f"block_size {self.coarse.block_size}",
+        )
+        _require(
+            f.max_input <= self.fine.block_size and 0 < f.max_history < f.max_input,
+            f"fine windows ({f.max_history} of {f.max_input}) do not fit block_size {self.fine.block_size}",
+        )
+        _require(
+            c.n_codebooks <= f.n_codebooks == self.fine.n_codes_total,
+            f"codebooks disagree: coarse {c.n_codebooks}, fine {f.n_codebooks}, "
+            f"fine model {self.fine.n_codes_total}",
+        )
+        _require(
+            1 <= self.fine.n_codes_given <= c.n_codebooks,
+            f"fine n_codes_given {self.fine.n_codes_given} must be 1..{c.n_codebooks}",
+        )
+
+    @property
+    def coarse_offset(self) -> int:
+        """First coarse token id; the ids below it are semantic tokens."""
+        return self.semantic_rules.semantic_vocab_size
+
+    @property
+    def frames_per_semantic(self) -> float:
+        """Codec frames per semantic token (75 / 49.9 for Suno)."""
+        return self.coarse_rules.rate_hz / self.semantic_rules.rate_hz
+
+    @property
+    def coarse_per_semantic(self) -> float:
+        """Coarse tokens per semantic token (3.006... for Suno, parity 0)."""
+        return self.frames_per_semantic * self.coarse_rules.n_codebooks
+
+    @property
+    def max_semantic_history(self) -> int:
+        """Semantic tokens that belong to a full coarse history (209 for Suno, parity 0)."""
+        return math.floor(self.coarse_rules.max_history / self.coarse_per_semantic)
+
+    @property
+    def max_seconds(self) -> float:
+        """Longest audio of one call, in seconds (15.39 for Suno, parity 0)."""
+        frames = math.floor(self.semantic_rules.max_new_tokens * self.frames_per_semantic)
+        return frames / self.coarse_rules.rate_hz
+
+    @classmethod
+    def tiny(cls) -> BarkConfig:
+        """A complete Bark of a few thousand weights, for tests and examples."""
+        return cls(
+            semantic=GPTConfig(64, 200, 110, n_layer=2, n_head=2, n_embd=16),
+            coarse=GPTConfig(72, 180, 180, n_layer=2, n_head=2, n_embd=16),
+            fine=FineGPTConfig(32, 36, 36, n_layer=2, n_head=2, n_embd=16),
+            codec=EncodecConfig(
+                hidden_size=16,
+                num_filters=4,
+                upsampling_ratios=(8, 5, 4, 2),
+                codebook_size=32,
+                codebook_dim=16,
+                target_bandwidths=(0.75, 3.0),
+            ),
+            semantic_rules=SemanticRules(
+                semantic_vocab_size=100,
+                text_encoding_offset=110,
+                text_pad_token=190,
+                semantic_pad_token=100,
+                eos_token=100,
+                infer_token=191,
+                max_text_tokens=16,
+                max_new_tokens=40,
+            ),
+            coarse_rules=CoarseRules(
+                semantic_pad_token=170,
+                infer_token=171,
+                max_semantic_input=16,
+                max_history=36,
+                sliding_window=12,
+            ),
+            fine_rules=FineRules(max_history=16, max_input=32),
+            codebook_size=32,
+            name="tiny",
+        )

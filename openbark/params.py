@@ -1,0 +1,156 @@
+"""What a request ASKS: frozen sampling and length settings, each checked once, when it is made.
+
+Knows no model: a stage left at None takes the checkpoint's own default (`GenerationParams.resolve`).
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import math
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from openbark.errors import ParamError
+
+__all__ = ["MAX_SEED", "SUNO_PARAMS", "GenerationParams", "SamplingParams", "check_seed"]
+
+MAX_SEED = 2**64 - 1
+"""Largest seed: the Philox key is 64 bits wide."""
+
+DEFAULT_MIN_EOS_P = 0.2
+
+
+def _number(name: str, value: object, legal: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ParamError(f"{name} must be a number, is {value!r}; legal: {legal}")
+    if not math.isfinite(value):
+        raise ParamError(f"{name} must be a finite number, is {value!r}; legal: {legal}")
+    return float(value)
+
+
+def check_seed(seed: int | None) -> int:
+    """Return the seed to use: `seed` itself, or a fresh random 32-bit one for None.
+
+    Raises ParamError unless 0 <= seed <= 2**64 - 1.
+    """
+    if seed is None:
+        return secrets.randbits(32)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise ParamError(f"seed must be a whole number, is {seed!r}; legal: 0..{MAX_SEED}")
+    if not 0 <= seed <= MAX_SEED:
+        raise ParamError(f"seed is {seed}; legal: 0..{MAX_SEED}")
+    return seed
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingParams:
+    """How one stage draws its tokens. Filters apply in Suno's order: top_p on the unscaled logits,
+    top_k, then temperature (parity S33).
+
+    temperature: 0 or more; 0 is greedy (the most likely token; Suno crashes there, parity S42).
+    top_k: keep the k most likely tokens, ties included; None keeps all.
+    top_p: keep the smallest set whose probability passes p, the first always; 0 < p <= 1, None keeps all.
+    min_eos_p: semantic stage only: stop as soon as the end token has at least this probability
+        (parity S34); None stops only when it is drawn.
+    """
+
+    temperature: float = 0.7
+    top_k: int | None = None
+    top_p: float | None = None
+    min_eos_p: float | None = DEFAULT_MIN_EOS_P
+
+    def __post_init__(self) -> None:
+        if _number("temperature", self.temperature, "0 (greedy) or more, 0.7 by default") < 0:
+            raise ParamError(f"temperature is {self.temperature}; legal: 0 (greedy) or more")
+        if self.top_k is not None and (
+            isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 1
+        ):
+            raise ParamError(
+                f"top_k is {self.top_k!r}; legal: a whole number from 1, or None for all"
+            )
+        for name in ("top_p", "min_eos_p"):
+            value = getattr(self, name)
+            if value is not None and not 0 < _number(name, value, "0 < p <= 1, or None") <= 1:
+                raise ParamError(f"{name} is {value}; legal: 0 < p <= 1, or None to switch it off")
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationParams:
+    """All settings of one request. A stage of None means the checkpoint's default.
+
+    max_semantic_tokens: stop after this many semantic tokens; max_semantic_seconds: stop after the token
+    that exceeds this duration (parity S35). The model's own limit holds besides. Both None: that limit only.
+    allow_early_stop: False ignores the end token and always fills the limit.
+    """
+
+    semantic: SamplingParams | None = None
+    coarse: SamplingParams | None = None
+    fine: SamplingParams | None = None
+    max_semantic_tokens: int | None = None
+    max_semantic_seconds: float | None = None
+    allow_early_stop: bool = True
+
+    def __post_init__(self) -> None:
+        for stage in ("semantic", "coarse", "fine"):
+            value = getattr(self, stage)
+            if value is not None and not isinstance(value, SamplingParams):
+                raise ParamError(
+                    f"{stage} must be SamplingParams or None, is {type(value).__name__}"
+                )
+            if (
+                stage != "semantic"
+                and value is not None
+                and value.min_eos_p not in (None, DEFAULT_MIN_EOS_P)
+            ):
+                raise ParamError(
+                    f"{stage}.min_eos_p is {value.min_eos_p}: only the semantic stage has an end token"
+                )
+        limit = self.max_semantic_tokens
+        if limit is not None and (
+            isinstance(limit, bool) or not isinstance(limit, int) or limit < 1
+        ):
+            raise ParamError(
+                f"max_semantic_tokens is {limit!r}; legal: a whole number from 1, or None"
+            )
+        seconds = self.max_semantic_seconds
+        if (
+            seconds is not None
+            and _number("max_semantic_seconds", seconds, "more than 0, or None") <= 0
+        ):
+            raise ParamError(f"max_semantic_seconds is {seconds}; legal: more than 0, or None")
+
+    @classmethod
+    def greedy(
+        cls, max_semantic_tokens: int | None = None, max_semantic_seconds: float | None = None
+    ) -> GenerationParams:
+        """The most likely token at every step of every stage; no randomness left."""
+        zero = SamplingParams(temperature=0.0)
+        return cls(zero, zero, zero, max_semantic_tokens, max_semantic_seconds)
+
+    def resolve(self, defaults: GenerationParams) -> GenerationParams:
+        """Fill every None from `defaults`; stages still None after that take Suno's values."""
+
+        def pick(name: str) -> Any:
+            for source in (self, defaults, SUNO_PARAMS):
+                value = getattr(source, name)
+                if value is not None:
+                    return value
+            return None
+
+        return GenerationParams(
+            semantic=pick("semantic"),
+            coarse=pick("coarse"),
+            fine=pick("fine"),
+            max_semantic_tokens=pick("max_semantic_tokens"),
+            max_semantic_seconds=pick("max_semantic_seconds"),
+            allow_early_stop=self.allow_early_stop,
+        )
+
+
+SUNO_PARAMS = GenerationParams(
+    semantic=SamplingParams(temperature=0.7, min_eos_p=DEFAULT_MIN_EOS_P),
+    coarse=SamplingParams(temperature=0.7),
+    fine=SamplingParams(temperature=0.5),
+)
+"""Suno's defaults (parity S1-S3, S10)."""

@@ -1,0 +1,128 @@
+"""Coarse stage: how many tokens, which window of semantic and coarse history each step sees, what may be drawn.
+
+Rules S36-S37 of the Bark family. Coarse tokens are interleaved by codebook, frame after frame, and stand behind
+the semantic vocabulary: id = coarse_offset + k * codebook_size + code. Knows no network.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.config import BarkConfig
+from openbark.params import SamplingParams
+from openbark.stages.sampling import draw, probabilities
+from openbark.stages.semantic import Prompt
+
+__all__ = [
+    "CoarseContext",
+    "choose_coarse",
+    "coarse_codes",
+    "coarse_context",
+    "coarse_ids",
+    "coarse_window_prompt",
+    "n_coarse_steps",
+]
+
+Tokens = NDArray[np.int64]
+
+ALIGNMENT_CUT = 2
+"""Coarse tokens dropped from the end of a voice's history to line it up in time (S37)."""
+
+
+def n_coarse_steps(n_semantic: int, config: BarkConfig) -> int:
+    """Coarse tokens that `n_semantic` semantic tokens become: whole frames only (S36)."""
+    n_codebooks = config.coarse_rules.n_codebooks
+    return round(math.floor(n_semantic * config.coarse_per_semantic / n_codebooks) * n_codebooks)
+
+
+def coarse_ids(codes: Tokens, config: BarkConfig) -> Tokens:
+    """Interleave codes [K, T] into coarse token ids [K * T]."""
+    offsets = config.coarse_offset + config.codebook_size * np.arange(len(codes))[:, None]
+    return np.ascontiguousarray((np.asarray(codes, dtype=np.int64) + offsets).T.reshape(-1))
+
+
+def coarse_codes(ids: Tokens, config: BarkConfig) -> Tokens:
+    """Undo `coarse_ids` for tokens that start at codebook 0: ids [K * T] -> codes [K, T]."""
+    n_codebooks = config.coarse_rules.n_codebooks
+    offsets = config.coarse_offset + config.codebook_size * np.arange(n_codebooks)[:, None]
+    return np.ascontiguousarray(
+        np.asarray(ids, dtype=np.int64).reshape(-1, n_codebooks).T - offsets
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CoarseContext:
+    """What the windows of one request slide over: `semantic` [H + T] with `n_history` = H tokens of the
+    voice before the T new ones, and the voice's coarse ids `history` [C]."""
+
+    semantic: Tokens
+    n_history: int
+    history: Tokens
+
+    @property
+    def n_semantic(self) -> int:
+        """New semantic tokens."""
+        return len(self.semantic) - self.n_history
+
+
+def coarse_context(
+    semantic: Tokens,
+    voice_semantic: Tokens | None,
+    voice_coarse: Tokens | None,
+    config: BarkConfig,
+) -> CoarseContext:
+    """Trim a voice (semantic [H], codes [K, T]) to the window and put it before `semantic` [T] (S37).
+
+    An empty trim (n_history = 0) keeps the whole voice, and the coarse tail may start inside a frame:
+    both as in the original, whose windows then shift by one codebook.
+    """
+    new = np.asarray(semantic, dtype=np.int64)
+    if voice_semantic is None or voice_coarse is None:
+        empty = np.zeros(0, dtype=np.int64)
+        return CoarseContext(new, 0, empty)
+    ratio = config.coarse_per_semantic
+    ids = coarse_ids(voice_coarse, config)
+    n_semantic = min(
+        config.max_semantic_history,
+        len(voice_semantic) - len(voice_semantic) % 2,
+        math.floor(len(ids) / ratio),
+    )
+    n_coarse = round(n_semantic * ratio)
+    history_semantic = np.asarray(voice_semantic, dtype=np.int64)[-n_semantic:]
+    history_ids = ids[-n_coarse:][:-ALIGNMENT_CUT]
+    return CoarseContext(
+        np.concatenate([history_semantic, new]), len(history_semantic), history_ids
+    )
+
+
+def coarse_window_prompt(context: CoarseContext, drawn: Tokens, config: BarkConfig) -> Prompt:
+    """Prompt of the window that starts once the coarse ids `drawn` [n] exist (S36): the semantic tokens
+    around that moment padded to `max_semantic_input`, the infer token, the last `max_history` coarse ids."""
+    rules = config.coarse_rules
+    moment = context.n_history + round(len(drawn) / config.coarse_per_semantic)
+    start = max(0, moment - config.max_semantic_history)
+    visible = context.semantic[start : start + rules.max_semantic_input]
+    head = np.full(rules.max_semantic_input + 1, rules.semantic_pad_token, dtype=np.int64)
+    head[: len(visible)] = visible
+    head[-1] = rules.infer_token
+    tail = np.concatenate([context.history, drawn])[-rules.max_history :]
+    return Prompt(np.concatenate([head, tail]))
+
+
+def choose_coarse(
+    logits: NDArray[np.floating],
+    step: int,
+    sampling: SamplingParams,
+    uniform: float,
+    config: BarkConfig,
+) -> int:
+    """Draw coarse token number `step` of the request from logits [V]: only the codebook whose turn it is,
+    counted over the whole request, can be drawn (S36). Returns the token id."""
+    start = config.coarse_offset + (step % config.coarse_rules.n_codebooks) * config.codebook_size
+    support = np.asarray(logits[start : start + config.codebook_size], dtype=np.float64)
+    code = draw(probabilities(support[None], sampling), np.array([uniform]))[0]
+    return start + int(code)
