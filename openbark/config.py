@@ -141,9 +141,9 @@ class IstftCodecConfig:
     codebook_size: int = 1024
     codebook_dim: int = 32
     n_codebooks: int = 8
-    encoder_dim: int = 128
+    encoder_dim: int = 112
     encoder_layers: int = 4
-    decoder_dim: int = 256
+    decoder_dim: int = 208
     decoder_layers: int = 6
     mlp_ratio: int = 3
     kernel_size: int = 7
@@ -189,8 +189,8 @@ class SemanticEncoderConfig:
     subframes: int = 2
     n_mels: int = 80
     mel_n_fft: int = 1024
-    dim: int = 128
-    n_layer: int = 5
+    dim: int = 96
+    n_layer: int = 4
     mlp_ratio: int = 2
     kernel_size: int = 7
     vocab_size: int = 492
