@@ -1,0 +1,73 @@
+# One command per chore, the same by hand and in CI. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+# The first Python of these that runs and is 3.11 or newer; `make PYTHON=...` overrides.
+PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3.14 python3 python; do \
+	"$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo "$$candidate" && break; done)
+VENV ?= .venv
+DEMO_VENV ?= .venv-demo
+BIN := $(VENV)/bin
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO_TEXT ?= Hello. This voice comes from a small model inside the package.
+DEMO_OUT ?= hello.wav
+PYTEST_ARGS ?=
+BENCH_ARGS ?=
+
+.PHONY: help demo test check lint types docs docs-check architecture format bench venv clean python
+
+help: ## this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
+
+python:
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found; install one or say make PYTHON=/path/to/python" >&2; exit 1; }
+
+$(DEMO_VENV)/.installed: pyproject.toml constraints.txt openbark/__init__.py | python
+	"$(PYTHON)" -m venv $(DEMO_VENV)
+	$(DEMO_VENV)/bin/python $(PIP_INSTALL) '.[torch]'
+	touch $@
+
+demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sentence to hello.wav
+	$(DEMO_VENV)/bin/openbark "$(DEMO_TEXT)" -o "$(DEMO_OUT)"
+
+$(VENV)/.installed: pyproject.toml constraints.txt | python
+	"$(PYTHON)" -m venv $(VENV)
+	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,dev]'
+	touch $@
+
+venv: $(VENV)/.installed ## .venv with everything that tests and checks need
+
+test: venv ## the test suite: offline, no GPU
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: lint types docs-check architecture ## everything but the test suite
+
+lint: venv ## ruff: rules and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: venv ## mypy --strict on the package
+	$(BIN)/mypy
+
+docs-check: venv ## docs/cli.md is what --help says; README and docs agree with the tree
+	$(BIN)/python scripts/cli_docs.py --check
+	$(BIN)/python -m pytest -q tests/docs
+
+architecture: venv ## import levels, light import, sizes, __all__
+	$(BIN)/python -m pytest -q tests/test_architecture.py
+
+docs: venv ## write docs/cli.md from --help
+	$(BIN)/python scripts/cli_docs.py
+
+format: venv ## let ruff format and fix what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv ## real-time factor per stage of the embedded model; last line is JSON
+	$(BIN)/python benchmarks/reference.py $(BENCH_ARGS)
+
+clean: ## remove both virtual environments and caches
+	rm -rf $(VENV) $(DEMO_VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info
