@@ -1,0 +1,65 @@
+"""Files written whole or not at all: to a temporary name in the same folder, then renamed.
+
+Knows no file format. Errors are the operating system's (`OSError`); callers name them in their own terms.
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+__all__ = ["check_writable", "write_atomically"]
+
+
+def check_writable(path: Path) -> None:
+    """Raise OSError unless a file can be written at `path`; leaves nothing behind.
+
+    For asking before minutes of work, not after.
+    """
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a directory")
+    if _is_special(path):
+        return
+    folder = path.resolve().parent
+    if not folder.is_dir():
+        raise FileNotFoundError(f"the folder {folder} does not exist")
+    probe = _temporary_name(path.resolve())
+    with probe.open("xb"):
+        pass
+    probe.unlink()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` to `path`, replacing a file that is there only once the new one is complete.
+
+    A link is followed; a device or pipe is written to directly. Raises OSError.
+    """
+    if _is_special(path):
+        with path.open("wb") as stream:
+            stream.write(data)
+        return
+    target = path.resolve()
+    if target.is_dir():
+        raise IsADirectoryError(f"{path} is a directory")
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {target.parent} does not exist")
+    temporary = _temporary_name(target)
+    try:
+        with temporary.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _is_special(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def _temporary_name(target: Path) -> Path:
+    return target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")

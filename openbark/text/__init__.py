@@ -1,0 +1,5 @@
+"""What happens to text before it is token ids: normalisation and tokenisation."""
+
+from __future__ import annotations
+
+__all__: list[str] = []
