@@ -11,9 +11,10 @@ PYTHON ?= $(shell for candidate in python3.11 python3.12 python3.13 python3.14 p
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
 BIN := $(VENV)/bin
-PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt
+PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints.txt $(PIP_ARGS)
 DEMO_TEXT ?= Hello. This voice comes from a small model inside the package.
 DEMO_OUT ?= hello.wav
+PIP_ARGS ?=
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
 
