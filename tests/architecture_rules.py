@@ -17,7 +17,7 @@ PACKAGE = ROOT / "openbark"
 
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"config", "params", "errors"}),
+    frozenset({"config", "params", "errors", "files"}),
     frozenset({"text", "audio"}),
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),

@@ -225,7 +225,8 @@ def test_import_is_light() -> None:
 def test_help_is_light() -> None:
     loaded = _modules_after(
         "from openbark.cli.main import main\n"
-        "try:\n    main(['--help'])\nexcept SystemExit as stop:\n    assert not stop.code"
+        "sys.argv = ['openbark', '--help']\n"
+        "try:\n    main()\nexcept SystemExit as stop:\n    assert not stop.code"
     )
     assert loaded.isdisjoint(HEAVY)
 
