@@ -247,7 +247,7 @@ class _Run:
         if self.skipped >= _MAX_SKIPPED:
             raise TrainingError(
                 f"{self.task.name}: step {self.step}: {self.skipped} steps in a row without a "
-                f"finite gradient (loss {float(loss):.4g}); lower lr or use precision='fp32'"
+                f"finite gradient (loss {float(loss.detach()):.4g}); lower lr or use precision='fp32'"
             )
         return False
 
@@ -306,6 +306,7 @@ class _Run:
     def _resume(self) -> None:
         state = load_state(self.directory)
         if state is None:
+            truncate_metrics(self.directory, 0)
             return
         if state["task"] != self.task.name:
             raise TrainingError(
