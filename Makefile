@@ -28,6 +28,7 @@ python:
 
 $(DEMO_VENV)/.installed: pyproject.toml constraints.txt openbark/__init__.py | python
 	"$(PYTHON)" -m venv $(DEMO_VENV)
+	rm -rf build
 	$(DEMO_VENV)/bin/python $(PIP_INSTALL) '.[torch]'
 	touch $@
 
