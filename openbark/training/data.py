@@ -30,7 +30,7 @@ __all__ = [
     "write_shards",
 ]
 
-ARRAY_FIELDS = ("waveform", "semantic", "guide", "codes")
+_ARRAY_FIELDS = ("waveform", "semantic", "guide", "codes")
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def write_shard(directory: Path, index: int, utterances: Sequence[Utterance]) ->
     rows: list[dict[str, Any]] = [
         {"key": u.key, "text": u.text, "speaker": u.speaker} for u in utterances
     ]
-    for field in ARRAY_FIELDS:
+    for field in _ARRAY_FIELDS:
         arrays: list[NDArray[np.int16]] = []
         start = 0
         for row, utterance in zip(rows, utterances, strict=True):
@@ -128,7 +128,7 @@ def read_shard(path: Path) -> list[Utterance]:
     """Read one shard by its JSON-lines file; see :func:`read_shards`."""
     arrays = {
         field: np.load(file, mmap_mode="r")
-        for field in ARRAY_FIELDS
+        for field in _ARRAY_FIELDS
         if (file := path.with_suffix(f".{field}.npy")).exists()
     }
     return list(_rows(path, arrays))
@@ -139,7 +139,7 @@ def _rows(path: Path, arrays: dict[str, NDArray[np.int16]]) -> Iterator[Utteranc
         try:
             row = json.loads(line)
             fields = {
-                field: _view(arrays[field], row[field]) for field in ARRAY_FIELDS if field in row
+                field: _view(arrays[field], row[field]) for field in _ARRAY_FIELDS if field in row
             }
             yield Utterance(row["key"], row["text"], row["speaker"], **fields)
         except (KeyError, TypeError, ValueError) as error:

@@ -30,7 +30,7 @@ _SMOOTHING = 0.05
 _DIAGONAL_COSTS = (60.0, 40.0, 20.0)
 _BATCH = 64
 
-Pair = tuple[str, NDArray[np.int16]]
+_Pair = tuple[str, NDArray[np.int16]]
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class LetterTable:
     log_probs: NDArray[np.float32]
 
 
-def fit_letter_table(pairs: Sequence[Pair], n_iterations: int = 6) -> LetterTable:
+def fit_letter_table(pairs: Sequence[_Pair], n_iterations: int = 6) -> LetterTable:
     """Estimate the table from texts and their phone ids [P]."""
     if not pairs:
         raise TrainingError("no texts to learn the letters' sounds from; give at least one")
@@ -55,7 +55,7 @@ def fit_letter_table(pairs: Sequence[Pair], n_iterations: int = 6) -> LetterTabl
     return LetterTable(table)
 
 
-def align_letters(table: LetterTable, pairs: Sequence[Pair]) -> list[NDArray[np.int16]]:
+def align_letters(table: LetterTable, pairs: Sequence[_Pair]) -> list[NDArray[np.int16]]:
     """For each text and its phones [P]: the index [P] into the text of each phone's letter.
 
     -1 stands for the pauses before the first and after the last letter.
@@ -90,8 +90,8 @@ def _letter_codes(text: str) -> NDArray[np.int64]:
 
 
 def _aligned_batches(
-    pairs: Sequence[Pair], table: NDArray[np.float32], diagonal_cost: float
-) -> Iterator[tuple[Sequence[Pair], list[NDArray[np.int64]], list[NDArray[np.int64]]]]:
+    pairs: Sequence[_Pair], table: NDArray[np.float32], diagonal_cost: float
+) -> Iterator[tuple[Sequence[_Pair], list[NDArray[np.int64]], list[NDArray[np.int64]]]]:
     for start in range(0, len(pairs), _BATCH):
         batch = pairs[start : start + _BATCH]
         letters = [_letter_codes(text) for text, _ in batch]

@@ -107,8 +107,10 @@ def build_corpus(options: CorpusOptions, directory: Path) -> dict[str, Any]:
             _say(f"{n_done}/{n_total} utterances, about {left:.0f} s left")
     report = corpus_report(directory, SPLITS, asdict(options))
     report["build_seconds"] = round(time.monotonic() - started, 1)
-    write_atomically(directory / "corpus.json", _json_lines(report))
-    return report
+    content = _json_lines(report)
+    write_atomically(directory / "corpus.json", content)
+    result: dict[str, Any] = json.loads(content)
+    return result
 
 
 def plan_corpus(options: CorpusOptions) -> dict[str, tuple[Line, ...]]:

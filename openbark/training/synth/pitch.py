@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 __all__ = ["fundamental_frequency"]
 
-F0_MIN = 60.0
-F0_MAX = 350.0
+_F0_MIN = 60.0
+_F0_MAX = 350.0
 _FRAMES_PER_SECOND = 50
 _WINDOW_SECONDS = 0.032
 # Formants above about 1 kHz only mislead; box filters of this inverse width take them away.
@@ -37,7 +37,7 @@ def fundamental_frequency(waveform: NDArray[np.float32], sample_rate: int) -> ND
     signal = _smoothed(np.asarray(waveform, np.float32), sample_rate)[::step]
     rate = sample_rate / step
     n_frames = -(-len(waveform) * _FRAMES_PER_SECOND // sample_rate)
-    lag_min, lag_max = int(rate / F0_MAX), int(np.ceil(rate / F0_MIN))
+    lag_min, lag_max = int(rate / _F0_MAX), int(np.ceil(rate / _F0_MIN))
     n_window = round(rate * _WINDOW_SECONDS)
     span = n_window + lag_max + 1
     centres = (np.arange(n_frames) + 0.5) * rate / _FRAMES_PER_SECOND

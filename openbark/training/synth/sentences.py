@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 MAX_CHARACTERS = 92
-SPELLING_LIST = Path("/usr/share/dict/words")
+_SPELLING_LIST = Path("/usr/share/dict/words")
 
 TEST_PROMPTS = (
     "Yes.",
@@ -92,7 +92,7 @@ def sentence_key(text: str) -> str:
     return " ".join(words_of(text))
 
 
-def load_spelling_words(path: Path = SPELLING_LIST) -> tuple[str, ...]:
+def load_spelling_words(path: Path = _SPELLING_LIST) -> tuple[str, ...]:
     """Plain lower-case words of 3-12 letters from a system word list; empty if there is none."""
     if not path.is_file():
         return ()

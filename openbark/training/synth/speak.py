@@ -31,8 +31,8 @@ __all__ = [
 
 SAMPLE_RATE = 24_000
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
-LEADING_SILENCE = 0.10
-TRAILING_SILENCE = 0.16
+_LEADING_SILENCE = 0.10
+_TRAILING_SILENCE = 0.16
 _PAUSE = "pau"
 _TIMEOUT_SECONDS = 60
 _HALF_WIDTH = 48
@@ -154,8 +154,8 @@ def _trimmed(
     """Cut or pad the pauses at both ends to their fixed lengths; phone times move along."""
     start = end_times[0] if phones[0] == _PAUSE else 0.0
     stop = end_times[-2] if phones[-1] == _PAUSE else end_times[-1]
-    shift = LEADING_SILENCE - start
-    total = stop + shift + TRAILING_SILENCE
+    shift = _LEADING_SILENCE - start
+    total = stop + shift + _TRAILING_SILENCE
     lead = round(shift * SAMPLE_RATE)
     waveform = np.pad(waveform, (max(0, lead), 0))[max(0, -lead) :]
     n_samples = round(total * SAMPLE_RATE)
@@ -163,7 +163,7 @@ def _trimmed(
     names, ends = list(phones), [end + shift for end in end_times]
     if names[0] != _PAUSE:
         names.insert(0, _PAUSE)
-        ends.insert(0, LEADING_SILENCE)
+        ends.insert(0, _LEADING_SILENCE)
     if names[-1] != _PAUSE:
         names.append(_PAUSE)
         ends.append(total)

@@ -22,11 +22,20 @@ from openbark.training.synth.labels import (
 from openbark.training.synth.pitch import fundamental_frequency
 from openbark.training.synth.speak import SAMPLE_RATE, Speech, speak_espeak, speak_flite
 
-__all__ = ["Calibration", "Line", "SpeakerLevel", "loudness", "speak_line", "speech_of"]
+__all__ = [
+    "SAMPLES_PER_FRAME",
+    "TARGET_LOUDNESS",
+    "Calibration",
+    "Line",
+    "SpeakerLevel",
+    "loudness",
+    "speak_line",
+    "speech_of",
+]
 
 SAMPLES_PER_FRAME = SAMPLE_RATE // SEMANTIC_FRAME_RATE
 TARGET_LOUDNESS = 0.1
-PEAK_LIMIT = 0.95
+_PEAK_LIMIT = 0.95
 _ACTIVE_SHARE = 0.1
 
 
@@ -98,4 +107,4 @@ def loudness(waveform: NDArray[np.float32]) -> float:
 
 def _levelled(waveform: NDArray[np.float32], gain: float) -> NDArray[np.float32]:
     peak = float(np.abs(waveform).max(initial=0.0))
-    return waveform * np.float32(min(gain, PEAK_LIMIT / max(peak, 1e-6)))
+    return waveform * np.float32(min(gain, _PEAK_LIMIT / max(peak, 1e-6)))
