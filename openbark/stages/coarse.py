@@ -20,6 +20,7 @@ from openbark.stages.semantic import Prompt
 __all__ = [
     "CoarseContext",
     "choose_coarse",
+    "coarse_alignment",
     "coarse_codes",
     "coarse_context",
     "coarse_ids",
@@ -103,14 +104,37 @@ def coarse_window_prompt(context: CoarseContext, drawn: Tokens, config: BarkConf
     """Prompt of the window that starts once the coarse ids `drawn` [n] exist (S36): the semantic tokens
     around that moment padded to `max_semantic_input`, the infer token, the last `max_history` coarse ids."""
     rules = config.coarse_rules
-    moment = context.n_history + round(len(drawn) / config.coarse_per_semantic)
-    start = max(0, moment - config.max_semantic_history)
+    start = _window_start(context, len(drawn), config)
     visible = context.semantic[start : start + rules.max_semantic_input]
     head = np.full(rules.max_semantic_input + 1, rules.semantic_pad_token, dtype=np.int64)
     head[: len(visible)] = visible
     head[-1] = rules.infer_token
     tail = np.concatenate([context.history, drawn])[-rules.max_history :]
     return Prompt(np.concatenate([head, tail]))
+
+
+def _window_start(context: CoarseContext, n_drawn: int, config: BarkConfig) -> int:
+    """First semantic token that the window after `n_drawn` coarse tokens sees."""
+    moment = context.n_history + round(n_drawn / config.coarse_per_semantic)
+    return max(0, moment - config.max_semantic_history)
+
+
+def coarse_alignment(
+    context: CoarseContext, n_drawn: int, n_tail: int, n_new: int, config: BarkConfig
+) -> Tokens:
+    """Prompt position of the semantic token that each coarse token of a window belongs to, or -1 if it is
+    out of sight: for the `n_tail` coarse ids of its prompt, then the `n_new` drawn in it. Training only."""
+    start = _window_start(context, n_drawn, config)
+    order = np.arange(n_drawn - n_tail, n_drawn + n_new)
+    before_cut = order + len(context.history)
+    semantic = np.where(
+        order < 0,
+        np.floor(before_cut / config.coarse_per_semantic),
+        context.n_history + np.floor(order / config.coarse_per_semantic),
+    ).astype(np.int64)
+    slots = semantic - start
+    visible = min(config.coarse_rules.max_semantic_input, len(context.semantic) - start)
+    return np.where((slots >= 0) & (slots < visible), slots, -1)
 
 
 def choose_coarse(

@@ -62,14 +62,31 @@ class Attention(nn.Module):
         query, key, value = self._heads(x)
         if cache is not None:
             key, value = cache.append(layer, key, value)
+        if self.training and cache is None and x.device.type == "cpu":
+            mixed = self._explicit(query, key, value)
+        else:
+            mixed = self._fused(query, key, value)
+        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _fused(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         n_new, n_all = query.shape[2], key.shape[2]
         mask = None
         if self.causal and 1 < n_new < n_all:
-            mask = torch.ones(n_new, n_all, dtype=torch.bool, device=x.device).tril(n_all - n_new)
-        mixed = F.scaled_dot_product_attention(
+            mask = query.new_ones(n_new, n_all, dtype=torch.bool).tril(n_all - n_new)
+        return F.scaled_dot_product_attention(
             query, key, value, attn_mask=mask, is_causal=self.causal and n_new == n_all > 1
         )
-        return self.out_proj(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _explicit(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """The same attention in four plain operations: on a CPU in bfloat16, forward and backward
+        together take half the time of the fused kernel at a few hundred positions."""
+        rows, _, length, width = query.shape
+        scores = query.flatten(0, 1) @ (key.flatten(0, 1) * width**-0.5).transpose(1, 2)
+        if self.causal:
+            hidden = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
+            scores = scores + scores.new_zeros(length, length).masked_fill(hidden, float("-inf"))
+        mixed = torch.softmax(scores, dim=-1).to(value.dtype) @ value.flatten(0, 1)
+        return mixed.unflatten(0, (rows, self.n_head))
 
     def scores(self, x: Tensor, head: int) -> Tensor:
         """Unmasked attention logits [B, T, T] of one head, for training objectives that guide it."""

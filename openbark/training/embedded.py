@@ -1,0 +1,262 @@
+"""The embedded model from nothing: synthesise, train seven networks, assemble a checkpoint.
+
+Every step leaves its result in the run folder and is skipped when it is there, so the same command goes on
+where it was stopped. Steps only meet through those files: on a machine with two cores, two may run side by side
+(`only=`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from openbark.backends.torch.fine import FineGPT
+from openbark.backends.torch.gpt import CausalGPT, initialise
+from openbark.backends.torch.istft import IstftCodec
+from openbark.config import GPTConfig, IstftCodecConfig
+from openbark.errors import TrainingError
+from openbark.text.tokenizer import Tokenizer
+from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
+from openbark.training.coarse import CoarseTask
+from openbark.training.data import Utterance, read_shards, write_shards
+from openbark.training.embedded_config import character_tokenizer_json
+from openbark.training.export import export_embedded
+from openbark.training.fine import FineTask
+from openbark.training.loop import FitOptions, FitResult, Task, fit
+from openbark.training.predict_fine import predict_fine
+from openbark.training.recipe import Recipe
+from openbark.training.run_state import load_state
+from openbark.training.semantic import SemanticTask
+from openbark.training.semantic_tokenizer import SemanticTokenizerTask
+from openbark.training.synth.corpus import build_corpus
+
+__all__ = ["STEPS", "EmbeddedRun"]
+
+STEPS = (
+    "corpus",
+    "codec",
+    "tokens",
+    "semantic-tokenizer",
+    "semantic",
+    "coarse",
+    "fine",
+    "decoder",
+    "export",
+)
+
+
+class EmbeddedRun:
+    """One run of a recipe in one folder."""
+
+    def __init__(self, recipe: Recipe, directory: Path, say: Callable[[str], None]) -> None:
+        self._recipe = recipe
+        self._directory = directory
+        self._say = say
+
+    def run(self, output: Path, only: Sequence[str] = STEPS) -> None:
+        """Do the steps of `only`, in order, and leave the checkpoint in `output`."""
+        unknown = sorted(set(only) - set(STEPS))
+        if unknown:
+            raise TrainingError(f"steps {unknown} unknown; legal: {', '.join(STEPS)}")
+        actions: dict[str, Callable[[], None]] = {
+            "corpus": self._corpus,
+            "codec": self._codec,
+            "tokens": self._tokens,
+            "semantic-tokenizer": self._semantic_tokenizer,
+            "semantic": self._semantic,
+            "coarse": self._coarse,
+            "fine": self._fine,
+            "decoder": self._decoder,
+            "export": lambda: self._export(output),
+        }
+        for step in STEPS:
+            if step in only:
+                self._say(f"{step}: {self._directory}")
+                actions[step]()
+
+    def _corpus(self) -> None:
+        build_corpus(self._recipe.corpus, self._directory / "corpus")
+
+    def _split(self, folder: str, split: str) -> list[Utterance]:
+        directory = self._directory / folder / split
+        if not directory.is_dir():
+            raise TrainingError(
+                f"{directory} is missing; run the step that makes it first ({folder})"
+            )
+        return read_shards(directory)
+
+    def _fit(self, task: Task, options: FitOptions) -> FitResult:
+        return fit(task, options, self._directory / task.name)
+
+    def _codec(self) -> None:
+        clips = [
+            utterance.waveform
+            for split in ("train", "codec_only")
+            for utterance in self._split("corpus", split)
+            if utterance.waveform is not None
+        ]
+        held_out = [
+            u.waveform for u in _mixed(self._split("corpus", "valid")) if u.waveform is not None
+        ]
+        task = CodecTask(self._codec_config(), clips, held_out, self._recipe.codec)
+        self._fit(task, self._recipe.codec_fit)
+
+    def _codec_config(self) -> IstftCodecConfig:
+        config = self._recipe.config.codec
+        if not isinstance(config, IstftCodecConfig):
+            raise TrainingError("the embedded recipe trains an iSTFT codec")
+        return config
+
+    def _trained(
+        self, name: str, module: torch.nn.Module, fit_options: FitOptions
+    ) -> torch.nn.Module:
+        """The module with the final weights of a finished training step."""
+        state = load_state(self._directory / name)
+        if state is None or state["step"] < fit_options.steps:
+            reached = 0 if state is None else state["step"]
+            raise TrainingError(
+                f"step {name!r} has reached {reached} of {fit_options.steps} training steps; finish it first"
+            )
+        module.load_state_dict(state["module"])
+        return module.eval()
+
+    def _trained_codec(self) -> IstftCodec:
+        trainee = CodecTrainee(self._codec_config())
+        self._trained("codec", trainee, self._recipe.codec_fit)
+        return trainee.codec
+
+    def _tokens(self) -> None:
+        codec = self._trained_codec()
+        for split in ("train", "valid"):
+            target = self._directory / "tokens" / split
+            if target.is_dir():
+                continue
+            partial = target.with_name(split + ".partial")
+            _remove_tree(partial)
+            write_shards(partial, (_with_codes(u, codec) for u in self._split("corpus", split)))
+            partial.rename(target)
+
+    def _semantic_tokenizer(self) -> None:
+        config = self._recipe.config.semantic_encoder
+        if config is None:
+            raise TrainingError("the recipe's config has no semantic encoder")
+        train, valid = self._split("corpus", "train"), _mixed(self._split("corpus", "valid"))
+        task = SemanticTokenizerTask(config, train, valid, self._recipe.tokenizer)
+        self._fit(task, self._recipe.tokenizer_fit)
+
+    def _semantic(self) -> None:
+        recipe = self._recipe
+        model = _fresh(recipe.config.semantic, recipe.semantic.seed)
+        task = SemanticTask(
+            model,
+            recipe.config,
+            self._tokenizer().encode,
+            self._split("corpus", "train"),
+            self._split("corpus", "valid"),
+            recipe.semantic,
+        )
+        self._fit(task, recipe.semantic_fit)
+
+    def _tokenizer(self) -> Tokenizer:
+        path = self._directory / "tokenizer.json"
+        path.write_text(character_tokenizer_json(), encoding="utf-8")
+        return Tokenizer.load(path)
+
+    def _coarse(self) -> None:
+        recipe = self._recipe
+        model = _fresh(recipe.config.coarse, recipe.coarse.seed)
+        train, valid = self._split("tokens", "train"), _mixed(self._split("tokens", "valid"))
+        self._fit(CoarseTask(model, recipe.config, train, valid, recipe.coarse), recipe.coarse_fit)
+
+    def _fine(self) -> None:
+        recipe = self._recipe
+        model = FineGPT(recipe.config.fine)
+        generator = torch.Generator().manual_seed(recipe.fine.seed)
+        initialise(model, recipe.config.fine.n_layer, generator, std=0.05)
+        train, valid = self._split("tokens", "train"), _mixed(self._split("tokens", "valid"))
+        self._fit(FineTask(model, recipe.config, train, valid, recipe.fine), recipe.fine_fit)
+
+    def _decoder(self) -> None:
+        recipe = self._recipe
+        fine = self._trained("fine", FineGPT(recipe.config.fine), recipe.fine_fit)
+        clips = []
+        for utterance in self._split("tokens", "train")[: recipe.n_decoder_clips]:
+            if utterance.codes is None or utterance.waveform is None:
+                continue
+            predicted = predict_fine(
+                fine, recipe.config, utterance.codes, recipe.defaults, recipe.fine.seed
+            )
+            clips.append(DecoderClip(utterance.waveform, utterance.codes, predicted))
+        held_out = [
+            u.waveform for u in _mixed(self._split("tokens", "valid")) if u.waveform is not None
+        ]
+        task = DecoderTask(self._trained_codec(), clips, held_out, recipe.codec)
+        self._fit(task, recipe.decoder_fit)
+
+    def _export(self, output: Path) -> None:
+        recipe, config = self._recipe, self._recipe.config
+        encoder_config = config.semantic_encoder
+        if encoder_config is None:
+            raise TrainingError("the recipe's config has no semantic encoder")
+        train = self._split("tokens", "train")
+        tokenizer_task = SemanticTokenizerTask(
+            encoder_config, train[:1], train[:1], recipe.tokenizer
+        )
+        networks = {
+            "semantic.": self._trained("semantic", CausalGPT(config.semantic), recipe.semantic_fit),
+            "coarse_acoustics.": self._trained(
+                "coarse", CausalGPT(config.coarse), recipe.coarse_fit
+            ),
+            "fine_acoustics.": self._trained("fine", FineGPT(config.fine), recipe.fine_fit),
+            "codec_model.": self._trained(
+                "codec-decoder", self._trained_codec(), recipe.decoder_fit
+            ),
+            "semantic_encoder.": self._trained(
+                tokenizer_task.name, tokenizer_task.module, recipe.tokenizer_fit
+            ),
+        }
+        tensors: dict[str, NDArray[Any]] = {
+            prefix + name: tensor.detach().cpu().numpy()
+            for prefix, network in networks.items()
+            for name, tensor in network.state_dict().items()
+        }
+        voices = recipe.corpus.voices
+        export_embedded(output, config, tensors, recipe.defaults, train, voices)
+
+
+def _fresh(config: GPTConfig, seed: int) -> CausalGPT:
+    model = CausalGPT(config)
+    initialise(model, config.n_layer, torch.Generator().manual_seed(seed))
+    return model
+
+
+def _mixed(utterances: Sequence[Utterance]) -> list[Utterance]:
+    """The same utterances with speakers taking turns, so that any first n of them cover all."""
+    order: dict[str, int] = {}
+    turns = []
+    for utterance in utterances:
+        turns.append(order.get(utterance.speaker, 0))
+        order[utterance.speaker] = turns[-1] + 1
+    return [utterances[i] for i in np.argsort(turns, kind="stable")]
+
+
+def _with_codes(utterance: Utterance, codec: IstftCodec) -> Utterance:
+    if utterance.waveform is None:
+        raise TrainingError(f"utterance {utterance.key} has no waveform to encode")
+    samples = torch.from_numpy(utterance.waveform.astype(np.float32) / 32768.0)[None]
+    with torch.inference_mode():
+        codes = codec.encode(samples)[0].numpy().astype(np.int16)
+    return replace(utterance, codes=codes)
+
+
+def _remove_tree(path: Path) -> None:
+    if path.is_dir():
+        for child in path.iterdir():
+            child.unlink()
+        path.rmdir()

@@ -1,0 +1,179 @@
+"""Anybody's recordings to training shards: audio and text in, semantic tokens and codec codes out.
+
+Takes a folder (`x.wav` beside `x.txt`) or a JSON-lines file (`{"audio": ..., "text": ..., "speaker": ...}`) and a
+checkpoint whose codec and semantic encoder do the work. Nothing is dropped silently: every refused recording is named
+with its reason in `prepare.json`.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from openbark.audio import read_audio, resample
+from openbark.backends.torch.semantic_encoder import SemanticEncoder
+from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.errors import AudioError, CheckpointUnsupportedError, TextError, TrainingError
+from openbark.text.normalize import normalize
+from openbark.text.tokenizer import Tokenizer
+from openbark.training.data import Utterance, write_shards
+from openbark.training.networks import codec_from, semantic_encoder_from
+
+__all__ = ["PrepareReport", "Recording", "find_recordings", "prepare"]
+
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One line of somebody's data set."""
+
+    audio: Path
+    text: str
+    speaker: str
+
+    @property
+    def key(self) -> str:
+        """Name of the utterance made of it."""
+        return self.audio.stem
+
+
+@dataclass(frozen=True)
+class PrepareReport:
+    """What became of the recordings: counts per split, seconds, and every refusal with its reason."""
+
+    n_train: int
+    n_valid: int
+    seconds: float
+    refused: dict[str, str]
+
+
+def find_recordings(source: Path) -> list[Recording]:
+    """The recordings of a folder (speaker = sub-folder) or of a JSON-lines file; TrainingError when there are none."""
+    if source.is_dir():
+        found = list(_folder(source))
+    elif source.is_file():
+        found = list(_json_lines(source))
+    else:
+        raise TrainingError(
+            f"{source} is neither a folder nor a file; give a folder of .wav and .txt, or a .jsonl"
+        )
+    if not found:
+        raise TrainingError(
+            f"{source} holds no recordings: expected x.wav beside x.txt, or JSON lines"
+        )
+    return found
+
+
+def _folder(source: Path) -> Iterator[Recording]:
+    for audio in sorted(
+        path for path in source.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES
+    ):
+        text = audio.with_suffix(".txt")
+        if not text.is_file():
+            raise TrainingError(f"{audio} has no text: write it to {text}")
+        yield Recording(
+            audio, text.read_text(encoding="utf-8").strip(), str(audio.parent.relative_to(source))
+        )
+
+
+def _json_lines(source: Path) -> Iterator[Recording]:
+    for number, line in enumerate(source.read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            values = json.loads(line)
+            audio, text = Path(values["audio"]), str(values["text"])
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise TrainingError(
+                f'{source}, line {number}: expected {{"audio": PATH, "text": TEXT, "speaker": NAME}} ({error})'
+            ) from error
+        yield Recording(source.parent / audio, text, str(values.get("speaker", "speaker")))
+
+
+def prepare(
+    recordings: Sequence[Recording], checkpoint: Checkpoint, output: Path, valid_share: float = 0.05
+) -> PrepareReport:
+    """Encode recordings with a checkpoint's codec and semantic encoder into train/ and valid/ shards of `output`.
+
+    The split follows from each recording's name, so adding data later moves nothing. Raises
+    CheckpointUnsupportedError when the checkpoint has no semantic encoder, TrainingError when nothing is usable.
+    """
+    if not 0.0 < valid_share < 1.0:
+        raise TrainingError(f"valid_share is {valid_share}; legal: more than 0, less than 1")
+    if checkpoint.config.semantic_encoder is None:
+        raise CheckpointUnsupportedError(
+            f"{checkpoint.directory} has no semantic encoder, so audio cannot become semantic tokens; "
+            "use the embedded model or train one with `openbark train semantic-tokenizer`"
+        )
+    worker = _Encoder(checkpoint)
+    refused: dict[str, str] = {}
+    splits: dict[str, list[Utterance]] = {"train": [], "valid": []}
+    for recording in recordings:
+        try:
+            utterance = worker.encode(recording)
+        except (AudioError, TextError) as error:
+            refused[str(recording.audio)] = str(error)
+            continue
+        position = zlib.crc32(recording.key.encode()) / 2**32
+        splits["valid" if position < valid_share else "train"].append(utterance)
+    if not splits["valid"] and len(splits["train"]) > 1:
+        splits["valid"].append(splits["train"].pop())
+    if not splits["train"]:
+        raise TrainingError(f"no usable recordings; refused: {refused}")
+    for name, utterances in splits.items():
+        write_shards(output / name, utterances)
+    seconds = sum(len(u.waveform) for us in splits.values() for u in us if u.waveform is not None)
+    report = PrepareReport(
+        len(splits["train"]), len(splits["valid"]), seconds / checkpoint.config.sample_rate, refused
+    )
+    (output / "prepare.json").write_text(
+        json.dumps(report.__dict__, indent=2) + "\n", encoding="utf-8"
+    )
+    return report
+
+
+class _Encoder:
+    """The networks that turn one recording into one utterance."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self._config = checkpoint.config
+        self._tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
+        self._codec = codec_from(checkpoint)
+        self._semantic: SemanticEncoder = semantic_encoder_from(checkpoint)
+
+    @torch.inference_mode()
+    def encode(self, recording: Recording) -> Utterance:
+        """Read, resample and encode; AudioError or TextError for what cannot be used."""
+        text = normalize(recording.text, self._config.text_normalizer)
+        n_tokens = len(self._tokenizer.encode(text))
+        limit = self._config.semantic_rules.max_text_tokens
+        if not 0 < n_tokens <= limit:
+            raise TextError(
+                f"the text has {n_tokens} tokens; legal: 1..{limit}; cut the recording into sentences"
+            )
+        waveform, rate = read_audio(recording.audio)
+        waveform = resample(waveform, rate, self._config.sample_rate)
+        if float(np.abs(waveform).max(initial=0.0)) == 0.0:
+            raise AudioError("the recording is silent")
+        hop = self._config.codec.hop_length
+        waveform = np.pad(waveform, (0, -len(waveform) % hop))
+        samples = torch.from_numpy(waveform)[None]
+        n_codebooks = self._config.fine_rules.n_codebooks
+        codes: NDArray[np.int64] = self._codec.encode(samples, n_codebooks)[0].numpy()
+        semantic: NDArray[np.int64] = self._semantic.encode(samples)[0].numpy()
+        return Utterance(
+            key=recording.key,
+            text=text,
+            speaker=recording.speaker,
+            waveform=np.clip(np.round(waveform * 32767.0), -32768, 32767).astype(np.int16),
+            semantic=semantic.astype(np.int16),
+            codes=codes.astype(np.int16),
+        )
