@@ -102,7 +102,8 @@ def check_output(path: Path, format: str | None = None) -> str:
 
 def pcm16(waveform: Waveform) -> NDArray[np.int16]:
     """Samples in [-1, 1] as 16-bit integers; louder ones are clipped, not wrapped."""
-    return np.rint(np.clip(waveform, -1.0, 1.0) * _PCM16_SCALE).astype(np.int16)
+    scaled: Waveform = np.clip(waveform, -1.0, 1.0) * np.float32(_PCM16_SCALE)
+    return np.rint(scaled).astype(np.int16)
 
 
 def encode_audio(
@@ -186,9 +187,8 @@ def resample(waveform: Waveform, from_rate: int, to_rate: int) -> Waveform:
     Windowed-sinc interpolation in polyphase form (J. O. Smith, "Digital Audio Resampling", CCRMA), Kaiser
     window, 32 zero crossings each side; content above 94 % of the lower Nyquist limit is removed.
     """
-    for name, rate in (("from_rate", from_rate), ("to_rate", to_rate)):
-        if isinstance(rate, bool) or not isinstance(rate, int) or rate <= 0:
-            raise AudioError(f"{name} must be a positive whole number of Hz, is {rate!r}")
+    _check_rate("from_rate", from_rate)
+    _check_rate("to_rate", to_rate)
     samples = _checked(waveform, from_rate)
     divisor = math.gcd(from_rate, to_rate)
     up, down = to_rate // divisor, from_rate // divisor
@@ -218,14 +218,19 @@ def _sinc_taps(fraction: float, half: int, cutoff: float) -> NDArray[np.float32]
     offsets = np.arange(-half, half + 1) - fraction
     inside = np.clip(1.0 - (offsets / (half + 1)) ** 2, 0.0, None)
     window = np.i0(_KAISER_BETA * np.sqrt(inside)) / np.i0(_KAISER_BETA)
-    taps = cutoff * np.sinc(cutoff * offsets) * window
+    taps: NDArray[np.float64] = np.sinc(cutoff * offsets) * window
     # Every phase passes a constant unchanged; without this the phases differ by a whisper, which is a tone.
-    return (taps / taps.sum()).astype(np.float32)
+    normalised: NDArray[np.float32] = (taps / taps.sum()).astype(np.float32)
+    return normalised
+
+
+def _check_rate(name: str, rate: object) -> None:
+    if isinstance(rate, bool) or not isinstance(rate, int) or rate <= 0:
+        raise AudioError(f"{name} must be a positive whole number of Hz, is {rate!r}")
 
 
 def _checked(waveform: Waveform, sample_rate: int) -> Waveform:
-    if isinstance(sample_rate, bool) or not isinstance(sample_rate, int) or sample_rate <= 0:
-        raise AudioError(f"sample_rate must be a positive whole number of Hz, is {sample_rate!r}")
+    _check_rate("sample_rate", sample_rate)
     samples = np.asarray(waveform)
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):
         raise AudioError(

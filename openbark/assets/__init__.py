@@ -12,7 +12,7 @@ __all__ = ["EMBEDDED_NAME", "embedded_directory", "has_embedded"]
 EMBEDDED_NAME = "embedded"
 """The name under which users ask for the model inside the package."""
 
-_FOLDER = "bark-nano-en"
+_FOLDER = "embedded"
 _MARKER = "config.json"
 
 
