@@ -197,6 +197,7 @@ class CodecTask:
         latents = [codec.encode_latent(batch.to(device)).float() for batch in batches]
         return torch.cat(latents).reshape(-1, self.config.codebook_dim)
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Mel distance with all and with two codebooks, usage of the codebooks."""
         return validate_codec(self.module.codec, self._validation, self._distance)
@@ -328,6 +329,7 @@ class DecoderTask:
             stft, mel = self._loss(output, target)
         return {"loss": stft + options.mel_weight * mel, "stft": stft, "mel": mel}
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """As `CodecTask.validate`, on the codec's own codes."""
         return validate_codec(self.module, self._validation, self._distance)

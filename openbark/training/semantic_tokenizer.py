@@ -112,6 +112,7 @@ class SemanticTokenizerTask:
         pitch_loss = F.cross_entropy(pitch.float().transpose(1, 2), pitch_targets)
         return {"loss": unit_loss + pitch_loss, "unit": unit_loss, "pitch": pitch_loss}
 
+    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """Loss and the shares of frames with the right token, unit, phone and pitch bin."""
         device = next(self.module.parameters()).device
