@@ -23,6 +23,7 @@ from openbark.files import check_writable, write_atomically
 
 __all__ = [
     "FORMATS",
+    "Waveform",
     "check_output",
     "encode_audio",
     "output_format",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 Waveform = NDArray[np.float32]
+"""Mono samples [L] in [-1, 1]."""
 
 FORMATS: Mapping[str, str] = MappingProxyType(
     {

@@ -1,0 +1,89 @@
+"""Folders of voice files, looked up by name.
+
+A name is only ever compared with what the folders hold; it is never made into a path. Knows no model:
+`Voice.validate` checks what is found here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from openbark.errors import VoiceError
+from openbark.voices.voice import Voice
+
+__all__ = ["VoiceLibrary"]
+
+_SUFFIX = ".npz"
+_MAX_SUGGESTIONS = 5
+_MAX_LISTED = 12
+
+
+class VoiceLibrary:
+    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (S40).
+
+    Folders that do not exist hold no voices. Where two folders hold the same name, the first wins.
+    """
+
+    def __init__(self, directories: Iterable[str | os.PathLike[str]] = ()) -> None:
+        self._paths = MappingProxyType(_index(directories))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._paths)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._paths
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names, sorted."""
+        return tuple(self._paths)
+
+    def path(self, name: str) -> Path:
+        """File of a voice. Raises VoiceError for a name that is not here, with the nearest ones."""
+        if name not in self._paths:
+            raise VoiceError(self._unknown(name))
+        return self._paths[name]
+
+    def get(self, name: str | os.PathLike[str]) -> Voice:
+        """A voice by name, or by the path of an existing `.npz` file.
+
+        Raises VoiceError for an unknown name (with the nearest ones) or an unreadable file.
+        """
+        text = os.fspath(name)
+        if text in self._paths:
+            return Voice.load(self._paths[text], text)
+        if text.endswith(_SUFFIX):
+            return Voice.load(text)
+        raise VoiceError(self._unknown(text))
+
+    def _unknown(self, name: str) -> str:
+        if not self._paths:
+            return (
+                f"unknown voice {name!r}; this model has no named voices, "
+                f"but any voice file can be given by its path (ending in {_SUFFIX})"
+            )
+        message = f"unknown voice {name!r}"
+        nearest = difflib.get_close_matches(name, self._paths, n=_MAX_SUGGESTIONS, cutoff=0.5)
+        if nearest:
+            message += f"; did you mean {' or '.join(repr(match) for match in nearest)}?"
+        listed = ", ".join(self.names[:_MAX_LISTED])
+        more = f" and {len(self) - _MAX_LISTED} more" if len(self) > _MAX_LISTED else ""
+        return f"{message}; this model has {listed}{more}, or give the path of an {_SUFFIX} file"
+
+
+def _index(directories: Iterable[str | os.PathLike[str]]) -> Mapping[str, Path]:
+    found: dict[str, Path] = {}
+    for directory in directories:
+        root = Path(directory)
+        for path in sorted(root.rglob(f"*{_SUFFIX}")):
+            name = path.relative_to(root).with_suffix("").as_posix()
+            if path.is_file():
+                found.setdefault(name, path)
+    return dict(sorted(found.items()))

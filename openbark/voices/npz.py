@@ -1,0 +1,171 @@
+"""Suno's voice files: an `.npz` of `semantic_prompt`, `coarse_prompt`, `fine_prompt` (C3), and our metadata.
+
+Reads files of unknown origin: never unpickles, and bounds what it unpacks before it does. Knows no model
+and does not judge the arrays: that is `openbark.voices.voice`.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+import os
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.errors import VoiceError
+from openbark.files import write_atomically
+
+__all__ = ["ARRAY_KEYS", "MAX_VOICE_BYTES", "VoiceFile", "check_keys", "read_npz", "write_npz"]
+
+ARRAY_KEYS: Mapping[str, str] = MappingProxyType(
+    {"semantic": "semantic_prompt", "coarse": "coarse_prompt", "fine": "fine_prompt"}
+)
+"""Our names of the three arrays and Suno's, which dictionaries and files use (C3)."""
+
+MAX_VOICE_BYTES = 64 * 2**20
+"""Most that a voice file may hold, unpacked. Suno's largest preset has 90 kB."""
+
+_METADATA_KEY = "metadata"
+_SUFFIX = ".npy"
+_UNREADABLE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    tokenize.TokenError,
+    NotImplementedError,
+    RuntimeError,
+)
+"""What numpy, zipfile and their decompressors raise for damaged, encrypted or exotic files."""
+
+
+@dataclass(frozen=True, eq=False)
+class VoiceFile:
+    """What a voice file holds: arrays under Suno's keys, and metadata."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    metadata: Mapping[str, Any]
+
+
+def check_keys(keys: Collection[str], label: str) -> None:
+    """Raise VoiceError naming the arrays that `keys` lacks."""
+    missing = [key for key in ARRAY_KEYS.values() if key not in keys]
+    if missing:
+        found = ", ".join(sorted(str(key) for key in keys)[:12]) or "nothing"
+        raise VoiceError(
+            f"{label} lacks {', '.join(missing)} (it has: {found}); "
+            f"a voice is {', '.join(ARRAY_KEYS.values())}"
+        )
+
+
+def read_npz(source: Path) -> VoiceFile:
+    """Read the three arrays and `metadata` (JSON text) of a voice file.
+
+    Arrays under other keys are left alone: other programs add their own, such as Infinity's `name` and `desc`.
+    Raises VoiceError when the file is missing, is no npz, lacks an array, holds pickled objects, or is
+    too large.
+    """
+    if not source.is_file():
+        raise VoiceError(f"no voice file at {source}")
+    if source.stat().st_size > MAX_VOICE_BYTES:
+        raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
+    try:
+        with zipfile.ZipFile(source) as archive:
+            return _read(archive, source)
+    except VoiceError:
+        raise
+    except _UNREADABLE as error:
+        raise VoiceError(
+            f"{source} cannot be read as a voice ({error}); a voice is an .npz file with "
+            f"{', '.join(ARRAY_KEYS.values())}"
+        ) from error
+
+
+def write_npz(
+    target: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
+) -> None:
+    """Write a file that Suno's, Coqui's and Infinity's loaders read too; whole or not at all.
+
+    Raises VoiceError when the file cannot be written, or the metadata is no JSON.
+    """
+    if target.suffix != ".npz":
+        raise VoiceError(f"a voice file must end in .npz: {target}")
+    stored = {key: arrays[key] for key in ARRAY_KEYS.values()}
+    if metadata:
+        try:
+            text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
+        except TypeError as error:
+            raise VoiceError(f"metadata of {target.stem} cannot be saved: {error}") from error
+        stored[_METADATA_KEY] = np.array(text)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **stored)
+    try:
+        write_atomically(target, buffer.getvalue())
+    except OSError as error:
+        reason = str(error) if error.errno is None else os.strerror(error.errno)
+        raise VoiceError(f"cannot write {target}: {reason}; choose another file") from error
+
+
+def _read(archive: zipfile.ZipFile, source: Path) -> VoiceFile:
+    members = {
+        member.filename.removesuffix(_SUFFIX): member
+        for member in archive.infolist()
+        if member.filename.endswith(_SUFFIX)
+    }
+    check_keys(members, str(source))
+    wanted = [key for key in (*ARRAY_KEYS.values(), _METADATA_KEY) if key in members]
+    unpacked = sum(members[key].file_size for key in wanted)
+    if unpacked > MAX_VOICE_BYTES:
+        raise VoiceError(
+            f"{source} unpacks to {unpacked} bytes; a voice has at most {MAX_VOICE_BYTES}"
+        )
+    arrays = {key: _array(archive, members[key], source) for key in wanted}
+    return VoiceFile(arrays, _metadata(arrays.pop(_METADATA_KEY, None), source))
+
+
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Path) -> NDArray[Any]:
+    data = archive.read(member)
+    stream = io.BytesIO(data)
+    version = np.lib.format.read_magic(stream)
+    reader = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }.get(version)
+    if reader is None:
+        raise VoiceError(f"{source}: {member.filename} has the unknown npy version {version}")
+    shape, _, dtype = reader(stream)
+    if dtype.hasobject:
+        raise VoiceError(
+            f"{source}: {member.filename} holds pickled Python objects, which could run code when "
+            "read; save the voice again as three integer arrays"
+        )
+    # The header decides how much numpy allocates: it must not ask for more than there is.
+    count = int(np.prod([int(length) for length in shape], dtype=object))
+    if min((0, *shape)) < 0 or count * dtype.itemsize != len(data) - stream.tell():
+        raise VoiceError(f"{source}: {member.filename} is damaged (its header and size disagree)")
+    stream.seek(0)
+    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def _metadata(array: NDArray[Any] | None, source: Path) -> Mapping[str, Any]:
+    if array is None:
+        return {}
+    values = json.loads(str(array)) if array.dtype.kind == "U" and array.ndim == 0 else None
+    if not isinstance(values, dict):
+        raise VoiceError(f"{source}: metadata must be one JSON object as text")
+    return values
