@@ -36,7 +36,7 @@ _PAD_MODES = ("constant", "reflect", "replicate")
 _NORM_TYPES = ("time_group_norm", "weight_norm")
 _BLOCK = ("languages", "name", "semantic_encoder", "text_normalizer")
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ def config_json(config: BarkConfig, dtype: str) -> dict[str, Any]:
     }
 
 
-def _named(file: Path, parse: Callable[[], T]) -> T:
+def _named(file: Path, parse: Callable[[], _T]) -> _T:
     """Run `parse`; the config classes do not know the file, so put it before their complaints."""
     try:
         return parse()
@@ -247,7 +247,7 @@ def _codec_json(config: CodecConfig) -> dict[str, Any]:
     }
 
 
-def _exact(kind: type[T], section: Section) -> T:
+def _exact(kind: type[_T], section: Section) -> _T:
     """An own dataclass of whole numbers and one text from a section that names no others; absent keys take
     its defaults."""
     known = {item.name: item.default for item in fields(kind)}  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 Shape = tuple[int, ...]
-Shapes = dict[str, Shape]
+_Shapes = dict[str, Shape]
 
 SEMANTIC_PREFIX = "semantic."
 COARSE_PREFIX = "coarse_acoustics."
@@ -40,7 +40,7 @@ CODEC_PREFIX = "codec_model."
 SEMANTIC_ENCODER_PREFIX = "semantic_encoder."
 
 
-def expected_shapes(config: BarkConfig) -> Shapes:
+def expected_shapes(config: BarkConfig) -> _Shapes:
     """Name -> shape of every tensor of a checkpoint with this config."""
     if isinstance(config.codec, EncodecConfig):
         codec = _encodec(config.codec)
@@ -74,11 +74,11 @@ def weight_normed(config: BarkConfig) -> frozenset[str]:
     return frozenset(name for name in names if name.endswith(".conv.weight"))
 
 
-def _prefixed(prefix: str, shapes: Shapes) -> Shapes:
+def _prefixed(prefix: str, shapes: _Shapes) -> _Shapes:
     return {prefix + name: shape for name, shape in shapes.items()}
 
 
-def _affine(name: str, shape: Shape, bias: bool = True) -> Shapes:
+def _affine(name: str, shape: Shape, bias: bool = True) -> _Shapes:
     """A weight of `shape` and a bias as long as its first axis."""
     shapes = {f"{name}.weight": shape}
     if bias:
@@ -86,9 +86,9 @@ def _affine(name: str, shape: Shape, bias: bool = True) -> Shapes:
     return shapes
 
 
-def _transformer(config: GPTConfig, norm_bias: bool) -> Shapes:
+def _transformer(config: GPTConfig, norm_bias: bool) -> _Shapes:
     width = config.n_embd
-    shapes: Shapes = {"position_embeds_layer.weight": (config.block_size, width)}
+    shapes: _Shapes = {"position_embeds_layer.weight": (config.block_size, width)}
     for i in range(config.n_layer):
         block = (
             _affine("layernorm_1", (width,), norm_bias)
@@ -102,7 +102,7 @@ def _transformer(config: GPTConfig, norm_bias: bool) -> Shapes:
     return shapes | _affine("layernorm_final", (width,), norm_bias)
 
 
-def _causal(config: GPTConfig) -> Shapes:
+def _causal(config: GPTConfig) -> _Shapes:
     return {
         "input_embeds_layer.weight": (config.input_vocab_size, config.n_embd),
         **_transformer(config, norm_bias=config.bias),
@@ -110,7 +110,7 @@ def _causal(config: GPTConfig) -> Shapes:
     }
 
 
-def _fine(config: FineGPTConfig) -> Shapes:
+def _fine(config: FineGPTConfig) -> _Shapes:
     embeddings = {
         f"input_embeds_layers.{k}.weight": (config.input_vocab_size, config.n_embd)
         for k in range(config.n_codes_total)
@@ -118,19 +118,19 @@ def _fine(config: FineGPTConfig) -> Shapes:
     return embeddings | _transformer(config, norm_bias=True)
 
 
-def _codebooks(count: int, size: int, dim: int) -> Shapes:
+def _codebooks(count: int, size: int, dim: int) -> _Shapes:
     return {f"quantizer.layers.{k}.codebook.embed": (size, dim) for k in range(count)}
 
 
-def _convolution(config: EncodecConfig, shape: Shape, outputs: int) -> Shapes:
+def _convolution(config: EncodecConfig, shape: Shape, outputs: int) -> _Shapes:
     """One padded convolution of SEANet; `shape` is the weight's, [out, in, k] or, transposed, [in, out, k]."""
-    shapes: Shapes = {"conv.weight": shape, "conv.bias": (outputs,)}
+    shapes: _Shapes = {"conv.weight": shape, "conv.bias": (outputs,)}
     if config.norm_type == "time_group_norm":
         shapes |= _affine("norm", (outputs,))
     return shapes
 
 
-def _residual_blocks(config: EncodecConfig, width: int) -> Iterator[Shapes]:
+def _residual_blocks(config: EncodecConfig, width: int) -> Iterator[_Shapes]:
     narrow = width // config.compress
     kernel = config.residual_kernel_size
     for _ in range(config.num_residual_layers):
@@ -141,8 +141,8 @@ def _residual_blocks(config: EncodecConfig, width: int) -> Iterator[Shapes]:
         yield shapes
 
 
-def _lstm(config: EncodecConfig, width: int) -> Shapes:
-    shapes: Shapes = {}
+def _lstm(config: EncodecConfig, width: int) -> _Shapes:
+    shapes: _Shapes = {}
     for i in range(config.num_lstm_layers):
         for side in ("ih", "hh"):
             shapes[f"lstm.weight_{side}_l{i}"] = (4 * width, width)
@@ -150,7 +150,7 @@ def _lstm(config: EncodecConfig, width: int) -> Shapes:
     return shapes
 
 
-def _seanet_encoder(config: EncodecConfig) -> Iterator[Shapes]:
+def _seanet_encoder(config: EncodecConfig) -> Iterator[_Shapes]:
     """The layers of the encoder in order; one without weights (ELU) is empty."""
     width = config.num_filters
     yield _convolution(config, (width, config.audio_channels, config.kernel_size), width)
@@ -165,7 +165,7 @@ def _seanet_encoder(config: EncodecConfig) -> Iterator[Shapes]:
     yield _convolution(config, last, config.hidden_size)
 
 
-def _seanet_decoder(config: EncodecConfig) -> Iterator[Shapes]:
+def _seanet_decoder(config: EncodecConfig) -> Iterator[_Shapes]:
     """The layers of the decoder in order; one without weights (ELU) is empty."""
     width = config.num_filters * 2 ** len(config.upsampling_ratios)
     yield _convolution(config, (width, config.hidden_size, config.kernel_size), width)
@@ -180,8 +180,8 @@ def _seanet_decoder(config: EncodecConfig) -> Iterator[Shapes]:
     yield _convolution(config, last, config.audio_channels)
 
 
-def _encodec(config: EncodecConfig) -> Shapes:
-    shapes: Shapes = {}
+def _encodec(config: EncodecConfig) -> _Shapes:
+    shapes: _Shapes = {}
     for i, layer in enumerate(_seanet_encoder(config)):
         shapes |= _prefixed(f"encoder.layers.{i}.", layer)
     for i, layer in enumerate(_seanet_decoder(config)):
@@ -189,7 +189,7 @@ def _encodec(config: EncodecConfig) -> Shapes:
     return shapes | _codebooks(config.n_codebooks, config.codebook_size, config.codebook_dim)
 
 
-def _convnext_block(width: int, mlp_ratio: int, kernel: int) -> Shapes:
+def _convnext_block(width: int, mlp_ratio: int, kernel: int) -> _Shapes:
     return (
         _affine("depthwise", (width, 1, kernel))
         | _affine("norm", (width,))
@@ -199,14 +199,14 @@ def _convnext_block(width: int, mlp_ratio: int, kernel: int) -> Shapes:
     )
 
 
-def _convnext(inputs: int, width: int, n_layer: int, mlp_ratio: int, kernel: int) -> Shapes:
+def _convnext(inputs: int, width: int, n_layer: int, mlp_ratio: int, kernel: int) -> _Shapes:
     shapes = _affine("embed", (width, inputs, kernel)) | _affine("norm", (width,))
     for i in range(n_layer):
         shapes |= _prefixed(f"layers.{i}.", _convnext_block(width, mlp_ratio, kernel))
     return shapes | _affine("final_norm", (width,))
 
 
-def _istft(config: IstftCodecConfig) -> Shapes:
+def _istft(config: IstftCodecConfig) -> _Shapes:
     features = config.n_mels * config.subframes
     encoder = _convnext(
         features,
@@ -232,7 +232,7 @@ def _istft(config: IstftCodecConfig) -> Shapes:
     )
 
 
-def _semantic_encoder(config: SemanticEncoderConfig) -> Shapes:
+def _semantic_encoder(config: SemanticEncoderConfig) -> _Shapes:
     n_upper = min(2, config.n_layer - 1)
     lower = _convnext(
         config.n_mels * config.subframes,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 __all__ = ["fold", "spellings", "unfold"]
 
-Array = NDArray[np.floating]
+_Array = NDArray[np.floating]
 
 
 def spellings(name: str) -> tuple[tuple[str, str], ...]:
@@ -23,20 +23,20 @@ def spellings(name: str) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _lengths(v: Array) -> NDArray[np.float64]:
+def _lengths(v: _Array) -> NDArray[np.float64]:
     squares = np.square(v, dtype=np.float64).sum(axis=tuple(range(1, v.ndim)), keepdims=True)
     lengths: NDArray[np.float64] = np.sqrt(squares)
     return lengths
 
 
-def fold(g: Array, v: Array) -> NDArray[np.float32]:
+def fold(g: _Array, v: _Array) -> NDArray[np.float32]:
     """The plain weight, computed in float64. A direction of length 0 has no weight and gives zeros."""
     lengths = _lengths(v)
     scale = np.divide(g, lengths, out=np.zeros_like(lengths), where=lengths > 0)
     return (v * scale).astype(np.float32)
 
 
-def unfold(weight: Array) -> tuple[Array, Array]:
+def unfold(weight: _Array) -> tuple[_Array, _Array]:
     """g and v of a plain weight, in its dtype: v is the weight itself. An all-zero row gets length 0 along
     ones, since readers divide by |v|."""
     lengths = _lengths(weight)

@@ -15,7 +15,14 @@ from torch.nn import functional as F
 
 from openbark.config import EncodecConfig
 
-__all__ = ["SeanetDecoder", "SeanetEncoder"]
+__all__ = [
+    "Convolution",
+    "ResidualBlock",
+    "ResidualLSTM",
+    "SeanetDecoder",
+    "SeanetEncoder",
+    "TransposedConvolution",
+]
 
 
 def _pad(x: Tensor, left: int, right: int, mode: str) -> Tensor:
