@@ -107,7 +107,11 @@ def probabilities(logits: NDArray[np.floating], sampling: SamplingParams) -> NDA
         one_hot = np.zeros_like(exact)
         one_hot[np.arange(len(exact)), exact.argmax(axis=-1)] = 1.0
         return one_hot
-    return _softmax(filter_logits(exact, sampling) / sampling.temperature)
+    filtered = filter_logits(exact, sampling)
+    # The largest logit goes to 0 first: a tiny temperature then sends the others to -inf, never to NaN.
+    with np.errstate(over="ignore"):
+        scaled = (filtered - filtered.max(axis=-1, keepdims=True)) / sampling.temperature
+    return _softmax(scaled)
 
 
 def draw(distribution: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
