@@ -32,7 +32,7 @@ from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 from openbark.training.semantic import IGNORED, guided_attention_loss
 
-__all__ = ["CoarseBatch", "CoarseOptions", "CoarseTask"]
+__all__ = ["CoarseBatch", "CoarseOptions", "CoarseTask", "Tokens"]
 
 Tokens = NDArray[np.int64]
 

@@ -17,7 +17,7 @@ from openbark.training.data import Utterance
 from openbark.training.embedded_config import character_tokenizer_json
 from openbark.voices.voice import Voice
 
-__all__ = ["export_embedded", "preset_utterance"]
+__all__ = ["ORIGINS", "PRESET_SECONDS", "export_embedded", "preset_utterance"]
 
 PRESET_SECONDS = (2.4, 3.6)
 """Length of the utterance a preset is made of: longer than both history windows, short enough to be one sentence."""

@@ -22,6 +22,7 @@ from openbark.errors import CheckpointUnsupportedError
 
 __all__ = [
     "PREFIXES",
+    "Module",
     "coarse_from",
     "codec_from",
     "fine_from",

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from openbark.config import GPTConfig
 
-__all__ = ["Block", "CausalGPT", "KVCache", "initialise"]
+__all__ = ["MLP", "Attention", "Block", "CausalGPT", "KVCache", "initialise"]
 
 
 @dataclass
