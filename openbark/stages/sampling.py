@@ -81,7 +81,8 @@ class Noise:
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def filter_logits(logits: NDArray[np.float64], sampling: SamplingParams) -> NDArray[np.float64]:
@@ -122,4 +123,5 @@ def draw(distribution: NDArray[np.float64], uniforms: NDArray[np.float64]) -> ND
     for row, target in enumerate(targets):
         tokens[row] = np.searchsorted(cumulative[row], target, side="right")
     last_possible = distribution.shape[-1] - 1 - (distribution[:, ::-1] > 0).argmax(axis=-1)
-    return np.minimum(tokens, last_possible)
+    drawn: NDArray[np.int64] = np.minimum(tokens, last_possible)
+    return drawn

@@ -27,7 +27,7 @@ class _Magnitude(torch.autograd.Function):
         frames = waveform.unfold(-1, window.shape[0], hop) * window
         spectrum = torch.fft.rfft(frames)[..., :n_bins]
         power = spectrum.real.square().add_(spectrum.imag.square())
-        magnitude = power.add_(1e-7).sqrt_()
+        magnitude: Tensor = power.add_(1e-7).sqrt_()
         ctx.save_for_backward(spectrum, magnitude, window)
         ctx.hop = hop
         ctx.length = waveform.shape[-1]
