@@ -27,6 +27,15 @@ _PAD_SECONDS = 0.2
 _DITHER = 1e-4
 _PEAK = 0.5
 
+# Words of the synthetic corpus that cmudict lacks; spelt out from their nearest relatives there.
+_SUPPLEMENT = """
+casseroles K AE S ER OW L Z; chins CH IH N Z; cursors K ER S ER Z; decorates D EH K ER EY T S
+faints F EY N T S; kneels N IY L Z; octopuses AA K T AH P UH S IH Z; resetting R IY S EH T IH NG
+restarts R IY S T AA R T S; skateboards S K EY T B AO R D Z; snored S N AO R D; teapots T IY P AA T S
+trembles T R EH M B AH L Z; unplugging AH N P L AH G IH NG; unplugs AH N P L AH G Z
+webcam W EH B K AE M; webcams W EH B K AE M Z
+"""
+
 Pronunciations = Mapping[str, Sequence[str]]
 """Word -> its pronunciations, phones separated by spaces."""
 
@@ -46,10 +55,13 @@ def _model_folder() -> Path:
 
 
 def load_pronunciations() -> dict[str, tuple[str, ...]]:
-    """Word -> its pronunciations (phones separated by spaces), from the package's cmudict."""
+    """Word -> its pronunciations (phones separated by spaces), from the package's cmudict.
+
+    Ours for the few words of the corpus that it lacks.
+    """
     found: dict[str, tuple[str, ...]] = {}
     text = (_model_folder() / "cmudict-en-us.dict").read_text(encoding="utf-8")
-    for line in text.splitlines():
+    for line in (*text.splitlines(), *re.split(r"[;\n]\s*", _SUPPLEMENT.strip())):
         head, _, phones = line.partition(" ")
         word = head.partition("(")[0]
         found[word] = (*found.get(word, ()), phones.strip())
