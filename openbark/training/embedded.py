@@ -22,8 +22,8 @@ from openbark.backends.torch.istft import IstftCodec
 from openbark.config import GPTConfig, IstftCodecConfig
 from openbark.errors import TrainingError
 from openbark.text.tokenizer import Tokenizer
-from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
 from openbark.training.coarse import CoarseTask
+from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
 from openbark.training.data import Utterance, read_shards, write_shards
 from openbark.training.embedded_config import character_tokenizer_json
 from openbark.training.export import export_embedded

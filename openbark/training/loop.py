@@ -31,7 +31,15 @@ from openbark.training.run_state import (
     truncate_metrics,
 )
 
-__all__ = ["FitOptions", "FitResult", "Task", "decay_groups", "fit", "learning_rate", "torch_threads"]
+__all__ = [
+    "FitOptions",
+    "FitResult",
+    "Task",
+    "decay_groups",
+    "fit",
+    "learning_rate",
+    "torch_threads",
+]
 
 # Options that change what the following steps compute: a resumed run has to keep them.
 _FIXED_OPTIONS = ("lr", "warmup", "weight_decay", "betas", "grad_clip", "seed", "precision")
@@ -149,7 +157,11 @@ def fit(
     Raises `TrainingError` for options that contradict the saved run, for non-finite losses and for
     an unreadable checkpoint, `DeviceError` for a missing device.
     """
-    with join_workers(options.device) as workers, _seeded_elsewhere(workers), torch_threads(options.threads):
+    with (
+        join_workers(options.device) as workers,
+        _seeded_elsewhere(workers),
+        torch_threads(options.threads),
+    ):
         run = _Run(task, options, directory, workers, progress)
         with _stop_signals() as stop:
             try:
