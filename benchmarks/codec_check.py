@@ -41,7 +41,7 @@ def mel_distance(
 def compare_with_original(
     originals: Sequence[Spoken], copies: Sequence[Spoken], *, extra_metrics: bool
 ) -> dict[str, Any]:
-    """Mean distances of pairs of clips of equal rate."""
+    """Mean distances of pairs of clips, at the rate of the copies."""
     pairs = list(zip(originals, copies, strict=True))
     result = {
         "n_clips": len(pairs),
@@ -59,10 +59,9 @@ def _mean(
 ) -> float:
     values = []
     for original, copy in pairs:
-        length = min(len(original.waveform), len(copy.waveform))
-        values.append(
-            measure(original.waveform[:length], copy.waveform[:length], original.sample_rate)
-        )
+        first = resample(original.waveform, original.sample_rate, copy.sample_rate)
+        length = min(len(first), len(copy.waveform))
+        values.append(measure(first[:length], copy.waveform[:length], copy.sample_rate))
     return float(np.mean(values))
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.teacher import Item, speak, teacher_of
+from benchmarks.waveforms import resample
 from openbark.api import Bark
 from openbark.engine.cascade import Request, run_fine
 from openbark.errors import ParamError, TextError
@@ -38,8 +39,8 @@ class Spoken:
     """A clip: waveform ``[L]``, and how it ended.
 
     Attributes:
-        stop_reason: why the model stopped; "" for a system without that notion, "error" with an
-            empty waveform if the model said nothing.
+        stop_reason: why the model stopped; "" for a system without that notion, "error: ..."
+            with an empty waveform if the model said nothing.
         stopped_at_limit: whether it did not end by itself.
         wall_s: seconds it took.
     """
@@ -102,14 +103,14 @@ class ModelSystem:
         return self.bark.config.coarse_rules.n_codebooks
 
     def speak(self, item: Item, preset: str, seed: int) -> Spoken:
-        """Generate; a model that ends before it began gives an empty clip."""
+        """Generate; a text that the model refuses, or says nothing for, gives an empty clip."""
         started = time.perf_counter()
         try:
             clip = self.bark.generate(item.text, voice=preset, seed=seed, params=self.params)
         except TextError as error:
-            if "before it said anything" not in str(error):
-                raise
-            return Spoken(np.zeros(0, np.float32), self.bark.sample_rate, "error", True)
+            n_codebooks = self.bark.config.fine_rules.n_codebooks
+            self._codes[item.text, preset, seed] = np.zeros((n_codebooks, 0), np.int64)
+            return self._nothing(f"error: {error}")
         self._codes[item.text, preset, seed] = clip.tokens.fine
         return Spoken(
             clip.waveform,
@@ -122,25 +123,27 @@ class ModelSystem:
     def codes(self, item: Item, preset: str, seed: int) -> Codes:
         """Codes ``[K, F]`` of a clip, made now if it was not yet; no frames if nothing was said."""
         key = (item.text, preset, seed)
-        if key not in self._codes and self.speak(item, preset, seed).stop_reason == "error":
-            n_codebooks = self.bark.config.fine_rules.n_codebooks
-            self._codes[key] = np.zeros((n_codebooks, 0), np.int64)
+        if key not in self._codes:
+            self.speak(item, preset, seed)
         return self._codes[key]
 
-    def encode(self, waveform: npt.NDArray[np.float32]) -> Codes:
-        """Codes ``[K, F]`` of audio at the model's rate."""
+    def encode(self, clip: Spoken) -> Codes:
+        """Codes ``[K, F]`` of a clip."""
+        rate = self.bark.sample_rate
+        waveform = resample(clip.waveform, clip.sample_rate, rate).astype(np.float32)
         n_codebooks = self.bark.config.fine_rules.n_codebooks
         return self.bark.backend.codec_encode(waveform, n_codebooks)
 
     def decode(self, codes: Codes) -> Spoken:
         """Audio of codes ``[k, F]``."""
         if codes.shape[1] == 0:
-            return Spoken(np.zeros(0, np.float32), self.bark.sample_rate, "error", True)
+            return self._nothing("error: no codes")
         return Spoken(self.bark.backend.codec_decode(codes), self.bark.sample_rate)
 
-    def fill(self, coarse: Codes, seed: int) -> Codes:
-        """Codes ``[K, F]``: the coarse ones as given, the rest by the fine stage, unprompted."""
-        request = Request(np.zeros(0, np.int64), self.params, seed)
+    def fill(self, coarse: Codes, preset: str, seed: int) -> Codes:
+        """Codes ``[K, F]``: the coarse ones as given, the rest by the fine stage after the preset."""
+        voice = self.bark.find_voice(preset)
+        request = Request(np.zeros(0, np.int64), self.params, seed, voice)
         return run_fine(self.bark.backend, request, coarse, Noise(seed))
 
     def preset_clip(self, preset: str) -> Spoken:
@@ -149,6 +152,9 @@ class ModelSystem:
         if voice is None:
             raise ParamError(f"no preset {preset!r} to listen to")
         return self.decode(voice.fine)
+
+    def _nothing(self, reason: str) -> Spoken:
+        return Spoken(np.zeros(0, np.float32), self.bark.sample_rate, reason, True)
 
 
 class PartSystem:
@@ -166,11 +172,11 @@ class PartSystem:
         model = self._model
         if self.name == "model-coarse":
             return model.decode(model.codes(item, preset, seed)[: model.n_coarse])
-        codes = model.encode(self._teacher.speak(item, preset).waveform)
+        codes = model.encode(self._teacher.speak(item, preset))
         if self.name == "codec-coarse":
             codes = codes[: model.n_coarse]
         elif self.name == "true-coarse":
-            codes = model.fill(codes[: model.n_coarse], seed)
+            codes = model.fill(codes[: model.n_coarse], preset, seed)
         return model.decode(codes)
 
 

@@ -22,7 +22,6 @@ from openbark.config import BarkConfig
 from openbark.errors import MissingExtraError, ParamError, TextError
 from openbark.params import SUNO_PARAMS
 from openbark.stages.semantic import StopReason
-from openbark.voices.voice import Voice
 
 RATE = 24_000
 PITCH = {"en_0": 200.0, "en_1": 90.0}
@@ -98,7 +97,7 @@ class FakeBark:
 
     def find_voice(self, preset: str) -> Any:
         codes = self.backend.codec_encode(voice_of(preset, "the prompt of the preset"), 8)
-        return SimpleNamespace(spec=Voice, fine=codes)
+        return SimpleNamespace(fine=codes)
 
 
 class FakeListener:
