@@ -53,7 +53,7 @@ def draw_spectrograms(path: Path, title: str, clips: dict[str, Spoken]) -> None:
     """Write one PNG with a row per clip, the same time and frequency scale in all."""
     pyplot = load_pyplot()
     figure, axes = pyplot.subplots(
-        len(clips), 1, sharex=True, figsize=(12, 3.2 * len(clips)), squeeze=False
+        len(clips), 1, sharex=True, figsize=(12, 4.0 * len(clips)), squeeze=False
     )
     for axis, (name, clip) in zip(axes[:, 0], clips.items(), strict=True):
         seconds = len(clip.waveform) / clip.sample_rate
@@ -70,5 +70,5 @@ def draw_spectrograms(path: Path, title: str, clips: dict[str, Spoken]) -> None:
     axes[-1, 0].set_xlabel("seconds")
     figure.suptitle(title, fontsize=9)
     figure.tight_layout()
-    figure.savefig(path, dpi=90)
+    figure.savefig(path, dpi=110)
     pyplot.close(figure)
