@@ -1,9 +1,25 @@
 """Quality of the embedded model against its teacher: words, prompts, lengths, levels, speakers.
 
-Run as ``python -m benchmarks.quality``; needs the programs and packages of the "bench" extra and
-flite. Prints a card, then one line of JSON. The same recogniser listens to both; the sentences are
-those held out of the embedded recipe's training text. What each figure means:
-docs/embedded-model.md.
+Run from the root of the repository, with the "bench" extra and the program flite installed:
+
+    python -m benchmarks.quality [--model FOLDER] [--out FOLDER] [--reference-only]
+
+Prints a card, then one line of JSON. The same checks go over the teacher (flite in the voice a
+preset was trained on) and over the model, on the same texts:
+
+* word error rate: pocketsphinx, vocabulary closed over the held-out sentences plus 300 other
+  words, once under a bigram model of the training text and once with every word equally likely;
+  errors pooled over clips, 95 % bootstrap interval over sentences.
+* prompts right: 20 words or pairs of words, each to be told exactly from 120 such phrases.
+* run away or stop early: sounding length above 1.6 or below 0.6 of the teacher's, stopped at a
+  limit, or more than 1 s of silence at the end. Other faults: samples not finite or at full
+  scale, a gap 0.5 s longer than the teacher's longest, 12 dB quieter than the teacher.
+* speaker similarity: cosine of MFCC and pitch statistics in a space fitted on the teacher's
+  training sentences (see speaker_similarity.py); to the teacher's voices, and to the presets'
+  own prompts.
+* parts (--parts): the teacher's audio through part of the model, to see where quality is lost.
+
+Settings are chosen with --validation, which asks other sentences and other prompts.
 """
 
 from __future__ import annotations
@@ -72,7 +88,11 @@ class Options:
 
 def parse(arguments: Sequence[str] | None = None) -> Options:
     """Options from the command line."""
-    parser = argparse.ArgumentParser(prog="benchmarks.quality", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="benchmarks.quality",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     add = parser.add_argument
     default = Options()
     add("--model", default=default.model, help="checkpoint folder (default: the embedded model)")
