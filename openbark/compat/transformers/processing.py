@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from openbark.api import VOICES_FOLDER, find_checkpoint
+from openbark.api import find_checkpoint
 from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE
 from openbark.checkpoints.json_file import read_json
 from openbark.compat.transformers.speaker_embeddings import SpeakerEmbeddings
@@ -24,6 +24,7 @@ from openbark.errors import CheckpointError, ParamError, TextError, VoiceError
 from openbark.files import write_atomically
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.voices.folders import VOICES_FOLDER
 from openbark.voices.voice import Voice
 
 __all__ = [
