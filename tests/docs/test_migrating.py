@@ -26,7 +26,7 @@ def folder(tiny_checkpoint_dir: Path, tmp_path: Path) -> Path:
     return copy
 
 
-@pytest.mark.parametrize("name", ["migrating-transformers.md"])
+@pytest.mark.parametrize("name", ["migrating-infinity.md", "migrating-transformers.md"])
 def test_migration_blocks_run(
     name: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
