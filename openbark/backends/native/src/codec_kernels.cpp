@@ -62,27 +62,6 @@ OB_BODY void elu_body(const float* x, float* y, int64_t count) {
   }
 }
 
-// Abramowitz and Stegun 7.1.26 for 1 - erf, error below 1.5e-7; taking the complement on the
-// negative side avoids the cancellation of 1 + erf.
-OB_BODY void gelu_body(float* x, int64_t count) {
-  for (int64_t i = 0; i < count; ++i) {
-    const float value = x[i];
-    const float z = std::fabs(value) * 0.70710678f;
-    const float t = 1.0f / (1.0f + 0.3275911f * z);
-    float q = 1.061405429f;
-    q = q * t - 1.453152027f;
-    q = q * t + 1.421413741f;
-    q = q * t - 0.284496736f;
-    q = q * t + 0.254829592f;
-    q = q * t * fast_exp(-z * z);
-    x[i] = 0.5f * value * (value < 0.0f ? q : 2.0f - q);
-  }
-}
-
-OB_BODY void scaled_residual_body(const float* scale, const float* y, float* x, int64_t width) {
-  for (int64_t i = 0; i < width; ++i) x[i] += y[i] * scale[i];
-}
-
 OB_BODY void layer_norm_body(const float* x, const float* weight, const float* bias, float* y,
                int width) {
   Lanes sums = {};
@@ -100,20 +79,6 @@ OB_BODY void layer_norm_body(const float* x, const float* weight, const float* b
   for (; i < width; ++i) square += (x[i] - mean) * (x[i] - mean);
   const float gain = 1.0f / std::sqrt(square / static_cast<float>(width) + 1e-6f);
   for (i = 0; i < width; ++i) y[i] = (x[i] - mean) * gain * weight[i] + bias[i];
-}
-
-OB_BODY float dot_body(const float* a, const float* b, int64_t count) {
-  // Two chains hide the latency of the multiply-add.
-  Lanes even = {}, odd = {};
-  int64_t i = 0;
-  for (; i + 2 * kLanes <= count; i += 2 * kLanes) {
-    even += row(a + i) * row(b + i);
-    odd += row(a + i + kLanes) * row(b + i + kLanes);
-  }
-  for (; i + kLanes <= count; i += kLanes) even += row(a + i) * row(b + i);
-  float total = sum_lanes(even + odd);
-  for (; i < count; ++i) total += a[i] * b[i];
-  return total;
 }
 
 OB_BODY void gate_sums(const float* weight, const float* hidden, int width, float sums[4]) {
@@ -153,20 +118,14 @@ OB_BODY void lstm_units_body(const float* inputs, const float* weight, const flo
 // One function per kernel with the given attribute, and the table of them.
 #define OB_KERNEL_SET(SET, TARGET)                                                             \
   TARGET void elu_##SET(const float* x, float* y, int64_t n) { elu_body(x, y, n); }            \
-  TARGET void gelu_##SET(float* x, int64_t n) { gelu_body(x, n); }                             \
-  TARGET void residual_##SET(const float* s, const float* y, float* x, int64_t n) {            \
-    scaled_residual_body(s, y, x, n);                                                          \
-  }                                                                                            \
   TARGET void norm_##SET(const float* x, const float* w, const float* b, float* y, int n) {    \
     layer_norm_body(x, w, b, y, n);                                                            \
   }                                                                                            \
-  TARGET float dot_##SET(const float* a, const float* b, int64_t n) { return dot_body(a, b, n); } \
   TARGET void lstm_##SET(const float* in, const float* w, const float* h, float* c, float* o,  \
                          int width, int first, int last) {                                     \
     lstm_units_body(in, w, h, c, o, width, first, last);                                       \
   }                                                                                            \
-  constexpr CodecKernels k##SET = {elu_##SET,  gelu_##SET, residual_##SET,                     \
-                                   norm_##SET, dot_##SET,  lstm_##SET};
+  constexpr CodecKernels k##SET = {elu_##SET, norm_##SET, lstm_##SET};
 
 OB_KERNEL_SET(Plain, )
 #if defined(__x86_64__)

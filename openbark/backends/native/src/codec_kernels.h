@@ -12,13 +12,8 @@ namespace ob {
 struct CodecKernels {
   // y = x where x > 0, else exp(x) - 1; y may be x.
   void (*elu)(const float* x, float* y, int64_t count);
-  // The exact (erf) GELU, in place, absolute error below 1e-6 for |x| < 10.
-  void (*gelu)(float* x, int64_t count);
-  // y = x + y * scale, the tail of a ConvNeXt block.
-  void (*scaled_residual)(const float* scale, const float* y, float* x, int64_t width);
-  // One row; y may be x.
+  // LayerNorm of one row, epsilon 1e-6; y may be x.
   void (*layer_norm)(const float* x, const float* weight, const float* bias, float* y, int width);
-  float (*dot)(const float* a, const float* b, int64_t count);
   // Units [first, last) of one LSTM step. `inputs` [4, width] holds W_ih x + both biases, gates in
   // the order i, f, g, o; `weight` is W_hh as [width, 4, width]: a unit has its four rows together.
   // Reads `hidden`, updates `cell` in place, writes `next`.

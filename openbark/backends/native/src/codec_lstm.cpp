@@ -1,9 +1,6 @@
 #include "codec_lstm.h"
 
-#include <cstring>
-
 #include "codec_kernels.h"
-#include "gemm.h"
 
 namespace ob {
 namespace {
@@ -11,28 +8,30 @@ namespace {
 // Steps whose input products are computed at once: enough rows for the matrix kernel, while the
 // memory stays bounded however long the sequence is.
 constexpr int kBlock = 128;
-// Multiply-adds below which a step costs less than waking another thread.
+// Multiply-adds below which a step costs less than handing half of it to another thread.
 constexpr int64_t kWorthSharing = 1 << 17;
 
 // One layer: outputs [length, width] of inputs [length, width].
 void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, const float* inputs,
                float* outputs) {
-  const CodecKernels& kernels = codec_kernels(pool.kernels().isa);
-  Buffer products;
+  const Kernels& kernels = pool.kernels();
+  const CodecKernels& codec = codec_kernels(kernels.isa);
+  Buffer storage;
+  float* gates = storage.ensure(4LL * kBlock * width);
   std::vector<float> cell(static_cast<std::size_t>(width), 0.0f), start(cell);
   const float* hidden = start.data();
-  const bool share = 4LL * width * width >= kWorthSharing;
-  const int pieces = share ? pool.size() : 1;
+  const int pieces = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
   for (int block = 0; block < length; block += kBlock) {
     const int count = std::min(kBlock, length - block);
-    float* gates = products.ensure(4LL * kBlock * width);
-    gemm_f32(pool, count, 4 * width, width, inputs + static_cast<int64_t>(block) * width, width,
-             layer.input_weight, width, layer.bias, gates, 4 * width);
+    parallel_ranges(pool, count, 12, [&](int64_t first, int64_t last) {
+      layer.input.apply(kernels, inputs + (block + first) * width, width,
+                        static_cast<int>(last - first), gates + first * 4 * width, 4 * width);
+    });
     for (int t = 0; t < count; ++t) {
       float* next = outputs + static_cast<int64_t>(block + t) * width;
       pool.parallel(pieces, [&](int piece, int) {
-        kernels.lstm_units(gates + 4LL * t * width, layer.hidden_weight, hidden, cell.data(), next,
-                           width, width * piece / pieces, width * (piece + 1) / pieces);
+        codec.lstm_units(gates + 4LL * t * width, layer.hidden_weight.data(), hidden, cell.data(),
+                         next, width, width * piece / pieces, width * (piece + 1) / pieces);
       });
       hidden = next;
     }

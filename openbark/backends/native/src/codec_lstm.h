@@ -3,14 +3,14 @@
 
 #include <vector>
 
+#include "codec_linear.h"
 #include "codec_workspace.h"
 
 namespace ob {
 
 struct LstmLayer {
-  const float* input_weight = nullptr;   // [4 * width, width], gates in the order i, f, g, o
-  const float* hidden_weight = nullptr;  // [width, 4, width]: the four rows of a unit together
-  const float* bias = nullptr;           // [4 * width], both biases added
+  Linear input;                       // of [4 * width, width], gates in the order i, f, g, o; both biases
+  std::vector<float> hidden_weight;  // [width, 4, width]: the four rows of a unit together
 };
 
 struct ResidualLstm {

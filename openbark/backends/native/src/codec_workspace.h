@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 
 #include "threads.h"
 
@@ -16,19 +17,24 @@ class Buffer {
   float* ensure(int64_t count) {
     if (count > capacity_) {
       // A plain array new leaves the floats unset: they are about to be written anyway.
-      data_.reset(new float[static_cast<std::size_t>(count)]);
+      data_.reset(new (kAlignment) float[static_cast<std::size_t>(count)]);
       capacity_ = count;
     }
     return data_.get();
   }
-  float* data() { return data_.get(); }
 
  private:
-  std::unique_ptr<float[]> data_;
+  static constexpr std::align_val_t kAlignment{64};
+  struct Free {
+    void operator()(float* p) const { operator delete[](p, kAlignment); }
+  };
+
+  std::unique_ptr<float[], Free> data_;
   int64_t capacity_ = 0;
 };
 
-// Calls body(first, last) on pieces of [0, count) of at least `grain` elements.
+// Calls body(first, last) on pieces of [0, count) of at least `grain` elements. Like any task of the
+// pool, the body must not throw.
 template <class Body>
 void parallel_ranges(ThreadPool& pool, int64_t count, int64_t grain, Body&& body) {
   // Several pieces for each thread even out a core that is busy elsewhere.
