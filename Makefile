@@ -69,7 +69,7 @@ format: venv ## let ruff format and fix what it can
 	$(BIN)/ruff format .
 
 bench: venv ## real-time factor per stage of the embedded model; last line is JSON
-	$(BIN)/python benchmarks/reference.py $(BENCH_ARGS)
+	$(BIN)/python -m benchmarks.reference $(BENCH_ARGS)
 
 clean: ## remove both virtual environments and caches
 	rm -rf $(VENV) $(DEMO_VENV) .mypy_cache .ruff_cache .pytest_cache build *.egg-info

@@ -13,7 +13,14 @@ from typing import Any
 
 from openbark.errors import ParamError
 
-__all__ = ["MAX_SEED", "SUNO_PARAMS", "GenerationParams", "SamplingParams", "check_seed"]
+__all__ = [
+    "DEFAULT_MIN_EOS_P",
+    "MAX_SEED",
+    "SUNO_PARAMS",
+    "GenerationParams",
+    "SamplingParams",
+    "check_seed",
+]
 
 MAX_SEED = 2**64 - 1
 """Largest seed: the Philox key is 64 bits wide."""

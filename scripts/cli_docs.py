@@ -14,7 +14,8 @@ from pathlib import Path
 
 import click
 
-PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "cli.md"
 WIDTH = 100
 HEADER = """# The command line
 
@@ -24,6 +25,7 @@ Written by `make docs` from `openbark --help`; do not edit by hand.
 
 def root_command() -> click.Command:
     """The click group behind the `openbark` program."""
+    sys.path.insert(0, str(ROOT))  # this tree's commands, installed or not
     from openbark.cli.main import cli
 
     return cli
@@ -33,9 +35,8 @@ def help_texts(
     command: click.Command, name: str, parent: click.Context | None = None
 ) -> Iterator[tuple[str, str]]:
     """Every command below `command`, itself first: (full name, help text)."""
-    context = click.Context(
-        command, info_name=name, parent=parent, terminal_width=WIDTH, max_content_width=WIDTH
-    )
+    settings = {**command.context_settings, "terminal_width": WIDTH, "max_content_width": WIDTH}
+    context = command.context_class(command, info_name=name, parent=parent, **settings)
     yield context.command_path, command.get_help(context)
     if isinstance(command, click.Group):
         for child_name in command.list_commands(context):

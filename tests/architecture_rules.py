@@ -18,7 +18,7 @@ PACKAGE = ROOT / "openbark"
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"config", "params", "errors", "files"}),
-    frozenset({"text", "audio"}),
+    frozenset({"text", "audio", "assets"}),
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
@@ -263,6 +263,15 @@ def findings_statements(module: Module) -> list[str]:
     return found
 
 
+def _registers_a_command(node: ast.AST) -> bool:
+    """Whether a statement does what click's decorators do: `group.add_command(...)` and the like."""
+    return (
+        isinstance(node, ast.Expr)
+        and isinstance(node.value, ast.Call)
+        and ast.unparse(node.value.func).endswith("_command")
+    )
+
+
 def findings_work_at_import(module: Module) -> list[str]:
     """The top level defines things; it does nothing."""
     if module.name == "openbark.__main__":
@@ -272,7 +281,8 @@ def findings_work_at_import(module: Module) -> list[str]:
     for node in module.tree.body:
         is_text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         is_typing = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        if not (isinstance(node, allowed) or is_text or is_typing):
+        is_command = module.room == "cli" and _registers_a_command(node)
+        if not (isinstance(node, allowed) or is_text or is_typing or is_command):
             found.append(module.at(node, f"{type(node).__name__} at import time"))
     return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint
 from openbark.config import BarkConfig
@@ -19,6 +20,10 @@ from openbark.params import SUNO_PARAMS
 
 if TYPE_CHECKING:
     from openbark.backends.torch.backend import TorchBackend
+
+# The same examples on every run, and no verdict that depends on how busy the machine is.
+settings.register_profile("openbark", deadline=None, derandomize=True)
+settings.load_profile("openbark")
 
 TINY_CHARACTERS = " " + string.ascii_letters + ".,?!'-"
 

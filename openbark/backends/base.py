@@ -15,7 +15,7 @@ from openbark.config import BarkConfig
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 
-__all__ = ["Backend", "CausalSession"]
+__all__ = ["Backend", "CausalSession", "Logits", "Tokens"]
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]

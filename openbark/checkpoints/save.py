@@ -74,6 +74,8 @@ def save_checkpoint(
             (temporary / TOKENIZER_FILE).write_text(tokenizer_json, encoding="utf-8")
         # transformers refuses a file whose metadata does not say which framework's layout it has.
         save_file(stored, temporary / WEIGHTS_FILE, metadata={"format": "pt"})
+        # safetensors makes its file private to the owner; the folder's other files follow the umask.
+        (temporary / WEIGHTS_FILE).chmod((temporary / CONFIG_FILE).stat().st_mode & 0o777)
         _put_in_place(temporary, target)
     except OSError as error:
         raise CheckpointError(f"cannot write the checkpoint {target}: {error}") from error

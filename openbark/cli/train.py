@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import click
 
-__all__ = ["train"]
+__all__ = ["NETWORKS", "STEPS", "Command", "embedded", "prepare", "train"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

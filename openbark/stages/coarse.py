@@ -18,7 +18,9 @@ from openbark.stages.sampling import draw, probabilities
 from openbark.stages.semantic import Prompt
 
 __all__ = [
+    "ALIGNMENT_CUT",
     "CoarseContext",
+    "Tokens",
     "choose_coarse",
     "coarse_alignment",
     "coarse_codes",

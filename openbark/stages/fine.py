@@ -15,7 +15,7 @@ from openbark.config import BarkConfig
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage, draw, probabilities
 
-__all__ = ["FineCanvas", "FineWindow", "choose_fine", "fine_canvas", "fine_windows"]
+__all__ = ["FineCanvas", "FineWindow", "Tokens", "choose_fine", "fine_canvas", "fine_windows"]
 
 Tokens = NDArray[np.int64]
 

@@ -30,7 +30,14 @@ from openbark.stages.semantic import (
     token_limit,
 )
 
-__all__ = ["Network", "reference_coarse", "reference_fine", "reference_semantic"]
+__all__ = [
+    "Logits",
+    "Network",
+    "Tokens",
+    "reference_coarse",
+    "reference_fine",
+    "reference_semantic",
+]
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]

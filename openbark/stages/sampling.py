@@ -81,7 +81,8 @@ class Noise:
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    shares: NDArray[np.float64] = exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return shares
 
 
 def filter_logits(logits: NDArray[np.float64], sampling: SamplingParams) -> NDArray[np.float64]:
@@ -107,7 +108,11 @@ def probabilities(logits: NDArray[np.floating], sampling: SamplingParams) -> NDA
         one_hot = np.zeros_like(exact)
         one_hot[np.arange(len(exact)), exact.argmax(axis=-1)] = 1.0
         return one_hot
-    return _softmax(filter_logits(exact, sampling) / sampling.temperature)
+    filtered = filter_logits(exact, sampling)
+    # The largest logit goes to 0 first: a tiny temperature then sends the others to -inf, never to NaN.
+    with np.errstate(over="ignore"):
+        scaled = (filtered - filtered.max(axis=-1, keepdims=True)) / sampling.temperature
+    return _softmax(scaled)
 
 
 def draw(distribution: NDArray[np.float64], uniforms: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -118,4 +123,5 @@ def draw(distribution: NDArray[np.float64], uniforms: NDArray[np.float64]) -> ND
     for row, target in enumerate(targets):
         tokens[row] = np.searchsorted(cumulative[row], target, side="right")
     last_possible = distribution.shape[-1] - 1 - (distribution[:, ::-1] > 0).argmax(axis=-1)
-    return np.minimum(tokens, last_possible)
+    drawn: NDArray[np.int64] = np.minimum(tokens, last_possible)
+    return drawn

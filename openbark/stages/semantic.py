@@ -22,6 +22,7 @@ __all__ = [
     "Prompt",
     "StopReason",
     "TokenLimit",
+    "Tokens",
     "choose_semantic",
     "semantic_prompt",
     "token_limit",

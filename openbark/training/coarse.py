@@ -32,7 +32,7 @@ from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 from openbark.training.semantic import IGNORED, guided_attention_loss
 
-__all__ = ["CoarseBatch", "CoarseOptions", "CoarseTask"]
+__all__ = ["CoarseBatch", "CoarseOptions", "CoarseTask", "Tokens"]
 
 Tokens = NDArray[np.int64]
 
@@ -203,8 +203,8 @@ class CoarseTask:
                 ):
                     sums[f"{name}_{k}"] = sums.get(f"{name}_{k}", 0.0) + value
         n_codebooks = self._config.coarse_rules.n_codebooks
-        count = sum(sums[f"count_{k}"] for k in range(n_codebooks))
-        metrics = {"loss": sum(sums[f"total_{k}"] for k in range(n_codebooks)) / count}
+        n_targets = sum(sums[f"count_{k}"] for k in range(n_codebooks))
+        metrics = {"loss": sum(sums[f"total_{k}"] for k in range(n_codebooks)) / n_targets}
         for k in range(n_codebooks):
             metrics[f"cross_entropy_{k}"] = sums[f"total_{k}"] / sums[f"count_{k}"]
             metrics[f"accuracy_{k}"] = sums[f"correct_{k}"] / sums[f"count_{k}"]
@@ -221,4 +221,4 @@ def _fits(utterance: Utterance, config: BarkConfig) -> bool:
     if utterance.semantic is None or utterance.codes is None:
         return False
     steps = n_coarse_steps(len(utterance.semantic), config)
-    return min(steps, utterance.codes.shape[1]) > 0
+    return steps > 0 and utterance.codes.shape[1] > 0

@@ -30,7 +30,9 @@ __all__ = [
     "CodecTrainee",
     "DecoderClip",
     "DecoderTask",
+    "Waveform",
     "initialise_codec",
+    "validate_codec",
 ]
 
 Waveform = NDArray[np.int16]

@@ -7,6 +7,7 @@ codebooks, two of them coarse. All figures end up in the checkpoint's config fil
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from openbark.config import (
     BarkConfig,
@@ -27,7 +28,7 @@ CHARACTERS = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ',.?!-:;\"()[
 
 def character_tokenizer_json() -> str:
     """A `tokenizer.json` whose tokens are single characters, in the order of `CHARACTERS`."""
-    document = {
+    document: dict[str, Any] = {
         "version": "1.0",
         "truncation": None,
         "padding": None,

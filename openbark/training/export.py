@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.checkpoints.checkpoint import save_checkpoint
+from openbark.checkpoints.save import save_checkpoint
 from openbark.config import BarkConfig
 from openbark.errors import TrainingError
 from openbark.params import GenerationParams
@@ -17,7 +17,7 @@ from openbark.training.data import Utterance
 from openbark.training.embedded_config import character_tokenizer_json
 from openbark.voices.voice import Voice
 
-__all__ = ["export_embedded", "preset_utterance"]
+__all__ = ["ORIGINS", "PRESET_SECONDS", "export_embedded", "preset_utterance"]
 
 PRESET_SECONDS = (2.4, 3.6)
 """Length of the utterance a preset is made of: longer than both history windows, short enough to be one sentence."""
@@ -70,6 +70,7 @@ def export_embedded(
         dtype="float16",
         overwrite=True,
     )
+    (output / "voices").mkdir(exist_ok=True)
     n_coarse = config.coarse_rules.n_codebooks
     for index, speaker in enumerate(speakers):
         utterance = preset_utterance(utterances, speaker, config)

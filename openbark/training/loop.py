@@ -42,7 +42,11 @@ class Task(Protocol):
     """What the loop trains. Batches must be a pure function of (step, rank, world)."""
 
     name: str
-    module: torch.nn.Module
+
+    @property
+    def module(self) -> torch.nn.Module:
+        """What is trained and saved: parameters and buffers."""
+        ...
 
     def parameter_groups(self, weight_decay: float) -> list[dict[str, Any]]:
         """Parameter groups for AdamW."""

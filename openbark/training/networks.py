@@ -15,12 +15,14 @@ from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT
 from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.semantic_encoder import SemanticEncoder
-from openbark.checkpoints.checkpoint import Checkpoint, save_checkpoint
+from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.save import save_checkpoint
 from openbark.config import EncodecConfig
 from openbark.errors import CheckpointUnsupportedError
 
 __all__ = [
     "PREFIXES",
+    "Module",
     "coarse_from",
     "codec_from",
     "fine_from",

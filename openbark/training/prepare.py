@@ -26,7 +26,7 @@ from openbark.text.tokenizer import Tokenizer
 from openbark.training.data import Utterance, write_shards
 from openbark.training.networks import codec_from, semantic_encoder_from
 
-__all__ = ["PrepareReport", "Recording", "find_recordings", "prepare"]
+__all__ = ["AUDIO_SUFFIXES", "PrepareReport", "Recording", "find_recordings", "prepare"]
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 

@@ -62,8 +62,8 @@ def _cpu() -> Recipe:
     return Recipe(
         corpus=CorpusOptions.preset("cpu"),
         config=embedded_config(SEMANTIC_VOCAB_SIZE),
-        codec=CodecTaskOptions(),
-        codec_fit=FitOptions(4000, 1e-3, betas=(0.8, 0.99), grad_clip=5.0),
+        codec=CodecTaskOptions(batch_size=8),
+        codec_fit=FitOptions(9000, 1e-3, betas=(0.8, 0.99), grad_clip=5.0),
         tokenizer=SemanticTokenizerOptions(),
         tokenizer_fit=FitOptions(1500, 1.5e-3),
         semantic=SemanticOptions(tokens_per_batch=3072),
@@ -72,7 +72,7 @@ def _cpu() -> Recipe:
         coarse_fit=FitOptions(8000, 1.2e-3, decay_fraction=0.35),
         fine=FineOptions(batch_size=12),
         fine_fit=FitOptions(3000, 2e-3),
-        decoder_fit=FitOptions(4000, 5e-4, betas=(0.8, 0.99), grad_clip=5.0),
+        decoder_fit=FitOptions(8000, 5e-4, betas=(0.8, 0.99), grad_clip=5.0),
         n_decoder_clips=3000,
         defaults=_DEFAULTS,
     )

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -141,18 +142,23 @@ class SemanticTokenizerTask:
         waveform = np.zeros((len(utterances), max(frames) * hop), dtype=np.float32)
         tokens = np.full((len(utterances), max(frames)), _IGNORED, dtype=np.int64)
         for row, (utterance, count) in enumerate(zip(utterances, frames, strict=True)):
-            assert utterance.waveform is not None and utterance.semantic is not None
-            samples = utterance.waveform[: count * hop]
+            recorded, labels = _labelled(utterance)
+            samples = recorded[: count * hop]
             waveform[row, : len(samples)] = np.asarray(samples, dtype=np.float32) / 32768.0
-            tokens[row, :count] = utterance.semantic
+            tokens[row, :count] = labels
         return LabelledBatch(
             torch.from_numpy(waveform), torch.from_numpy(tokens), torch.tensor(frames)
         )
 
 
+def _labelled(utterance: Utterance) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+    if utterance.waveform is None or utterance.semantic is None:
+        raise TrainingError(f"utterance {utterance.key} lacks its waveform or its semantic tokens")
+    return utterance.waveform, utterance.semantic
+
+
 def _frame_count(utterance: Utterance) -> int:
-    assert utterance.semantic is not None
-    return len(utterance.semantic)
+    return len(_labelled(utterance)[1])
 
 
 def _check_labels(

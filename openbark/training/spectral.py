@@ -26,7 +26,8 @@ class _Magnitude(torch.autograd.Function):
     def forward(ctx: Any, waveform: Tensor, window: Tensor, hop: int, n_bins: int) -> Tensor:
         frames = waveform.unfold(-1, window.shape[0], hop) * window
         spectrum = torch.fft.rfft(frames)[..., :n_bins]
-        magnitude = torch.view_as_real(spectrum).square().sum(-1).add_(1e-7).sqrt_()
+        power = spectrum.real.square().add_(spectrum.imag.square())
+        magnitude: Tensor = power.add_(1e-7).sqrt_()
         ctx.save_for_backward(spectrum, magnitude, window)
         ctx.hop = hop
         ctx.length = waveform.shape[-1]

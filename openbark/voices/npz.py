@@ -23,9 +23,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import VoiceError
-from openbark.files import write_atomically
+from openbark.files import check_writable, write_atomically
 
-__all__ = ["ARRAY_KEYS", "MAX_VOICE_BYTES", "VoiceFile", "check_keys", "read_npz", "write_npz"]
+__all__ = [
+    "ARRAY_KEYS",
+    "MAX_VOICE_BYTES",
+    "VoiceFile",
+    "check_keys",
+    "check_target",
+    "read_npz",
+    "write_npz",
+]
 
 ARRAY_KEYS: Mapping[str, str] = MappingProxyType(
     {"semantic": "semantic_prompt", "coarse": "coarse_prompt", "fine": "fine_prompt"}
@@ -95,6 +103,16 @@ def read_npz(source: Path) -> VoiceFile:
         ) from error
 
 
+def check_target(target: Path) -> None:
+    """Raise VoiceError unless a voice file can be written at `target`."""
+    if target.suffix != ".npz":
+        raise VoiceError(f"a voice file must end in .npz: {target}")
+    try:
+        check_writable(target)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
 def write_npz(
     target: Path, arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any]
 ) -> None:
@@ -102,8 +120,7 @@ def write_npz(
 
     Raises VoiceError when the file cannot be written, or the metadata is no JSON.
     """
-    if target.suffix != ".npz":
-        raise VoiceError(f"a voice file must end in .npz: {target}")
+    check_target(target)
     stored = {key: arrays[key] for key in ARRAY_KEYS.values()}
     if metadata:
         try:
@@ -116,8 +133,7 @@ def write_npz(
     try:
         write_atomically(target, buffer.getvalue())
     except OSError as error:
-        reason = str(error) if error.errno is None else os.strerror(error.errno)
-        raise VoiceError(f"cannot write {target}: {reason}; choose another file") from error
+        raise _unwritable(target, error) from error
 
 
 def _read(archive: zipfile.ZipFile, source: Path) -> VoiceFile:
@@ -169,3 +185,8 @@ def _metadata(array: NDArray[Any] | None, source: Path) -> Mapping[str, Any]:
     if not isinstance(values, dict):
         raise VoiceError(f"{source}: metadata must be one JSON object as text")
     return values
+
+
+def _unwritable(target: Path, error: OSError) -> VoiceError:
+    reason = str(error) if error.errno is None else os.strerror(error.errno)
+    return VoiceError(f"cannot write {target}: {reason}; choose another file or folder")

@@ -162,3 +162,22 @@ def test_alignment_is_monotone_and_avoids_tags() -> None:
 def test_alignment_needs_texts() -> None:
     with pytest.raises(TrainingError, match="at least one"):
         fit_letter_table([])
+
+
+def test_vowels_beside_spaces_stay_on_their_letters() -> None:
+    # Only short words before spaces: counts alone would put the vowel of "the" on the space.
+    toy = {
+        "the bat": "pau dh ax b ae t pau",
+        "the cab": "pau dh ax k ae b pau",
+        "the dad": "pau dh ax d ae d pau",
+        "the fish, the ship": "pau dh ax f ih sh pau dh ax sh ih p pau",
+    }
+    pairs = [(text, phone_ids(names.split())) for text, names in toy.items()] * 4
+    for (text, phones), letters in zip(
+        pairs, align_letters(fit_letter_table(pairs), pairs), strict=True
+    ):
+        for phone, index in zip(phones, letters, strict=True):
+            if PHONES[phone] != "pau":
+                assert text[index].isalpha()
+            elif index >= 0:
+                assert not text[index].isalpha()

@@ -19,7 +19,7 @@ from openbark.errors import DeviceError, ParamError
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 
-__all__ = ["TorchBackend", "TorchSession"]
+__all__ = ["Codec", "Logits", "Tokens", "TorchBackend", "TorchSession"]
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]

@@ -14,7 +14,7 @@ from torch.nn import functional as F
 
 from openbark.config import GPTConfig
 
-__all__ = ["Block", "CausalGPT", "KVCache", "initialise"]
+__all__ = ["MLP", "Attention", "Block", "CausalGPT", "KVCache", "initialise"]
 
 
 @dataclass
@@ -86,13 +86,14 @@ class Attention(nn.Module):
             hidden = torch.ones(length, length, dtype=torch.bool, device=query.device).triu(1)
             scores = scores + scores.new_zeros(length, length).masked_fill(hidden, float("-inf"))
         mixed = torch.softmax(scores, dim=-1).to(value.dtype) @ value.flatten(0, 1)
-        return mixed.unflatten(0, (rows, self.n_head))
+        return mixed.view(rows, self.n_head, length, width)
 
     def scores(self, x: Tensor, head: int) -> Tensor:
         """Unmasked attention logits [B, T, T] of one head, for training objectives that guide it."""
         query, key, _ = self._heads(x)
         scale = query.shape[-1] ** -0.5
-        return query[:, head].float() @ key[:, head].float().transpose(1, 2) * scale
+        logits: Tensor = query[:, head].float() @ key[:, head].float().transpose(1, 2) * scale
+        return logits
 
 
 class MLP(nn.Module):

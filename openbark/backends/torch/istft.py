@@ -18,6 +18,7 @@ out. This part always runs in float32.
 from __future__ import annotations
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -80,9 +81,7 @@ class ResidualQuantizer(nn.Module):
 
     def codebook(self, k: int) -> Codebook:
         """Codebook ``k``."""
-        layer = self.layers[k]
-        assert isinstance(layer, _QuantizerLayer)
-        return layer.codebook
+        return cast(_QuantizerLayer, self.layers[k]).codebook
 
     def encode(self, latent: Tensor, n_codebooks: int | None = None) -> Tensor:
         """Codes ``[B, K, F]`` of ``latent [B, F, D]`` with the first ``n_codebooks`` (all)."""

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
-from openbark.training.synth.labels import PHONES
+from openbark.training.synth.labels import PAUSE, PHONES
 
 __all__ = ["LetterTable", "align_letters", "fit_letter_table", "spoken_positions"]
 
@@ -26,6 +26,9 @@ _SKIP_COST = 0.3
 _STAY_COST = 1.0
 _NEVER = -1e9
 _SMOOTHING = 0.05
+# Log cost of a sound on a space or a sign, and of a pause on a letter. Without it the vowels of
+# "the" and "a", which stand beside a space so often, end up on the space.
+_MISPLACED_COST = 8.0
 # The first rounds keep alignments near the diagonal, less and less, until the table is of use.
 _DIAGONAL_COSTS = (60.0, 40.0, 20.0)
 _BATCH = 64
@@ -35,23 +38,25 @@ _Pair = tuple[str, NDArray[np.int16]]
 
 @dataclass(frozen=True)
 class LetterTable:
-    """Log probability of each phone given a letter, float32 [letters, phones]."""
+    """Score of each phone on a letter, float32 [letters, phones]: log probability less costs."""
 
-    log_probs: NDArray[np.float32]
+    scores: NDArray[np.float32]
 
 
 def fit_letter_table(pairs: Sequence[_Pair], n_iterations: int = 6) -> LetterTable:
     """Estimate the table from texts and their phone ids [P]."""
     if not pairs:
         raise TrainingError("no texts to learn the letters' sounds from; give at least one")
-    table = np.full((_N_LETTERS, len(PHONES)), -np.log(len(PHONES)), np.float32)
+    misplaced = _misplaced_costs()
+    table = (-np.log(len(PHONES)) - misplaced).astype(np.float32)
     for iteration in range(n_iterations):
         cost = _DIAGONAL_COSTS[iteration] if iteration < len(_DIAGONAL_COSTS) else 0.0
         counts = np.full(table.shape, _SMOOTHING)
         for batch, letters, paths in _aligned_batches(pairs, table, cost):
             for (_, phones), codes, path in zip(batch, letters, paths, strict=True):
                 np.add.at(counts, (codes[path], phones), 1)
-        table = np.log(counts / counts.sum(axis=1, keepdims=True)).astype(np.float32)
+        log_probs = np.log(counts / counts.sum(axis=1, keepdims=True))
+        table = (log_probs - misplaced).astype(np.float32)
     return LetterTable(table)
 
 
@@ -61,7 +66,7 @@ def align_letters(table: LetterTable, pairs: Sequence[_Pair]) -> list[NDArray[np
     -1 stands for the pauses before the first and after the last letter.
     """
     result: list[NDArray[np.int16]] = []
-    for batch, _, paths in _aligned_batches(pairs, table.log_probs, 0.0):
+    for batch, _, paths in _aligned_batches(pairs, table.scores, 0.0):
         for (text, _), path in zip(batch, paths, strict=True):
             positions = np.array([-1, *spoken_positions(text), -1], np.int16)
             result.append(positions[path])
@@ -87,6 +92,16 @@ def _letter_codes(text: str) -> NDArray[np.int64]:
         known = _FIRST_ASCII <= code <= _LAST_ASCII
         codes.append(3 + code - _FIRST_ASCII if known else _OTHER)
     return np.array([*codes, _END], np.int64)
+
+
+def _misplaced_costs() -> NDArray[np.float32]:
+    """Cost [letters, phones] of sounds on signs and of pauses on letters."""
+    is_pause = np.array([name == PAUSE for name in PHONES])
+    is_letter = np.zeros(_N_LETTERS, bool)
+    is_letter[_OTHER] = True
+    for code in range(_FIRST_ASCII, _LAST_ASCII + 1):
+        is_letter[3 + code - _FIRST_ASCII] = chr(code).isalnum()
+    return np.where(is_letter[:, None] == is_pause[None], _MISPLACED_COST, 0).astype(np.float32)
 
 
 def _aligned_batches(

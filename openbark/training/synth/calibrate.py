@@ -85,7 +85,7 @@ def _store(path: Path, levels: Mapping[str, SpeakerLevel], letters: LetterTable)
             name: {"gain": level.gain, "pitch_edges": level.pitch_edges}
             for name, level in levels.items()
         },
-        "letters": letters.log_probs.round(4).tolist(),
+        "letters": letters.scores.round(4).tolist(),
     }
     write_atomically(path, (json.dumps(content) + "\n").encode())
 

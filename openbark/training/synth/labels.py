@@ -17,6 +17,7 @@ from openbark.errors import TrainingError
 __all__ = [
     "N_PITCH_BINS",
     "N_THIRDS",
+    "PAUSE",
     "PHONES",
     "SEMANTIC_FRAME_RATE",
     "SEMANTIC_VOCAB_SIZE",
@@ -32,6 +33,7 @@ PHONES = (
     *("f", "g", "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s"),
     *("sh", "t", "th", "uh", "uw", "v", "w", "y", "z", "zh"),
 )
+PAUSE = "pau"
 N_THIRDS = 3
 N_PITCH_BINS = 4
 SEMANTIC_VOCAB_SIZE = len(PHONES) * N_THIRDS * N_PITCH_BINS

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
+from openbark.training.synth.labels import PAUSE
 
 __all__ = [
     "FLITE_VOICES",
@@ -33,7 +34,6 @@ SAMPLE_RATE = 24_000
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 _LEADING_SILENCE = 0.10
 _TRAILING_SILENCE = 0.16
-_PAUSE = "pau"
 _TIMEOUT_SECONDS = 60
 _HALF_WIDTH = 48
 
@@ -143,7 +143,7 @@ def _read_wave(path: Path, program: str) -> tuple[NDArray[np.float32], int]:
 def _parse_phones(report: str, text: str) -> tuple[tuple[str, ...], tuple[float, ...]]:
     pairs = [item.rpartition(":") for item in report.split()]
     phones = tuple(name for name, _, _ in pairs)
-    if set(phones) <= {_PAUSE}:
+    if set(phones) <= {PAUSE}:
         raise TrainingError(f"flite found nothing to say in {text!r}; give it words")
     return phones, tuple(float(end) for _, _, end in pairs)
 
@@ -152,8 +152,8 @@ def _trimmed(
     waveform: NDArray[np.float32], phones: tuple[str, ...], end_times: tuple[float, ...]
 ) -> Speech:
     """Cut or pad the pauses at both ends to their fixed lengths; phone times move along."""
-    start = end_times[0] if phones[0] == _PAUSE else 0.0
-    stop = end_times[-2] if phones[-1] == _PAUSE else end_times[-1]
+    start = end_times[0] if phones[0] == PAUSE else 0.0
+    stop = end_times[-2] if phones[-1] == PAUSE else end_times[-1]
     shift = _LEADING_SILENCE - start
     total = stop + shift + _TRAILING_SILENCE
     lead = round(shift * SAMPLE_RATE)
@@ -161,11 +161,11 @@ def _trimmed(
     n_samples = round(total * SAMPLE_RATE)
     waveform = np.pad(waveform, (0, max(0, n_samples - len(waveform))))[:n_samples]
     names, ends = list(phones), [end + shift for end in end_times]
-    if names[0] != _PAUSE:
-        names.insert(0, _PAUSE)
+    if names[0] != PAUSE:
+        names.insert(0, PAUSE)
         ends.insert(0, _LEADING_SILENCE)
-    if names[-1] != _PAUSE:
-        names.append(_PAUSE)
+    if names[-1] != PAUSE:
+        names.append(PAUSE)
         ends.append(total)
     ends[-1] = total
     return Speech(np.ascontiguousarray(waveform), tuple(names), tuple(ends))

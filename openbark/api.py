@@ -1,0 +1,198 @@
+"""The front door: load a Bark, generate clips. Thin over `openbark.engine`.
+
+Knows no command line, and no torch until a model is loaded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from openbark.assets import EMBEDDED_NAME, embedded_directory
+from openbark.backends.base import Backend
+from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from openbark.config import BarkConfig
+from openbark.engine.cascade import Cancel, Progress, Request, Tokens, run
+from openbark.errors import (
+    CheckpointCorruptError,
+    CheckpointNotFoundError,
+    MissingExtraError,
+    ParamError,
+    VoiceError,
+)
+from openbark.params import GenerationParams, check_seed
+from openbark.result import Clip, ClipTokens
+from openbark.text.normalize import normalize
+from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
+
+__all__ = ["VOICES_FOLDER", "Bark", "VoiceLike", "find_checkpoint"]
+
+VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
+"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
+
+VOICES_FOLDER = "voices"
+"""Folder of a checkpoint that holds its own voices."""
+
+
+def find_checkpoint(path: str | os.PathLike[str] | None = None) -> Path:
+    """The folder that a user's model names: None or "embedded" is the one inside the package.
+
+    Raises CheckpointNotFoundError saying what was looked for.
+    """
+    if path is None or path == EMBEDDED_NAME:
+        return embedded_directory()
+    folder = Path(path).expanduser()
+    if not folder.exists():
+        raise CheckpointNotFoundError(
+            f"no checkpoint folder at {folder}; give the path of a folder, or {EMBEDDED_NAME!r} for the "
+            "model inside the package (names on a hub are not fetched in this version)"
+        )
+    return folder
+
+
+class Bark:
+    """A loaded Bark: text in, clips out."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        tokenizer: Tokenizer,
+        default_params: GenerationParams | None = None,
+        voices: VoiceLibrary | None = None,
+    ) -> None:
+        """Put a Bark together from its parts; `Bark.load` does it from a folder."""
+        self.backend = backend
+        self.tokenizer = tokenizer
+        self.default_params = GenerationParams().resolve(default_params or GenerationParams())
+        self.voices = voices or VoiceLibrary()
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str] | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+        threads: int | None = None,
+    ) -> Bark:
+        """Load a checkpoint folder, or the embedded model for None.
+
+        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16" or "float64";
+        threads: CPU threads, None leaves torch's choice.
+        Raises CheckpointError, DeviceError, ParamError, or MissingExtraError without torch.
+        """
+        if threads is not None and (isinstance(threads, bool) or threads < 1):
+            raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
+        checkpoint = open_checkpoint(find_checkpoint(path))
+        tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
+        return cls(
+            backend=_torch_backend(checkpoint, device, dtype, threads),
+            tokenizer=tokenizer,
+            default_params=checkpoint.defaults,
+            voices=VoiceLibrary([checkpoint.directory / VOICES_FOLDER]),
+        )
+
+    @property
+    def config(self) -> BarkConfig:
+        """Sizes and rules of the model."""
+        return self.backend.config
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples per second of every clip."""
+        return self.config.sample_rate
+
+    def generate(
+        self,
+        text: str,
+        voice: VoiceLike | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Clip:
+        """Speak `text`: at most `config.semantic_rules.max_text_tokens` tokens, `config.max_seconds` of audio.
+
+        voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
+        None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
+        params: what is left open takes `default_params`. progress, cancel: see `engine.cascade`.
+        Raises TextError, VoiceError, ParamError or CancelledError.
+        """
+        used_seed = check_seed(seed)
+        used_params = (params or GenerationParams()).resolve(self.default_params)
+        used_voice = self.find_voice(voice)
+        normalized = self.normalize(text)
+        request = Request(
+            text_tokens=self._encode(normalized),
+            params=used_params,
+            seed=used_seed,
+            voice=used_voice,
+            cancel=cancel,
+            progress=progress,
+        )
+        result = run(self.backend, request)
+        return Clip(
+            waveform=result.waveform,
+            sample_rate=self.sample_rate,
+            tokens=ClipTokens(result.semantic, result.coarse, result.fine),
+            seed=used_seed,
+            stop_reason=result.stop_reason,
+            timings=result.timings,
+            text=text,
+            normalized_text=normalized,
+            n_text_tokens=result.n_text_tokens,
+            voice=(used_voice.name or "unnamed") if used_voice else None,
+            params=used_params,
+            config=self.config,
+        )
+
+    def normalize(self, text: str) -> str:
+        """`text` as the model will read it. Raises TextError when it is empty or cannot be read."""
+        return squeeze(normalize(squeeze(text), self.config.text_normalizer))
+
+    def find_voice(self, voice: VoiceLike | None) -> Voice | None:
+        """The voice that `generate` would use, checked against the model. Raises VoiceError."""
+        if voice is None:
+            return None
+        if isinstance(voice, Voice):
+            found = voice
+        elif isinstance(voice, (str, os.PathLike)):
+            found = self.voices.get(voice)
+        elif isinstance(voice, Mapping):
+            found = Voice.from_arrays(voice)
+        else:
+            raise VoiceError(
+                f"a voice is a name, a path, a Voice or a dictionary of arrays, not "
+                f"{type(voice).__name__}"
+            )
+        found.validate(self.config)
+        return found
+
+    def _encode(self, normalized: str) -> Tokens:
+        tokens = self.tokenizer.encode(normalized)
+        n_text_ids = (
+            self.config.semantic.input_vocab_size - self.config.semantic_rules.text_encoding_offset
+        )
+        if len(tokens) and int(tokens.max()) >= n_text_ids:
+            raise CheckpointCorruptError(
+                f"the tokenizer made the id {int(tokens.max())}, {self.config.name} has room for "
+                f"{n_text_ids}; its tokenizer.json and config.json belong to different models"
+            )
+        return tokens
+
+
+def _torch_backend(
+    checkpoint: Checkpoint, device: str | None, dtype: str | None, threads: int | None
+) -> Backend:
+    if find_spec("torch") is None:
+        raise MissingExtraError(
+            "this version of openbark computes with PyTorch, which is not installed; "
+            'install it with: pip install "openbark[torch]"'
+        )
+    from openbark.backends.torch.backend import TorchBackend
+
+    return TorchBackend.load(checkpoint, device, dtype, threads)

@@ -1,0 +1,98 @@
+"""`openbark`: finds the command, and turns errors into one line on stderr and an exit code.
+
+Anything that is no command is a text to speak. Command modules are imported when they are needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import IO, Any
+
+import click
+
+from openbark import __version__
+from openbark.errors import CancelledError, OpenBarkError
+
+__all__ = ["COMMANDS", "CommandError", "DefaultGroup", "cli", "main"]
+
+DEFAULT_COMMAND = "say"
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "say": ("openbark.cli.say", "Speak a text (the default command)."),
+        "voices": ("openbark.cli.voices", "List and inspect the voices of a model."),
+        "models": ("openbark.cli.models", "List and inspect models."),
+        "doctor": ("openbark.cli.doctor", "Check this installation, down to a spoken word."),
+        "train": ("openbark.cli.train", "Train a Bark, or the embedded model from nothing."),
+    }
+)
+"""Commands by name: the module that holds a click command of that name, and what `--help` says of it."""
+
+
+class CommandError(click.ClickException):
+    """An error for the person at the terminal: one line, and the exit code of its kind."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        # Click declares it per class; it is read from the instance.
+        self.exit_code = exit_code  # type: ignore[misc]
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print the line."""
+        click.echo(f"error: {self.format_message()}", file=file, err=file is None)
+
+
+class DefaultGroup(click.Group):
+    """A group whose commands are imported on use, and whose default command needs no name."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of the commands that are installed."""
+        return [name for name, (module, _) in COMMANDS.items() if importlib.util.find_spec(module)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now."""
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command = getattr(importlib.import_module(COMMANDS[cmd_name][0]), cmd_name)
+        return command if isinstance(command, click.Command) else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Put the default command in front of arguments that name none."""
+        own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
+        if args and args[0] not in own and args[0] not in self.list_commands(ctx):
+            args = [DEFAULT_COMMAND, *args]
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name][1]) for name in self.list_commands(ctx)])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; errors of ours and Ctrl-C become exit codes."""
+        try:
+            return super().invoke(ctx)
+        except OpenBarkError as error:
+            raise CommandError(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise CommandError("interrupted", CancelledError.exit_code) from error
+
+
+@click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="openbark", message="%(prog)s %(version)s")
+def cli() -> None:
+    """Text to speech with Bark.
+
+    \b
+    openbark "Hello there."                 speak, into speech.wav
+    openbark "Hello." -o hello.flac --voice en_0 --seed 7
+    echo "Hello." | openbark - -o - > hello.wav
+    """
+
+
+def main() -> None:
+    """Entry point of the `openbark` program."""
+    cli(prog_name="openbark")
