@@ -1,6 +1,6 @@
 // The C interface of pools, transformers and their sessions. Handles are plain pointers; the Python side
 // keeps what a handle depends on alive longer than the handle.
-#include <cstring>
+#include <memory>
 #include <string>
 
 #include "causal.h"
@@ -67,6 +67,46 @@ OB_API int ob_memory_create(std::size_t bytes, ob::Memory** out, void** start) {
 }
 
 OB_API void ob_memory_destroy(ob::Memory* memory) { delete memory; }
+
+namespace ob {
+
+// A packed matrix with its own memory, for tests and for measuring what the machine can do.
+struct OwnedMatrix {
+  Memory memory;
+  Matrix matrix;
+};
+
+}  // namespace ob
+
+OB_API int ob_matrix_create(ob::ThreadPool* pool, int precision, int n, int k, const float* rows,
+                            ob::OwnedMatrix** out) {
+  return guarded([&] {
+    const auto kind = static_cast<ob::Precision>(precision);
+    const ob::MatrixBytes bytes = ob::matrix_bytes(pool->kernels(), kind, n, k);
+    auto made = std::make_unique<ob::OwnedMatrix>();
+    made->memory = ob::Memory(bytes.weights + bytes.scales + bytes.sums);
+    auto* start = made->memory.as<std::uint8_t>();
+    made->matrix = {kind, n, k, start, start + bytes.weights,
+                    reinterpret_cast<std::int32_t*>(start + bytes.weights + bytes.scales), nullptr};
+    ob::pack(*pool, made->matrix, rows);
+    *out = made.release();
+  });
+}
+
+OB_API void ob_matrix_destroy(ob::OwnedMatrix* matrix) { delete matrix; }
+
+// y[m, n] = finish(x[m, k] . matrix^T + bias), `times` over.
+OB_API int ob_matrix_product(const ob::OwnedMatrix* matrix, ob::ThreadPool* pool, int m, const float* x,
+                             const float* bias, int finish, float* y, int times) {
+  return guarded([&] {
+    ob::Matrix used = matrix->matrix;
+    used.bias = bias;
+    ob::Inputs inputs(m, used.k);
+    for (int i = 0; i < times; ++i) {
+      ob::linear(*pool, used, m, used.n, x, used.k, static_cast<ob::Finish>(finish), y, used.n, inputs);
+    }
+  });
+}
 
 OB_API int ob_model_bytes(const ob::ThreadPool* pool, const ob::Shape* shape, std::size_t* out) {
   return guarded([&] { *out = ob::Model::packed_bytes(*shape, pool->kernels()); });

@@ -32,7 +32,8 @@ struct Product {
   std::ptrdiff_t ldc;
 };
 
-// Rows of 8-bit numbers x = scale * (q); `stride` bytes apart, zero beyond k. `group_sums` [rows, k / kGroup]
+// Rows of 8-bit numbers x = scale * q, `stride` bytes apart, zero beyond k; a variant may store q plus a constant
+// of its own where there are no group sums. `group_sums` [rows, k / kGroup]
 // are the sums of q over each group, for 4-bit weights.
 struct QuantisedRows {
   const std::int8_t* q;
