@@ -15,7 +15,7 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check -c constraints
 DEMO_TEXT ?= Hello. This voice comes from a small model inside the package.
 DEMO_OUT ?= hello.wav
 PIP_ARGS ?=
-PYTEST_ARGS ?=
+PYTEST_ARGS ?= -n auto --maxprocesses 8
 BENCH_ARGS ?=
 
 .PHONY: help demo test check lint types docs docs-check architecture format bench venv clean python

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 
-__all__ = ["NGrams", "choose_vocabulary", "count_bigrams", "flat_unigrams", "phrase_grammar"]
+__all__ = ["NGrams", "choice_grammar", "choose_vocabulary", "count_bigrams", "flat_unigrams"]
 
 START, END = "<s>", "</s>"
 _DISCOUNT = 0.7
@@ -112,7 +112,6 @@ def count_bigrams(vocabulary: Sequence[str], training: Iterable[Sequence[str]]) 
     return NGrams(unigrams, bigrams)
 
 
-def phrase_grammar(phrases: Iterable[Sequence[str]]) -> str:
-    """A JSGF grammar that accepts exactly one of the phrases (words in lower case)."""
-    choices = " | ".join(" ".join(words) for words in phrases)
-    return f"#JSGF V1.0;\ngrammar phrases;\npublic <phrase> = {choices} ;\n"
+def choice_grammar(words: Sequence[str]) -> str:
+    """A JSGF grammar that accepts exactly one of the words."""
+    return f"#JSGF V1.0;\ngrammar choice;\npublic <choice> = {' | '.join(words)} ;\n"

@@ -9,7 +9,7 @@ timbre and pitch, not words; it knows nothing of Bark.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,8 +65,12 @@ def speaker_statistics(waveform: npt.NDArray[np.floating], sample_rate: int) -> 
     """The 40 numbers of a clip: mean and sd of c1..c19, median and spread of log pitch.
 
     Raises:
-        AudioError: fewer than ten voiced frames.
+        AudioError: fewer than ten voiced frames, or samples that are not finite.
     """
+    if not np.isfinite(waveform).all():
+        raise AudioError(
+            "the clip holds samples that are not finite; the speaker measure needs sound"
+        )
     signal = resample(waveform, sample_rate, SAMPLE_RATE)
     power = power_spectra(signal, _N_FFT, _HOP)
     pitch, strength = pitch_track(signal)
@@ -117,6 +121,16 @@ class SpeakerMeasure:
         whitening = (vectors / np.sqrt(values)) @ vectors.T
         references = {name: _unit((mean - centre) @ whitening) for name, mean in means.items()}
         return cls(centre, whitening, references)
+
+    def with_references(
+        self, clips: Mapping[str, Sequence[tuple[npt.NDArray[np.floating], int]]]
+    ) -> SpeakerMeasure:
+        """The same space with other reference voices, each a list of (waveform [L], sample rate)."""
+        references = {
+            name: _unit(np.mean([self.embed(speaker_statistics(*clip)) for clip in row], axis=0))
+            for name, row in clips.items()
+        }
+        return replace(self, references=references)
 
     def embed(self, statistics: Array) -> Array:
         """Unit vector ``[D]`` of a clip's statistics."""

@@ -58,14 +58,14 @@ def power_spectra(waveform: npt.NDArray[np.floating], n_fft: int, hop: int) -> A
 
 def mel_filters(sample_rate: int, n_fft: int, n_mels: int, low_hz: float, high_hz: float) -> Array:
     """Triangular filters ``[n_fft // 2 + 1, n_mels]`` on the HTK mel scale."""
-    edges_mel = np.linspace(
-        *(2595.0 * np.log10(1.0 + hz / 700.0) for hz in (low_hz, high_hz)), n_mels + 2
-    )
+    low_mel, high_mel = (2595.0 * math.log10(1.0 + hz / 700.0) for hz in (low_hz, high_hz))
+    edges_mel = np.linspace(low_mel, high_mel, n_mels + 2)
     edges = 700.0 * (10.0 ** (edges_mel / 2595.0) - 1.0)
     bins = np.arange(n_fft // 2 + 1)[:, None] * sample_rate / n_fft
     rising = (bins - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - bins) / (edges[2:] - edges[1:-1])
-    return np.maximum(0.0, np.minimum(rising, falling))
+    bank: Array = np.maximum(0.0, np.minimum(rising, falling))
+    return bank
 
 
 def rms_envelope(
@@ -73,7 +73,8 @@ def rms_envelope(
 ) -> Array:
     """Root mean square ``[T]`` of consecutive blocks of `hop_s` seconds."""
     hop = round(sample_rate * hop_s)
-    return np.sqrt((frame(waveform, hop, hop) ** 2).mean(axis=1))
+    levels: Array = np.sqrt((frame(waveform, hop, hop) ** 2).mean(axis=1))
+    return levels
 
 
 def decibels(amplitude: npt.NDArray[np.floating] | float) -> Array:

@@ -1,4 +1,4 @@
-"""Word error rate: edit distance, pooled rate over clips, bootstrap interval over clips.
+"""Word error rate: edit distance, pooled rate over clips, bootstrap intervals over sentences.
 
 Plain arithmetic on word lists; knows nothing of audio or of the recogniser.
 """
@@ -9,8 +9,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
-__all__ = ["Score", "bootstrap_interval", "edit_distance", "pooled_rate"]
+__all__ = ["Score", "bootstrap_difference", "bootstrap_interval", "edit_distance", "pooled_rate"]
+
+Groups = Sequence[Sequence["Score"]]
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,27 @@ def pooled_rate(scores: Sequence[Score]) -> float:
     return sum(score.errors for score in scores) / words if words else float("nan")
 
 
-def bootstrap_interval(
-    groups: Sequence[Sequence[Score]], *, level: float = 0.95, n_draws: int = 2000, seed: int = 0
-) -> tuple[float, float]:
-    """Percentile interval of the pooled rate when groups are drawn with replacement.
+def bootstrap_interval(groups: Groups, *, seed: int = 0) -> tuple[float, float]:
+    """95 % percentile interval of the pooled rate when groups are drawn with replacement.
 
     A group holds the clips of one sentence (all voices), because their errors go together.
     """
-    if not groups:
-        return float("nan"), float("nan")
+    return _interval(_drawn_rates(groups, seed))
+
+
+def bootstrap_difference(first: Groups, second: Groups, *, seed: int = 0) -> tuple[float, float]:
+    """95 % interval of the rate of `first` less that of `second`, the same sentences drawn in both."""
+    return _interval(_drawn_rates(first, seed) - _drawn_rates(second, seed))
+
+
+def _drawn_rates(groups: Groups, seed: int, n_draws: int = 2000) -> npt.NDArray[np.float64]:
     errors = np.array([sum(score.errors for score in group) for group in groups], dtype=np.float64)
     words = np.array([sum(score.n_words for score in group) for group in groups], dtype=np.float64)
     picks = np.random.default_rng(seed).integers(0, len(groups), (n_draws, len(groups)))
-    rates = errors[picks].sum(axis=1) / words[picks].sum(axis=1)
-    tail = (1.0 - level) / 2.0
-    low, high = np.quantile(rates, (tail, 1.0 - tail))
+    rates: npt.NDArray[np.float64] = errors[picks].sum(axis=1) / words[picks].sum(axis=1)
+    return rates
+
+
+def _interval(values: npt.NDArray[np.float64]) -> tuple[float, float]:
+    low, high = np.quantile(values, (0.025, 0.975))
     return float(low), float(high)

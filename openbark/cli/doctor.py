@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 
 from openbark import __version__
+from openbark.cli.cores import share_cores
 from openbark.errors import AudioError, OpenBarkError
 
 __all__ = ["Finding", "doctor"]
@@ -41,6 +42,7 @@ class Finding:
 @click.pass_context
 def doctor(ctx: click.Context, model: str | None, device: str | None, as_json: bool) -> None:
     """Check this installation, down to a spoken word. Exit code 1 if it cannot speak."""
+    share_cores()
     findings = [
         Finding("openbark", True, __version__),
         Finding("python", True, f"{platform.python_version()}, {platform.platform()}"),

@@ -18,7 +18,7 @@ from openbark.errors import CancelledError, OpenBarkError
 
 __all__ = ["COMMANDS", "CommandError", "DefaultGroup", "cli", "main"]
 
-DEFAULT_COMMAND = "say"
+_DEFAULT_COMMAND = "say"
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -63,7 +63,7 @@ class DefaultGroup(click.Group):
         """Put the default command in front of arguments that name none."""
         own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
         if args and args[0] not in own and args[0] not in self.list_commands(ctx):
-            args = [DEFAULT_COMMAND, *args]
+            args = [_DEFAULT_COMMAND, *args]
         return super().parse_args(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -22,7 +22,7 @@ def models() -> None:
 
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def list_command(as_json: bool) -> None:
+def _list(as_json: bool) -> None:
     """List the models that are on this machine."""
     from openbark.api import find_checkpoint
     from openbark.assets import EMBEDDED_NAME, has_embedded
@@ -46,7 +46,7 @@ def list_command(as_json: bool) -> None:
 @models.command("show")
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def show_command(model: str | None, as_json: bool) -> None:
+def _show(model: str | None, as_json: bool) -> None:
     """Show what a model is: MODEL is a checkpoint folder, or the embedded one if left out."""
     from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
@@ -64,7 +64,7 @@ def show_command(model: str | None, as_json: bool) -> None:
         shown = (
             ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else value
         )
-        click.echo(f"{name:<18} {shown}")
+        click.echo(f"{name:<18} {shown or 'none named'}")
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
@@ -96,7 +96,9 @@ def _limits(checkpoint: Checkpoint) -> dict[str, Any]:
     defaults = checkpoint.defaults
     sampling = {
         f"{stage} defaults": ", ".join(
-            f"{name} {value}" for name, value in asdict(params).items() if value is not None
+            f"{name} {value}"
+            for name, value in asdict(params).items()
+            if value is not None and (name != "min_eos_p" or stage == "semantic")
         )
         for stage, params in (
             ("semantic", defaults.semantic),

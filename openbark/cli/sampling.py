@@ -16,7 +16,7 @@ from openbark.params import GenerationParams, SamplingParams
 
 __all__ = ["SAMPLING_OPTIONS", "SamplingOption", "given_params", "sampling_options"]
 
-CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _META_KEY = "openbark.sampling"
 
@@ -61,7 +61,7 @@ def _collector(option: SamplingOption) -> Callable[[click.Context, click.Paramet
     return collect
 
 
-def sampling_options(command: CommandT) -> CommandT:
+def sampling_options(command: _Command) -> _Command:
     """Decorator: adds the options of SAMPLING_OPTIONS; `given_params` reads them."""
     for option in reversed(SAMPLING_OPTIONS):
         command = click.option(

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openbark.cli.cores import share_cores
 from openbark.cli.progress import ProgressBar
 from openbark.cli.sampling import given_params, sampling_options
 from openbark.errors import TextError
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["say"]
 
-STDOUT = "-"
+_STDOUT = "-"
 _DEFAULT_STEM = "speech"
 
 
@@ -36,7 +37,7 @@ class _Output:
 
     @property
     def name(self) -> str:
-        return str(self.path) if self.path else STDOUT
+        return str(self.path) if self.path else _STDOUT
 
 
 @click.command()
@@ -87,6 +88,7 @@ def say(
     _check_voice_file(save_voice)
     player = _checked_player(play)
 
+    share_cores()
     from openbark.api import Bark
 
     started = time.perf_counter()
@@ -111,7 +113,7 @@ def _read_text(text: str | None, text_file: str | None) -> str:
         raise click.UsageError("give a TEXT, - for stdin, or --file FILE (one of them)")
     from openbark.text.tokenizer import squeeze
 
-    if text is not None and text != STDOUT:
+    if text is not None and text != _STDOUT:
         return squeeze(text)
     if text_file is None:
         data, source = sys.stdin.buffer.read(), "stdin"
@@ -132,7 +134,7 @@ def _read_text(text: str | None, text_file: str | None) -> str:
 def _checked_output(output: str | None, format: str | None, as_json: bool) -> _Output:
     from openbark.audio import check_output, output_format
 
-    if output == STDOUT:
+    if output == _STDOUT:
         if as_json:
             raise click.UsageError("-o - and --json both want stdout; give the audio a file")
         if sys.stdout.isatty():

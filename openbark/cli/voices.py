@@ -25,7 +25,7 @@ def voices() -> None:
 @voices.command("list")
 @click.option("--model", help="Checkpoint folder. [default: the embedded model]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def list_command(model: str | None, as_json: bool) -> None:
+def _list(model: str | None, as_json: bool) -> None:
     """List the voices of a model."""
     library, config = _library(model)
     entries = [_entry(library, name, config) for name in library]
@@ -44,7 +44,7 @@ def list_command(model: str | None, as_json: bool) -> None:
 @click.argument("voice")
 @click.option("--model", help="Checkpoint folder. [default: the embedded model]")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
-def show_command(voice: str, model: str | None, as_json: bool) -> None:
+def _show(voice: str, model: str | None, as_json: bool) -> None:
     """Show one voice, by name or as the path of an .npz, checked against the model."""
     library, config = _library(model)
     found = library.get(voice)

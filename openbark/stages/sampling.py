@@ -13,6 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.errors import CheckpointCorruptError
 from openbark.params import SamplingParams
 
 __all__ = ["Noise", "Stage", "draw", "filter_logits", "philox4x32", "probabilities"]
@@ -102,8 +103,16 @@ def filter_logits(logits: NDArray[np.float64], sampling: SamplingParams) -> NDAr
 
 
 def probabilities(logits: NDArray[np.floating], sampling: SamplingParams) -> NDArray[np.float64]:
-    """Distribution [R, V] that a draw from `logits` [R, V] follows; greedy is all weight on the argmax."""
+    """Distribution [R, V] that a draw from `logits` [R, V] follows; greedy is all weight on the argmax.
+
+    Raises CheckpointCorruptError for NaN.
+    """
     exact = np.asarray(logits, dtype=np.float64)
+    if np.isnan(exact).any():
+        raise CheckpointCorruptError(
+            "the model computed logits that are not numbers (NaN): its weights are damaged, or overflow "
+            "in this precision; try dtype='float32', then another copy of the checkpoint"
+        )
     if sampling.temperature == 0.0:
         one_hot = np.zeros_like(exact)
         one_hot[np.arange(len(exact)), exact.argmax(axis=-1)] = 1.0

@@ -22,13 +22,13 @@ from openbark.backends.torch.istft import IstftCodec
 from openbark.config import GPTConfig, IstftCodecConfig
 from openbark.errors import TrainingError
 from openbark.text.tokenizer import Tokenizer
-from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
 from openbark.training.coarse import CoarseTask
+from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
 from openbark.training.data import Utterance, read_shards, write_shards
 from openbark.training.embedded_config import character_tokenizer_json
 from openbark.training.export import export_embedded
 from openbark.training.fine import FineTask
-from openbark.training.loop import FitOptions, FitResult, Task, fit
+from openbark.training.loop import FitOptions, FitResult, Task, fit, torch_threads
 from openbark.training.predict_fine import predict_fine
 from openbark.training.recipe import Recipe
 from openbark.training.run_state import load_state
@@ -139,7 +139,8 @@ class EmbeddedRun:
                 continue
             partial = target.with_name(split + ".partial")
             _remove_tree(partial)
-            write_shards(partial, (_with_codes(u, codec) for u in self._split("corpus", split)))
+            with torch_threads(self._recipe.codec_fit.threads):
+                write_shards(partial, (_with_codes(u, codec) for u in self._split("corpus", split)))
             partial.rename(target)
 
     def _semantic_tokenizer(self) -> None:

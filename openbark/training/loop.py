@@ -31,7 +31,15 @@ from openbark.training.run_state import (
     truncate_metrics,
 )
 
-__all__ = ["FitOptions", "FitResult", "Task", "decay_groups", "fit", "learning_rate"]
+__all__ = [
+    "FitOptions",
+    "FitResult",
+    "Task",
+    "decay_groups",
+    "fit",
+    "learning_rate",
+    "torch_threads",
+]
 
 # Options that change what the following steps compute: a resumed run has to keep them.
 _FIXED_OPTIONS = ("lr", "warmup", "weight_decay", "betas", "grad_clip", "seed", "precision")
@@ -149,7 +157,11 @@ def fit(
     Raises `TrainingError` for options that contradict the saved run, for non-finite losses and for
     an unreadable checkpoint, `DeviceError` for a missing device.
     """
-    with join_workers(options.device) as workers, _seeded_elsewhere(workers), _threads(options):
+    with (
+        join_workers(options.device) as workers,
+        _seeded_elsewhere(workers),
+        torch_threads(options.threads),
+    ):
         run = _Run(task, options, directory, workers, progress)
         with _stop_signals() as stop:
             try:
@@ -376,10 +388,11 @@ def _seeded_elsewhere(workers: Workers) -> Iterator[None]:
 
 
 @contextmanager
-def _threads(options: FitOptions) -> Iterator[None]:
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Use `count` CPU threads inside, the caller's number afterwards; None changes nothing."""
     before = torch.get_num_threads()
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
+    if count is not None:
+        torch.set_num_threads(count)
     try:
         yield
     finally:

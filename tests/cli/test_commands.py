@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -163,3 +164,15 @@ def test_doctor_without_torch(
     assert result.exit_code == 1
     assert "openbark[torch]" in result.stdout
     assert "cannot speak" in result.stdout
+
+
+def test_speaking_shares_the_cores_unless_told_otherwise(
+    run: Run, model_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    speak = ("Hi.", "--model", str(model_folder), "--threads", "1", "-q", "--max-seconds", "0.1")
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    assert run(*speak).exit_code == 0
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    assert run(*speak).exit_code == 0
+    assert os.environ.pop("OMP_WAIT_POLICY") == "PASSIVE"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from openbark.errors import CheckpointCorruptError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import (
     Noise,
@@ -203,3 +204,10 @@ def test_a_draw_is_always_a_kept_token(
     assert distribution[0, token] > 0
     if temperature > 0:
         assert np.isfinite(filter_logits(row, sampling)[0, token])
+
+
+def test_logits_that_are_not_numbers_are_refused() -> None:
+    logits = np.zeros((1, 8))
+    logits[0, 3] = np.nan
+    with pytest.raises(CheckpointCorruptError, match="NaN"):
+        probabilities(logits, SamplingParams(temperature=0.0))

@@ -11,7 +11,9 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Split, Whitespace
 
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, TextError
+from openbark.text.english import ENGLISH_CHARACTERS
 from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.training.embedded_config import character_tokenizer_json
 
 LETTERS = {letter: index for index, letter in enumerate(" abcdehlo.")}
 
@@ -104,3 +106,13 @@ def test_missing_and_broken_files_are_typed(tmp_path: Path) -> None:
     (tmp_path / "tokenizer.json").write_text("{")
     with pytest.raises(CheckpointCorruptError, match=r"tokenizer\.json"):
         Tokenizer.load(tmp_path / "tokenizer.json")
+
+
+def test_the_embedded_vocabulary_reads_everything_the_normalizer_writes(tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(character_tokenizer_json(), encoding="utf-8")
+    tokenizer = Tokenizer.load(path)
+    assert tokenizer.unreadable(ENGLISH_CHARACTERS) == []
+    assert len(tokenizer.encode("It's [laughs] five.")) == len("It's [laughs] five.")
+    with pytest.raises(TextError, match=r"5 \(U\+0035\)"):
+        tokenizer.encode("It's 5.")

@@ -124,13 +124,13 @@ def test_each_item_is_decoded_from_its_own_number_of_codebooks() -> None:
 
 
 def test_codec_overfits_four_clips(tmp_path: Path) -> None:
-    options = replace(OPTIONS, gain_db=(0.0, 0.0), quantize_from=40)
+    options = replace(OPTIONS, gain_db=(0.0, 0.0), quantize_from=30)
     task = CodecTask(TINY, _clips(), _clips(), options)
     before = task.validate()
-    result = fit(task, replace(FIT, steps=350, lr=4e-3, validate_every=350), tmp_path)
-    assert result.metrics["mel_all"] < 0.3 * before["mel_all"]
+    result = fit(task, replace(FIT, steps=220, lr=8e-3, validate_every=220), tmp_path)
+    assert result.metrics["mel_all"] < 0.35 * before["mel_all"]
     assert result.metrics["mel_2"] < 0.35 * before["mel_2"]
-    assert 1.0 < result.metrics["perplexity_0"] <= 32.0
+    assert all(1.0 < result.metrics[f"perplexity_{k}"] <= 32.0 for k in range(4))
 
 
 def test_killed_codec_run_resumes_bit_for_bit(tmp_path: Path) -> None:

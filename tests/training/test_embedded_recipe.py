@@ -17,24 +17,25 @@ from openbark.training.recipe import PRESETS, recipe
 
 MISSING = [program for program in ("flite", "espeak-ng") if shutil.which(program) is None]
 
+COMMAND = [
+    sys.executable,
+    "-m",
+    "openbark",
+    "train",
+    "embedded",
+    "--preset",
+    "smoke",
+    "--threads",
+    "1",
+]
+
 RECIPE_SECONDS = 900
 """Far more than the recipe takes; a hang fails instead of blocking."""
 
 
 def _train(run: Path, *extra: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "openbark",
-            "train",
-            "embedded",
-            "--preset",
-            "smoke",
-            "--threads",
-            "1",
-        ]
-        + ["--run", str(run), *extra],
+        [*COMMAND, "--run", str(run), *extra],
         capture_output=True,
         text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},

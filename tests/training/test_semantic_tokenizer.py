@@ -103,12 +103,12 @@ def test_encoder_overfits_four_clips(tmp_path: Path) -> None:
     task = SemanticTokenizerTask(TINY, clips, clips, replace(OPTIONS, batch_size=4))
     before = task.validate()
     options = FitOptions(
-        steps=250,
+        steps=180,
         lr=5e-3,
         warmup=10,
-        validate_every=250,
-        checkpoint_every=250,
-        log_every=125,
+        validate_every=180,
+        checkpoint_every=180,
+        log_every=90,
         threads=1,
     )
     result = fit(task, options, tmp_path)

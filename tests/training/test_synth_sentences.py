@@ -10,7 +10,6 @@ import pytest
 from openbark.errors import ParamError, TrainingError
 from openbark.training.synth.grammar import Grammar
 from openbark.training.synth.inflect import Inflector, with_articles
-from openbark.training.synth.numbers import cardinal, ordinal
 from openbark.training.synth.sentences import (
     MAX_CHARACTERS,
     TEST_PROMPTS,
@@ -164,41 +163,3 @@ def test_an_unknown_form_is_refused() -> None:
 def test_articles_follow_the_sound() -> None:
     text = 'a apple, a uniform, a hour, a dog and a "old" one'
     assert with_articles(text) == 'an apple, a uniform, an hour, a dog and an "old" one'
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (0, "zero"),
-        (13, "thirteen"),
-        (42, "forty-two"),
-        (90, "ninety"),
-        (100, "one hundred"),
-        (342, "three hundred and forty-two"),
-        (5_007, "five thousand and seven"),
-        (12_300, "twelve thousand three hundred"),
-        (2_000_001, "two million and one"),
-    ],
-)
-def test_cardinals(number: int, words: str) -> None:
-    assert cardinal(number) == words
-
-
-@pytest.mark.parametrize(
-    ("number", "words"),
-    [
-        (1, "first"),
-        (12, "twelfth"),
-        (20, "twentieth"),
-        (21, "twenty-first"),
-        (104, "one hundred and fourth"),
-    ],
-)
-def test_ordinals(number: int, words: str) -> None:
-    assert ordinal(number) == words
-
-
-@pytest.mark.parametrize("number", [-1, 1_000_000_000])
-def test_numbers_out_of_range_are_refused(number: int) -> None:
-    with pytest.raises(ParamError, match="cardinal"):
-        cardinal(number)

@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable
 from random import Random
 
+from openbark.text.numbers import cardinal, ordinal
 from openbark.training.synth import numbers
 from openbark.training.synth.inflect import Inflector, with_articles
 from openbark.training.synth.words import load_lexicon
@@ -311,9 +312,9 @@ class Grammar:
             "clock": numbers.random_clock_time,
             "date": numbers.random_date,
             "digits": numbers.random_digits,
-            "hundreds": lambda rng: numbers.cardinal(rng.randint(101, 9_999)),
-            "number": lambda rng: numbers.cardinal(rng.randint(2, 99)),
-            "ordinal": lambda rng: numbers.ordinal(rng.randint(1, 30)),
+            "hundreds": lambda rng: cardinal(rng.randint(101, 9_999)),
+            "number": lambda rng: cardinal(rng.randint(2, 99)),
+            "ordinal": lambda rng: ordinal(rng.randint(1, 30)),
             "price": numbers.random_price,
             "year": numbers.random_year,
         }

@@ -1,17 +1,15 @@
-"""Numbers, ordinals, times, dates and prices in English words.
+"""Random times, dates and prices in English words, for the corpus.
 
-Knows spelling only: no sentences and no rules for reading digits from a text.
+The spelling of the numbers is `openbark.text.numbers`, so that what is trained is what is normalised. Knows no sentences.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from openbark.errors import ParamError
+from openbark.text.numbers import cardinal, ordinal
 
 __all__ = [
-    "cardinal",
-    "ordinal",
     "random_clock_time",
     "random_date",
     "random_digits",
@@ -19,55 +17,7 @@ __all__ = [
     "random_year",
 ]
 
-_SMALL = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
-    " fifteen sixteen seventeen eighteen nineteen"
-)
-_TENS = "twenty thirty forty fifty sixty seventy eighty ninety"
 _MONTHS = "January February March April May June July August September October November December"
-_ORDINALS = {
-    "one": "first",
-    "two": "second",
-    "three": "third",
-    "five": "fifth",
-    "eight": "eighth",
-    "nine": "ninth",
-    "twelve": "twelfth",
-}
-_LARGEST = 999_999_999
-
-
-def cardinal(number: int) -> str:
-    """Spell a whole number from 0 to 999,999,999: 342 is "three hundred and forty-two"."""
-    if not 0 <= number <= _LARGEST:
-        raise ParamError(f"cardinal: {number} is not in 0..{_LARGEST}; spell it in parts")
-    if number < 20:
-        return _SMALL.split()[number]
-    if number < 100:
-        tens, units = divmod(number, 10)
-        word = _TENS.split()[tens - 2]
-        return f"{word}-{cardinal(units)}" if units else word
-    for size, name in ((1_000_000, "million"), (1_000, "thousand"), (100, "hundred")):
-        if number >= size:
-            head, rest = divmod(number, size)
-            joint = " and " if rest < 100 else " "
-            tail = f"{joint}{cardinal(rest)}" if rest else ""
-            return f"{cardinal(head)} {name}{tail}"
-    raise AssertionError("every number from 100 up has a hundred")
-
-
-def ordinal(number: int) -> str:
-    """Spell the ordinal of a whole number from 0 to 999,999,999: 21 is "twenty-first"."""
-    words = cardinal(number)
-    cut = max(words.rfind(" "), words.rfind("-")) + 1
-    last = words[cut:]
-    if last in _ORDINALS:
-        last = _ORDINALS[last]
-    elif last.endswith("y"):
-        last = last[:-1] + "ieth"
-    else:
-        last += "th"
-    return words[:cut] + last
 
 
 def random_clock_time(rng: Random) -> str:
