@@ -19,9 +19,11 @@ class BuildPlainLibrary(build_ext):
     """A shared library for ctypes: the name has no Python version, and no module entry point is exported."""
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
+        """Nothing but the functions marked in the sources."""
         return []
 
     def get_ext_filename(self, fullname: str) -> str:
+        """The same name on every Python."""
         suffix = ".dll" if sys.platform == "win32" else ".so"
         return str(Path(*fullname.split("."))) + suffix
 
@@ -31,7 +33,14 @@ _engine = Extension(
     sources=sorted(str(path) for path in _SOURCES.glob("*.cpp")),
     depends=sorted(str(path) for path in (*_SOURCES.glob("*.h"), *_SOURCES.glob("*.inc"))),
     language="c++",
-    extra_compile_args=["-std=c++17", "-O3", "-fvisibility=hidden", "-Wall", "-Wextra", "-Wno-psabi"],
+    extra_compile_args=[
+        "-std=c++17",
+        "-O3",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-Wno-psabi",
+    ],
     extra_link_args=["-pthread"],
     optional=True,
 )

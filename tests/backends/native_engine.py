@@ -38,7 +38,7 @@ class _Array:
 def checkpoint_in_memory(config: BarkConfig, seed: int = 1) -> Checkpoint:
     """A checkpoint of random weights that was never written."""
     sources = {name: _Array(array) for name, array in random_checkpoint(config, seed).items()}
-    return Checkpoint(Path("."), config, SUNO_PARAMS, Path("tokenizer.json"), sources)  # type: ignore[arg-type]
+    return Checkpoint(Path(), config, SUNO_PARAMS, Path("tokenizer.json"), sources)  # type: ignore[arg-type]
 
 
 def uneven_config() -> BarkConfig:

@@ -38,7 +38,10 @@ def _ids(n: int, vocabulary: int, seed: int) -> NDArray[np.int64]:
 def test_causal_logits_equal_torch(name: str, kernels: str, threads: int) -> None:
     native, reference = _backends(name, kernels, threads)
     assert isinstance(native, Backend)
-    for stage, config in ((Stage.SEMANTIC, native.config.semantic), (Stage.COARSE, native.config.coarse)):
+    for stage, config in (
+        (Stage.SEMANTIC, native.config.semantic),
+        (Stage.COARSE, native.config.coarse),
+    ):
         vocabulary = config.input_vocab_size
         for n in (1, 2, 17, config.block_size - 3):
             ids = _ids(n, vocabulary, n)
@@ -64,7 +67,10 @@ def test_fine_logits_equal_torch(name: str, kernels: str, threads: int) -> None:
         codes = _ids(config.n_codes_total * n, config.input_vocab_size, n).reshape(-1, n)
         for k in (1, 4, 7):
             np.testing.assert_allclose(
-                native.fine_logits(codes, k), reference.fine_logits(codes, k), atol=TOLERANCE, rtol=0
+                native.fine_logits(codes, k),
+                reference.fine_logits(codes, k),
+                atol=TOLERANCE,
+                rtol=0,
             )
 
 

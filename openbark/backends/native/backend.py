@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.sessions import FineSession, NativeSession, Stop
-from openbark.backends.native.structs import DrawRules, Precision, sampling_struct
+from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
 from openbark.backends.native.weights import (
     Transformer,
     causal_shape,
@@ -28,13 +28,10 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 
-__all__ = ["DTYPES", "NativeBackend", "StageSession"]
+__all__ = ["NativeBackend", "StageSession"]
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.float32]
-
-DTYPES = {kind.name.lower(): kind for kind in Precision}
-"""Names of the precisions the engine stores weights in."""
 
 
 class Codec(Protocol):

@@ -15,7 +15,14 @@ from typing import Any
 
 from openbark.errors import InputError, MissingExtraError, OpenBarkError, ParamError
 
-__all__ = ["KERNELS_VARIABLE", "Kernels", "Pool", "available_kernels", "library_path", "load_library"]
+__all__ = [
+    "KERNELS_VARIABLE",
+    "Kernels",
+    "Pool",
+    "available_kernels",
+    "library_path",
+    "load_library",
+]
 
 KERNELS_VARIABLE = "OPENBARK_KERNELS"
 """Environment variable that names the kernel variant to use instead of the fastest."""
@@ -35,7 +42,9 @@ class Kernels(IntEnum):
 
 def library_path() -> Path:
     """Where the build puts the library; the file may be absent."""
-    return Path(__file__).with_name("libopenbark.dll" if sys.platform == "win32" else "libopenbark.so")
+    return Path(__file__).with_name(
+        "libopenbark.dll" if sys.platform == "win32" else "libopenbark.so"
+    )
 
 
 def load_library(path: Path | None = None) -> ctypes.CDLL:
@@ -98,7 +107,9 @@ class Pool:
         self.library = load_library()
         handle = ctypes.c_void_p()
         isa = _chosen_kernels(self.library, kernels)
-        self.call("ob_pool_create", ctypes.c_int(threads or 0), ctypes.c_int(isa), ctypes.byref(handle))
+        self.call(
+            "ob_pool_create", ctypes.c_int(threads or 0), ctypes.c_int(isa), ctypes.byref(handle)
+        )
         self.handle = handle
         weakref.finalize(self, self.library.ob_pool_destroy, handle)
 

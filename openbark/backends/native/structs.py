@@ -7,7 +7,15 @@ from enum import IntEnum
 
 from openbark.params import SamplingParams
 
-__all__ = ["MAX_HEAD_PARTS", "DrawRules", "Precision", "Sampling", "Shape", "sampling_struct"]
+__all__ = [
+    "DTYPES",
+    "MAX_HEAD_PARTS",
+    "DrawRules",
+    "Precision",
+    "Sampling",
+    "Shape",
+    "sampling_struct",
+]
 
 MAX_HEAD_PARTS = 16
 
@@ -19,6 +27,10 @@ class Precision(IntEnum):
     BFLOAT16 = 1
     INT8 = 2
     INT4 = 3
+
+
+DTYPES = {kind.name.lower(): kind for kind in Precision}
+"""Names of the precisions the engine stores weights in."""
 
 
 class Shape(ctypes.Structure):

@@ -118,8 +118,6 @@ def _table(name: str, tensors: Tensors) -> NDArray[np.float32]:
 
 def _allocate(pool: Pool, size: int, owner: object) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
     memory, start = ctypes.c_void_p(), ctypes.c_void_p()
-    pool.call(
-        "ob_memory_create", ctypes.c_size_t(size), ctypes.byref(memory), ctypes.byref(start)
-    )
+    pool.call("ob_memory_create", ctypes.c_size_t(size), ctypes.byref(memory), ctypes.byref(start))
     weakref.finalize(owner, pool.library.ob_memory_destroy, memory)
     return memory, start
