@@ -190,4 +190,5 @@ class NativeSemanticEncoder:
         Raises AudioError for an empty or misshapen waveform.
         """
         samples = _checked_waveform(waveform)
-        return self._network.encode(samples, self.config.hop_length, 1)[0]
+        tokens: NDArray[np.int64] = self._network.encode(samples, self.config.hop_length, 1)[0]
+        return tokens

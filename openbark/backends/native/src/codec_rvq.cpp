@@ -18,13 +18,6 @@ Linear scorer(ThreadPool& pool, const float* table, int size, int dim) {
   return Linear(pool, size, dim, table, half_norms.data());
 }
 
-int first_maximum(const float* values, int count) {
-  int best = 0;
-  for (int i = 1; i < count; ++i)
-    if (values[i] > values[best]) best = i;
-  return best;
-}
-
 }  // namespace
 
 void dequantize(const ResidualQuantizer& quantizer, const int32_t* codes, int n_codebooks,
@@ -55,7 +48,8 @@ void quantize(ThreadPool& pool, const ResidualQuantizer& quantizer, float* laten
       float* residual = latent + static_cast<int64_t>(first) * dim;
       score.apply(kernels, residual, dim, count, values, size);
       for (int f = 0; f < count; ++f) {
-        const int best = first_maximum(values + static_cast<int64_t>(f) * size, size);
+        const float* row = values + static_cast<int64_t>(f) * size;
+        const int best = static_cast<int>(std::max_element(row, row + size) - row);
         codes[static_cast<int64_t>(k) * frames + first + f] = best;
         const float* entry = table + static_cast<int64_t>(best) * dim;
         for (int d = 0; d < dim; ++d) residual[static_cast<int64_t>(f) * dim + d] -= entry[d];
