@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.backends.base import Tokens
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.sessions import FineSession, NativeSession, Stop
@@ -28,10 +29,7 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 
-__all__ = ["NativeBackend", "StageSession"]
-
-Tokens = NDArray[np.int64]
-Logits = NDArray[np.float32]
+__all__ = ["Codec", "NativeBackend", "StageSession"]
 
 
 class Codec(Protocol):
@@ -155,11 +153,11 @@ class NativeBackend:
         """A fresh cached row of the semantic or coarse stage."""
         return StageSession(self._causal[stage], stage, self.config)
 
-    def causal_logits(self, stage: Stage, prompt: Prompt) -> Logits:
+    def causal_logits(self, stage: Stage, prompt: Prompt) -> NDArray[np.float32]:
         """Logits [V] after the last position of the prompt, from an empty cache."""
         return self.session(stage).prefill(prompt)
 
-    def fine_logits(self, codes: Tokens, k: int) -> Logits:
+    def fine_logits(self, codes: Tokens, k: int) -> NDArray[np.float32]:
         """Logits [N, V] of codebook k for a window of codes [K, N]."""
         with self._fine_lock:
             return self._window().logits(codes, k)

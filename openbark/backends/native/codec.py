@@ -122,6 +122,11 @@ def _checked_codes(codes: Codes, n_codebooks: int, codebook_size: int) -> NDArra
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
+def _without_decoder(tensors: Tensors) -> Tensors:
+    """What a later encoder needs. The decoder's weights are packed by now, and not kept twice."""
+    return {name: array for name, array in tensors.items() if not name.startswith("decoder.")}
+
+
 class _NativeCodec:
     """Both directions of a codec. The encoder is built when it is first needed: speaking never does."""
 
@@ -164,9 +169,8 @@ class NativeEncodec(_NativeCodec):
 
     def __init__(self, config: EncodecConfig, tensors: Tensors, pool: Pool) -> None:
         decoder = codec_layout.encodec_decoder(config, tensors)
-        super().__init__(
-            config, pool, decoder, lambda: codec_layout.encodec_encoder(config, tensors)
-        )
+        rest = _without_decoder(tensors)
+        super().__init__(config, pool, decoder, lambda: codec_layout.encodec_encoder(config, rest))
 
 
 class NativeIstftCodec(_NativeCodec):
@@ -174,7 +178,8 @@ class NativeIstftCodec(_NativeCodec):
 
     def __init__(self, config: IstftCodecConfig, tensors: Tensors, pool: Pool) -> None:
         decoder = codec_layout.istft_decoder(config, tensors)
-        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, tensors))
+        rest = _without_decoder(tensors)
+        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, rest))
 
 
 class NativeSemanticEncoder:

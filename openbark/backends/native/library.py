@@ -27,6 +27,9 @@ __all__ = [
 KERNELS_VARIABLE = "OPENBARK_KERNELS"
 """Environment variable that names the kernel variant to use instead of the fastest."""
 
+LIBRARY_VARIABLE = "OPENBARK_NATIVE_LIBRARY"
+"""Environment variable that names another build of the library, such as one with sanitizers."""
+
 _VERSION = 1
 _STATUS_INVALID, _STATUS_NO_MEMORY = 1, 2
 
@@ -41,7 +44,10 @@ class Kernels(IntEnum):
 
 
 def library_path() -> Path:
-    """Where the build puts the library; the file may be absent."""
+    """Where the build puts the library, or OPENBARK_NATIVE_LIBRARY; the file may be absent."""
+    other = os.environ.get(LIBRARY_VARIABLE)
+    if other:
+        return Path(other)
     return Path(__file__).with_name(
         "libopenbark.dll" if sys.platform == "win32" else "libopenbark.so"
     )

@@ -13,14 +13,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.backends.base import Tokens
 from openbark.backends.native.structs import DrawRules, Sampling
 from openbark.backends.native.weights import Transformer
 from openbark.stages.semantic import Prompt
 
 __all__ = ["FineSession", "NativeSession", "Stop"]
-
-Tokens = NDArray[np.int64]
-Logits = NDArray[np.float32]
 
 
 class Stop(IntEnum):
@@ -66,17 +64,17 @@ class NativeSession:
         """Positions of the last prompt that were in the cache before."""
         return int(self._pool.library.ob_causal_reused(self._handle))
 
-    def prefill(self, prompt: Prompt) -> Logits:
+    def prefill(self, prompt: Prompt) -> NDArray[np.float32]:
         """Start over with a prompt; logits [V] after its last position."""
         self.read(prompt)
         return self._logits()
 
-    def step(self, token: int) -> Logits:
+    def step(self, token: int) -> NDArray[np.float32]:
         """Append one token; logits [V] after it."""
         self._pool.call("ob_causal_step", self._handle, ctypes.c_int64(token))
         return self._logits()
 
-    def _logits(self) -> Logits:
+    def _logits(self) -> NDArray[np.float32]:
         out = np.empty(self._model.shape.n_out, dtype=np.float32)
         self._pool.call("ob_causal_logits", self._handle, _address(out))
         return out
@@ -113,7 +111,7 @@ class FineSession:
         self._handle = handle
         weakref.finalize(self, self._pool.library.ob_fine_destroy, handle)
 
-    def logits(self, codes: Tokens, k: int, first: int = 0) -> Logits:
+    def logits(self, codes: Tokens, k: int, first: int = 0) -> NDArray[np.float32]:
         """Logits [N - first, V] of codebook k at frames first.. of a window of codes [K, N]."""
         window = np.ascontiguousarray(codes, dtype=np.int64)
         n_frames = window.shape[1]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,9 +16,9 @@ from openbark.backends.native.library import Pool
 from openbark.backends.native.structs import MAX_HEAD_PARTS, Precision, Shape
 from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
 
-__all__ = ["Transformer", "causal_shape", "coarse_head_starts", "fine_shape"]
+__all__ = ["Tensors", "Transformer", "causal_shape", "coarse_head_starts", "fine_shape"]
 
-Tensors = Mapping[str, NDArray[np.float32]]
+Tensors = dict[str, NDArray[np.float32]]
 
 
 def causal_shape(
@@ -71,7 +70,10 @@ class Transformer:
     """Packed weights of one stage, ready for sessions."""
 
     def __init__(self, pool: Pool, shape: Shape, tensors: Tensors) -> None:
-        """Pack `tensors`, named as in the checkpoint without the stage's prefix, in `shape.precision`."""
+        """Pack `tensors`, named as in the checkpoint without the stage's prefix, in `shape.precision`.
+
+        Takes them out of the dictionary one by one: a mapped file then leaves memory as it is packed.
+        """
         self.pool = pool
         self.shape = shape
         size = ctypes.c_size_t()
@@ -85,7 +87,8 @@ class Transformer:
         self._tables = [_table(name, tensors) for name in _table_names(shape)]
         for index, table in enumerate(self._tables):
             pool.library.ob_model_table(handle, index, ctypes.c_void_p(table.ctypes.data))
-        for name, array in tensors.items():
+        for name in list(tensors):
+            array = tensors.pop(name)
             if not self._is_table_only(name):
                 self._put(name, array)
 
