@@ -22,8 +22,8 @@ from openbark.errors import AudioError, InputError
 
 __all__ = ["NativeEncodec", "NativeIstftCodec", "NativeSemanticEncoder"]
 
-Codes = NDArray[np.integer]
-Waveform = NDArray[np.float32]
+_Codes = NDArray[np.integer]
+_Waveform = NDArray[np.float32]
 
 
 class _Network:
@@ -53,7 +53,7 @@ class _Network:
         self._handle = handle
         weakref.finalize(self, pool.library.ob_codec_destroy, handle)
 
-    def decode(self, codes: NDArray[np.int32], hop_length: int) -> Waveform:
+    def decode(self, codes: NDArray[np.int32], hop_length: int) -> _Waveform:
         """Waveform [F * hop_length] of codes [K, F], contiguous."""
         count, frames = codes.shape
         waveform = np.empty(frames * hop_length, dtype=np.float32)
@@ -68,7 +68,7 @@ class _Network:
         )
         return waveform
 
-    def encode(self, waveform: Waveform, hop_length: int, count: int) -> NDArray[np.int64]:
+    def encode(self, waveform: _Waveform, hop_length: int, count: int) -> NDArray[np.int64]:
         """Codes [K, ceil(L / hop_length)] of a contiguous waveform [L]."""
         frames = -(-waveform.size // hop_length)
         codes = np.empty((count, frames), dtype=np.int32)
@@ -84,7 +84,7 @@ class _Network:
         return codes.astype(np.int64)
 
 
-def _checked_waveform(waveform: NDArray[np.floating]) -> Waveform:
+def _checked_waveform(waveform: NDArray[np.floating]) -> _Waveform:
     array = np.asarray(waveform)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
         raise AudioError(
@@ -104,7 +104,7 @@ def _check_count(count: int, n_codebooks: int) -> None:
         )
 
 
-def _checked_codes(codes: Codes, n_codebooks: int, codebook_size: int) -> NDArray[np.int32]:
+def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArray[np.int32]:
     array = np.asarray(codes)
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
         raise InputError(
@@ -143,7 +143,7 @@ class _NativeCodec:
         self._encoder_layout = encoder
         self._encoder: _Network | None = None
 
-    def decode(self, codes: Codes) -> Waveform:
+    def decode(self, codes: _Codes) -> _Waveform:
         """Waveform [F * hop_length] of codes [K, F], 1 <= K <= n_codebooks. Raises InputError."""
         config = self.config
         checked = _checked_codes(codes, config.n_codebooks, config.codebook_size)

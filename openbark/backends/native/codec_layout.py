@@ -21,6 +21,7 @@ from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 __all__ = [
     "CodecKind",
     "Layout",
+    "Tensors",
     "encodec_decoder",
     "encodec_encoder",
     "istft_decoder",
@@ -30,6 +31,7 @@ __all__ = [
 ]
 
 Tensors = Mapping[str, NDArray[np.float32]]
+"""Arrays by name, as `Checkpoint.tensors` gives them."""
 
 _PAD_MODES = ("constant", "reflect", "replicate")  # in the order of PadMode in src/codec_conv.h
 # As in `openbark.backends.torch.semantic_encoder`.
