@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from native_engine import CONFIGS, checkpoint_in_memory, needs_engine, variants
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from openbark.backends.base import Backend
 from openbark.backends.native.backend import NativeBackend
+from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
 from openbark.errors import InputError, ParamError
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
@@ -126,3 +129,33 @@ def test_precisions_and_kernels_this_machine_lacks_are_refused() -> None:
         NativeBackend.load(checkpoint, kernels="avx1024")
     with pytest.raises(ParamError, match="threads"):
         NativeBackend.load(checkpoint, threads=0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_layer", "n_head", "n_embd"), [(12, 12, 768), (24, 16, 1024)])
+def test_published_shapes_equal_torch(n_layer: int, n_head: int, n_embd: int) -> None:
+    """bark-small and bark-large, the coarse stage's vocabulary everywhere; logits and greedy tokens."""
+    sizes = {"n_layer": n_layer, "n_head": n_head, "n_embd": n_embd}
+    config = replace(
+        BarkConfig.tiny(),
+        semantic=GPTConfig(1024, 1000, 1000, **sizes),
+        coarse=GPTConfig(1024, 12_096, 12_096, **sizes),
+        fine=FineGPTConfig(1024, 1056, 1056, **sizes),
+    )
+    checkpoint = checkpoint_in_memory(config)
+    native = NativeBackend.load(checkpoint)
+    reference = TorchBackend.load(checkpoint)
+    ids = _ids(887, 12_096, 0)
+    session, twin = native.session(Stage.COARSE), reference.session(Stage.COARSE)
+    logits, expected = session.prefill(Prompt(ids)), twin.prefill(Prompt(ids))
+    for _ in range(60):
+        np.testing.assert_allclose(logits, expected, atol=TOLERANCE, rtol=0)
+        best = np.sort(expected)[-2:]
+        if best[1] - best[0] > 2 * TOLERANCE:
+            assert int(logits.argmax()) == int(expected.argmax())
+        token = int(expected.argmax())
+        logits, expected = session.step(token), twin.step(token)
+    codes = _ids(8 * 1024, 1056, 1).reshape(8, 1024)
+    np.testing.assert_allclose(
+        native.fine_logits(codes, 4), reference.fine_logits(codes, 4), atol=TOLERANCE, rtol=0
+    )

@@ -56,7 +56,7 @@ def test_variants_round_alike(dtype: str, kernels: str) -> None:
     prompt = Prompt(_ids(backend, 90))
     got = backend.causal_logits(Stage.COARSE, prompt)
     # A float that falls between two steps may be rounded either way.
-    assert _relative_error(got, generic.causal_logits(Stage.COARSE, prompt)) < 0.01
+    assert _relative_error(got, generic.causal_logits(Stage.COARSE, prompt)) < 0.03
 
 
 @pytest.mark.parametrize("dtype", ["bfloat16", "int8", "int4"])

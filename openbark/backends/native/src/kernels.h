@@ -22,6 +22,7 @@ constexpr int kPanel = 64;
 constexpr int kGroup = 32;
 // Keys of one block of the attention cache.
 constexpr int kKeyBlock = 16;
+constexpr int kMaxHeadDim = 256;
 
 // c[r, 0..n) = finish(a[r] . weights^T + bias) for r in [0, rows); bias may be null.
 struct Product {

@@ -22,6 +22,28 @@ namespace avx512 {
 #include "kernels_f32.inc"
 #include "kernels_attention.inc"
 
+static void to_bf16(const float* x, int n, int padded, std::uint16_t* out) {
+  for (int i = 0; i < padded; i += kWidth) {
+    const int left = n - i;
+    const __mmask16 some = left >= kWidth ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1 << left) - 1);
+    const __m256bh halves = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, x + i));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), reinterpret_cast<__m256i>(halves));
+  }
+}
+
+// Queries and weights are rounded to bfloat16 as well: the processor multiplies pairs of those.
+struct PairCache {
+  using Factor = std::uint16_t;
+  static constexpr int kPositions = 2;
+  static void convert(const float* x, int n, Factor* out) { to_bf16(x, n, n, out); }
+  OB_INLINE void add(V& acc, const void* cache, std::ptrdiff_t at, const Factor* factors) {
+    const auto words = load_words(static_cast<const std::uint32_t*>(cache) + at);
+    acc = reinterpret_cast<V>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(acc),
+                                               reinterpret_cast<__m512bh>(words),
+                                               reinterpret_cast<__m512bh>(splat_word(factors))));
+  }
+};
+
 // The instruction multiplies unsigned with signed bytes: inputs are stored 128 higher, and the sum of the
 // weights, 128 times, is taken away again.
 constexpr std::int32_t kInputOffset = 128;
@@ -38,15 +60,6 @@ OB_INLINE VI dot_int4(VI acc, VI w, VI x) {
 }
 
 #include "kernels_int.inc"
-
-static void to_bf16(const float* x, int n, int padded, std::uint16_t* out) {
-  for (int i = 0; i < padded; i += kWidth) {
-    const int left = n - i;
-    const __mmask16 some = left >= kWidth ? 0xffff : left <= 0 ? 0 : static_cast<__mmask16>((1 << left) - 1);
-    const __m256bh halves = _mm512_cvtneps_pbh(_mm512_maskz_loadu_ps(some, x + i));
-    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out + i), reinterpret_cast<__m256i>(halves));
-  }
-}
 
 template <int M>
 static void bf16_rows(const Product& p, const std::uint16_t* a, std::ptrdiff_t lda,
@@ -100,7 +113,7 @@ const Kernels kAvx512Kernels = {
     avx512::to_bf16,
     avx512::layer_norm,
     avx512::attend<avx512::Float32Cache>,
-    avx512::attend<avx512::Bfloat16Cache>,
+    avx512::attend<avx512::PairCache>,
     avx512::dot,
 };
 
