@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from openbark.errors import (
 )
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens
+from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
 from openbark.voices.library import VoiceLibrary
@@ -78,18 +80,22 @@ class Bark:
         dtype: str | None = None,
         threads: int | None = None,
         backend: str | None = None,
+        coarse_window: CoarseWindow | None = None,
     ) -> Bark:
         """Load a checkpoint folder, or the embedded model for None.
 
         device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16", on the CPU engine also
         "int8" and "int4", on torch "float64"; threads: CPU threads, None takes all cores.
         backend: "native" is the compiled CPU engine, "torch" is PyTorch; "auto" (default) takes the engine
-        where it can. Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is
-        installed.
+        where it can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer
+        windows and draws other tokens (see `stages.coarse.with_coarse_window`).
+        Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
         checkpoint = open_checkpoint(find_checkpoint(path))
+        config = with_coarse_window(checkpoint.config, coarse_window)
+        checkpoint = replace(checkpoint, config=config)
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
         return cls(
             backend=load_backend(checkpoint, backend, device, dtype, threads),
