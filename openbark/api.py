@@ -1,30 +1,31 @@
 """The front door: load a Bark, generate clips. Thin over `openbark.engine`.
 
-Knows no command line, and no torch until a model is loaded.
+Knows no command line, and no backend until a model is loaded.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
-from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from openbark.backends.select import load_backend
+from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.config import BarkConfig
 from openbark.engine.cascade import Cancel, Progress, Request, Tokens, run
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
-    MissingExtraError,
     ParamError,
     VoiceError,
 )
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens
+from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
 from openbark.voices.library import VoiceLibrary
@@ -78,19 +79,26 @@ class Bark:
         device: str | None = None,
         dtype: str | None = None,
         threads: int | None = None,
+        backend: str | None = None,
+        coarse_window: CoarseWindow | None = None,
     ) -> Bark:
         """Load a checkpoint folder, or the embedded model for None.
 
-        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16" or "float64";
-        threads: CPU threads, None leaves torch's choice.
-        Raises CheckpointError, DeviceError, ParamError, or MissingExtraError without torch.
+        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16", on the CPU engine also
+        "int8" and "int4", on torch "float64"; threads: CPU threads, None takes all cores.
+        backend: "native" is the compiled CPU engine, "torch" is PyTorch; "auto" (default) takes the engine
+        where it can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer
+        windows and draws other tokens (see `stages.coarse.with_coarse_window`).
+        Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
         checkpoint = open_checkpoint(find_checkpoint(path))
+        config = with_coarse_window(checkpoint.config, coarse_window)
+        checkpoint = replace(checkpoint, config=config)
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
         return cls(
-            backend=_torch_backend(checkpoint, device, dtype, threads),
+            backend=load_backend(checkpoint, backend, device, dtype, threads),
             tokenizer=tokenizer,
             default_params=checkpoint.defaults,
             voices=VoiceLibrary([checkpoint.directory / VOICES_FOLDER]),
@@ -183,16 +191,3 @@ class Bark:
                 f"{n_text_ids}; its tokenizer.json and config.json belong to different models"
             )
         return tokens
-
-
-def _torch_backend(
-    checkpoint: Checkpoint, device: str | None, dtype: str | None, threads: int | None
-) -> Backend:
-    if find_spec("torch") is None:
-        raise MissingExtraError(
-            "this version of openbark computes with PyTorch, which is not installed; "
-            'install it with: pip install "openbark[torch]"'
-        )
-    from openbark.backends.torch.backend import TorchBackend
-
-    return TorchBackend.load(checkpoint, device, dtype, threads)
