@@ -28,16 +28,14 @@ from openbark.result import Clip, ClipTokens
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["VOICES_FOLDER", "Bark", "VoiceLike", "find_checkpoint"]
+__all__ = ["Bark", "VoiceLike", "find_checkpoint"]
 
 VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 """A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
-
-VOICES_FOLDER = "voices"
-"""Folder of a checkpoint that holds its own voices."""
 
 
 def find_checkpoint(path: str | os.PathLike[str] | None = None) -> Path:
@@ -70,7 +68,7 @@ class Bark:
         self.backend = backend
         self.tokenizer = tokenizer
         self.default_params = GenerationParams().resolve(default_params or GenerationParams())
-        self.voices = voices or VoiceLibrary()
+        self.voices = VoiceLibrary() if voices is None else voices
 
     @classmethod
     def load(
@@ -101,7 +99,7 @@ class Bark:
             backend=load_backend(checkpoint, backend, device, dtype, threads),
             tokenizer=tokenizer,
             default_params=checkpoint.defaults,
-            voices=VoiceLibrary([checkpoint.directory / VOICES_FOLDER]),
+            voices=library_of(checkpoint.directory),
         )
 
     @property

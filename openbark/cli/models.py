@@ -68,8 +68,7 @@ def _show(model: str | None, as_json: bool) -> None:
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
-    from openbark.api import VOICES_FOLDER
-    from openbark.voices.library import VoiceLibrary
+    from openbark.voices.folders import library_of
 
     config = checkpoint.config
     return {
@@ -79,7 +78,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "megabytes": round(_folder_bytes(checkpoint.directory) / 1e6, 1),
         "sample_rate": config.sample_rate,
         "codec": config.codec.model_type,
-        "voices": list(VoiceLibrary([checkpoint.directory / VOICES_FOLDER])),
+        "voices": list(library_of(checkpoint.directory, with_user_folders=False)),
     }
 
 
