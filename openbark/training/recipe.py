@@ -52,9 +52,9 @@ class Recipe:
 
 
 _DEFAULTS = GenerationParams(
-    semantic=SamplingParams(temperature=0.3, min_eos_p=None),
-    coarse=SamplingParams(temperature=0.5),
-    fine=SamplingParams(temperature=0.3),
+    semantic=SamplingParams(temperature=0.2, min_eos_p=None),
+    coarse=SamplingParams(temperature=0.2),
+    fine=SamplingParams(temperature=0.0),
 )
 
 
