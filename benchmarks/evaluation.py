@@ -105,23 +105,20 @@ class Evaluator:
             )
         return result
 
-    def add_comparison(self, result: Evaluation, reference: Evaluation, system: System) -> None:
-        """Add the word error gap to the teacher, and the likeness to the presets' own prompts."""
+    def add_word_gap(self, result: Evaluation, reference: Evaluation) -> None:
+        """Add by how much the word error rates exceed those of the reference."""
         result.summary["wer_above_teacher"] = {
             name: compare_word_errors(result.scores(name), reference.scores(name))
             for name in LANGUAGE_MODELS
         }
-        if isinstance(system, ModelSystem):
-            clips = {preset: [system.preset_clip(preset)] for preset in self._presets}
-            to_presets = self._measure.with_references(
-                {
-                    preset: [(clip.waveform, clip.sample_rate) for clip in row]
-                    for preset, row in clips.items()
-                }
-            )
-            result.summary["speaker_to_preset_prompts"] = similarity_matrix(
-                to_presets, result.sentences
-            )
+
+    def add_likeness_to_presets(self, result: Evaluation, model: ModelSystem) -> None:
+        """Add the speaker similarity of the clips to the presets' own prompts."""
+        prompts = {preset: model.preset_clip(preset) for preset in self._presets}
+        measure = self._measure.with_references(
+            {name: [(clip.waveform, clip.sample_rate)] for name, clip in prompts.items()}
+        )
+        result.summary["speaker_to_preset_prompts"] = similarity_matrix(measure, result.sentences)
 
     def save(self, result: Evaluation, folder: Path) -> None:
         """Write the sentences' clips, and what was heard, for people to listen and read."""

@@ -26,6 +26,7 @@ from architecture_rules import (
     findings_third_party,
     findings_work_at_import,
     import_cycles,
+    imports,
     read_package,
 )
 
@@ -178,6 +179,19 @@ def test_package_keeps(rule: Rule, package: list[Module]) -> None:
     findings = [finding for module in package for finding in rule(module)]
     if findings:
         pytest.fail(f"{rule.__doc__}\n" + "\n".join(findings), pytrace=False)
+
+
+def test_bark_only_passes_names_on() -> None:
+    modules = read_package(ROOT / "bark")
+    assert {module.name for module in modules} >= {"bark", "bark.generation", "bark.__main__"}
+    allowed = {"openbark", "__future__", "importlib", "sys", "typing"}
+    for module in modules:
+        names = {name for _, name in imports(module)}
+        assert {name.partition(".")[0] for name in names} <= allowed, module.name
+        ours = {name for name in names if name.startswith("openbark")}
+        assert all(name.startswith("openbark.compat.suno") for name in ours), module.name
+        assert len(module.source.splitlines()) <= 35, module.name
+        assert findings_docstrings(module) == []
 
 
 def test_no_import_cycles(package: list[Module]) -> None:

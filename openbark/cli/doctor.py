@@ -129,13 +129,15 @@ def _check_folder() -> str:
 
 
 def _check_model(model: str | None) -> str:
-    from openbark.api import VOICES_FOLDER, find_checkpoint
+    from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
-    from openbark.voices.library import VoiceLibrary
+    from openbark.voices.folders import library_of
 
     folder = find_checkpoint(model)
     config = open_checkpoint(folder).config
-    return f"{config.name} with {len(VoiceLibrary([folder / VOICES_FOLDER]))} voices in {folder}"
+    return (
+        f"{config.name} with {len(library_of(folder, with_user_folders=False))} voices in {folder}"
+    )
 
 
 def _speak(model: str | None, device: str | None) -> str:

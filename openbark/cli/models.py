@@ -132,9 +132,8 @@ def _open(model: str | None) -> Checkpoint:
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
-    from openbark.api import VOICES_FOLDER
     from openbark.checkpoints.checkpoint import source_files
-    from openbark.voices.library import VoiceLibrary
+    from openbark.voices.folders import library_of
 
     config = checkpoint.config
     return {
@@ -147,7 +146,7 @@ def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "missing": _missing(checkpoint),
         "sample_rate": config.sample_rate,
         "codec": config.codec.model_type,
-        "voices": list(VoiceLibrary([checkpoint.directory / VOICES_FOLDER])),
+        "voices": list(library_of(checkpoint.directory, with_user_folders=False)),
     }
 
 

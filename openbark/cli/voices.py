@@ -1,12 +1,14 @@
-"""`openbark voices`: what voices a model has."""
+"""`openbark voices`: what voices a model has, and whether a file is one. Loads no weights."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from openbark.cli.voice_files import export_command, import_command, random_command
 from openbark.errors import VoiceError
 
 if TYPE_CHECKING:
@@ -16,17 +18,22 @@ if TYPE_CHECKING:
 
 __all__ = ["voices"]
 
+_MODEL_HELP = "Checkpoint folder. [default: the embedded model]"
+
 
 @click.group()
 def voices() -> None:
-    """List and inspect the voices of a model."""
+    """List, check, make and exchange voices.
+
+    Named voices are those of the model, of the folders in OPENBARK_VOICES, and the imported ones.
+    """
 
 
 @voices.command("list")
-@click.option("--model", help="Checkpoint folder. [default: the embedded model]")
+@click.option("--model", help=_MODEL_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def _list(model: str | None, as_json: bool) -> None:
-    """List the voices of a model."""
+    """List the voices that a model can be given by name."""
     library, config = _library(model)
     entries = [_entry(library, name, config) for name in library]
     if as_json:
@@ -42,7 +49,7 @@ def _list(model: str | None, as_json: bool) -> None:
 
 @voices.command("show")
 @click.argument("voice")
-@click.option("--model", help="Checkpoint folder. [default: the embedded model]")
+@click.option("--model", help=_MODEL_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def _show(voice: str, model: str | None, as_json: bool) -> None:
     """Show one voice, by name or as the path of an .npz, checked against the model."""
@@ -59,14 +66,46 @@ def _show(voice: str, model: str | None, as_json: bool) -> None:
         click.echo(f"{name:<16} {value}")
 
 
+@voices.command("validate")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--model", help=_MODEL_HELP)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+@click.pass_context
+def _validate(
+    ctx: click.Context, files: tuple[Path, ...], model: str | None, as_json: bool
+) -> None:
+    """Say of each of FILES (.npz) whether the model can speak with it. Exit code 2 if one cannot."""
+    _, config = _library(model)
+    findings = {str(path): _problem(path, config) for path in files}
+    if as_json:
+        report = [{"file": file, "error": problem} for file, problem in findings.items()]
+        click.echo(json.dumps(report, ensure_ascii=False))
+    else:
+        for file, problem in findings.items():
+            click.echo(problem or f"{file}: a voice for {config.name}")
+    if any(findings.values()):
+        ctx.exit(VoiceError.exit_code)
+
+
+def _problem(path: Path, config: BarkConfig) -> str | None:
+    from openbark.voices.voice import Voice
+
+    try:
+        Voice.load(path).validate(config)
+    except VoiceError as error:
+        text = str(error)
+        return text if str(path) in text else f"{path}: {text}"
+    return None
+
+
 def _library(model: str | None) -> tuple[VoiceLibrary, BarkConfig]:
-    from openbark.api import VOICES_FOLDER, find_checkpoint
+    from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
-    from openbark.voices.library import VoiceLibrary
+    from openbark.voices.folders import library_of
 
     folder = find_checkpoint(model)
     config = open_checkpoint(folder, need_tokenizer=False).config
-    return VoiceLibrary([folder / VOICES_FOLDER]), config
+    return library_of(folder), config
 
 
 def _entry(library: VoiceLibrary, name: str, config: BarkConfig) -> dict[str, Any]:
@@ -95,3 +134,8 @@ def _about(entry: dict[str, Any]) -> str:
         str(entry[key]) for key in ("metadata.language", "metadata.description") if key in entry
     ]
     return ", ".join(words)
+
+
+voices.add_command(import_command)
+voices.add_command(export_command)
+voices.add_command(random_command)

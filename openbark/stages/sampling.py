@@ -16,13 +16,25 @@ from numpy.typing import NDArray
 from openbark.errors import CheckpointCorruptError
 from openbark.params import SamplingParams
 
-__all__ = ["Noise", "Stage", "draw", "filter_logits", "philox4x32", "probabilities"]
+__all__ = [
+    "Noise",
+    "Stage",
+    "Words",
+    "draw",
+    "filter_logits",
+    "philox4x32",
+    "philox4x32_single",
+    "probabilities",
+]
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
+
+Words = tuple[int, int, int, int]
+"""One Philox block: four 32-bit words."""
 
 
 class Stage(IntEnum):
@@ -54,6 +66,21 @@ def philox4x32(counters: NDArray[np.uint32], key: tuple[int, int]) -> NDArray[np
     return words.astype(np.uint32)
 
 
+def philox4x32_single(counter: Words, key: tuple[int, int]) -> Words:
+    """`philox4x32` of one counter in plain integers: a hundredth of the time of one row of numpy."""
+    word_0, word_1, word_2, word_3 = counter
+    key_low, key_high = key
+    for _ in range(_ROUNDS):
+        product_0 = word_0 * int(_MULTIPLIERS[0])
+        product_1 = word_2 * int(_MULTIPLIERS[1])
+        word_0 = (product_1 >> 32) ^ word_1 ^ key_low
+        word_2 = (product_0 >> 32) ^ word_3 ^ key_high
+        word_1, word_3 = product_1 & 0xFFFFFFFF, product_0 & 0xFFFFFFFF
+        key_low = (key_low + _WEYL[0]) & 0xFFFFFFFF
+        key_high = (key_high + _WEYL[1]) & 0xFFFFFFFF
+    return word_0, word_1, word_2, word_3
+
+
 @dataclass(frozen=True, slots=True)
 class Noise:
     """Uniform numbers of one request, addressed by (stage, step, row) and never consumed in order."""
@@ -77,7 +104,9 @@ class Noise:
 
     def uniform(self, stage: Stage, step: int) -> float:
         """One number in [0, 1) for a stage that draws one token per step."""
-        return float(self.uniforms(stage, step, np.zeros(1, dtype=np.int64))[0])
+        key = (self.seed & 0xFFFFFFFF, self.seed >> 32)
+        high, low, _, _ = philox4x32_single((step, 0, int(stage), 0), key)
+        return float((high << 32 | low) >> 11) * 2.0**-53
 
 
 def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Folders of voice files, looked up by name.
+"""Folders of voice files and tables of voices, looked up by name.
 
 A name is only ever compared with what the folders hold; it is never made into a path. Knows no model:
 `Voice.validate` checks what is found here.
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from openbark.errors import VoiceError
+from openbark.voices.triplets import Triplet, read_table
 from openbark.voices.voice import Voice
 
 __all__ = ["VoiceLibrary"]
@@ -23,33 +24,42 @@ _MAX_LISTED = 12
 
 
 class VoiceLibrary:
-    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (S40).
+    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (S40); then those of
+    some tables, transformers' `speaker_embeddings_path.json` (H34).
 
-    Folders that do not exist hold no voices. Where two folders hold the same name, the first wins.
+    Folders and tables that do not exist hold no voices. Where two hold the same name, the first wins.
+    Making a library reads no array.
     """
 
-    def __init__(self, directories: Iterable[str | os.PathLike[str]] = ()) -> None:
-        self._paths = MappingProxyType(_index(directories))
+    def __init__(
+        self,
+        directories: Iterable[str | os.PathLike[str]] = (),
+        tables: Iterable[str | os.PathLike[str]] = (),
+    ) -> None:
+        """Index the folders and the tables. Raises VoiceError for a table that cannot be read."""
+        self._sources = MappingProxyType(_index(directories, tables))
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._paths)
+        return iter(self._sources)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._sources)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._paths
+        return name in self._sources
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names, sorted."""
-        return tuple(self._paths)
+        return tuple(self._sources)
 
     def path(self, name: str) -> Path:
-        """File of a voice. Raises VoiceError for a name that is not here, with the nearest ones."""
-        if name not in self._paths:
+        """File of a voice, or the table that lists it. Raises VoiceError for a name that is not here, with
+        the nearest ones."""
+        if name not in self._sources:
             raise VoiceError(self._unknown(name))
-        return self._paths[name]
+        source = self._sources[name]
+        return source.table if isinstance(source, Triplet) else source
 
     def get(self, name: str | os.PathLike[str]) -> Voice:
         """A voice by name, or by the path of an existing `.npz` file.
@@ -57,20 +67,23 @@ class VoiceLibrary:
         Raises VoiceError for an unknown name (with the nearest ones) or an unreadable file.
         """
         text = os.fspath(name)
-        if text in self._paths:
-            return Voice.load(self._paths[text], text)
+        source = self._sources.get(text)
+        if isinstance(source, Triplet):
+            return Voice.from_arrays(source.read(), text)
+        if source is not None:
+            return Voice.load(source, text)
         if text.endswith(_SUFFIX):
             return Voice.load(text)
         raise VoiceError(self._unknown(text))
 
     def _unknown(self, name: str) -> str:
-        if not self._paths:
+        if not self._sources:
             return (
                 f"unknown voice {name!r}; this model has no named voices, "
                 f"but any voice file can be given by its path (ending in {_SUFFIX})"
             )
         message = f"unknown voice {name!r}"
-        nearest = difflib.get_close_matches(name, self._paths, n=_MAX_SUGGESTIONS, cutoff=0.5)
+        nearest = difflib.get_close_matches(name, self._sources, n=_MAX_SUGGESTIONS, cutoff=0.5)
         if nearest:
             message += f"; did you mean {' or '.join(repr(match) for match in nearest)}?"
         listed = ", ".join(self.names[:_MAX_LISTED])
@@ -78,12 +91,18 @@ class VoiceLibrary:
         return f"{message}; this model has {listed}{more}, or give the path of an {_SUFFIX} file"
 
 
-def _index(directories: Iterable[str | os.PathLike[str]]) -> Mapping[str, Path]:
-    found: dict[str, Path] = {}
+def _index(
+    directories: Iterable[str | os.PathLike[str]], tables: Iterable[str | os.PathLike[str]]
+) -> Mapping[str, Path | Triplet]:
+    found: dict[str, Path | Triplet] = {}
     for directory in directories:
         root = Path(directory)
         for path in sorted(root.rglob(f"*{_SUFFIX}")):
             name = path.relative_to(root).with_suffix("").as_posix()
             if path.is_file():
                 found.setdefault(name, path)
+    for table in map(Path, tables):
+        if table.is_file():
+            for name, triplet in read_table(table).items():
+                found.setdefault(name, triplet)
     return dict(sorted(found.items()))

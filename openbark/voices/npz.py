@@ -10,7 +10,6 @@ import io
 import json
 import lzma
 import os
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Collection, Mapping
@@ -24,6 +23,7 @@ from numpy.typing import NDArray
 
 from openbark.errors import VoiceError
 from openbark.files import check_writable, write_atomically
+from openbark.voices.npy import decode_npy
 
 __all__ = [
     "ARRAY_KEYS",
@@ -44,6 +44,9 @@ MAX_VOICE_BYTES = 64 * 2**20
 """Most that a voice file may hold, unpacked. Suno's largest preset has 90 kB."""
 
 _METADATA_KEY = "metadata"
+_TEXT_KEYS: Mapping[str, str] = MappingProxyType({"name": "title", "desc": "description"})
+"""What Bark Infinity adds, and the metadata it becomes."""
+_MAX_TEXT_BYTES = 2**16
 _SUFFIX = ".npy"
 _UNREADABLE = (
     zipfile.BadZipFile,
@@ -53,8 +56,6 @@ _UNREADABLE = (
     OSError,
     ValueError,
     TypeError,
-    SyntaxError,
-    tokenize.TokenError,
     NotImplementedError,
     RuntimeError,
 )
@@ -83,7 +84,8 @@ def check_keys(keys: Collection[str], label: str) -> None:
 def read_npz(source: Path) -> VoiceFile:
     """Read the three arrays and `metadata` (JSON text) of a voice file.
 
-    Arrays under other keys are left alone: other programs add their own, such as Infinity's `name` and `desc`.
+    The texts `name` and `desc` that Bark Infinity adds become the metadata `title` and `description`;
+    arrays under other keys are left alone.
     Raises VoiceError when the file is missing, is no npz, lacks an array, holds pickled objects, or is
     too large.
     """
@@ -150,32 +152,29 @@ def _read(archive: zipfile.ZipFile, source: Path) -> VoiceFile:
             f"{source} unpacks to {unpacked} bytes; a voice has at most {MAX_VOICE_BYTES}"
         )
     arrays = {key: _array(archive, members[key], source) for key in wanted}
-    return VoiceFile(arrays, _metadata(arrays.pop(_METADATA_KEY, None), source))
+    metadata = _metadata(arrays.pop(_METADATA_KEY, None), source)
+    return VoiceFile(arrays, {**_texts(archive, members, source), **metadata})
+
+
+def _texts(
+    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], source: Path
+) -> dict[str, str]:
+    """Infinity's texts. What else hides under these names (pickled strings of old versions) stays unread."""
+    texts = {}
+    for key, field_name in _TEXT_KEYS.items():
+        if key not in members or members[key].file_size > _MAX_TEXT_BYTES:
+            continue
+        try:
+            array = _array(archive, members[key], source)
+        except VoiceError:
+            continue
+        if array.dtype.kind == "U" and array.size == 1:
+            texts[field_name] = str(array.reshape(-1)[0])
+    return texts
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Path) -> NDArray[Any]:
-    data = archive.read(member)
-    stream = io.BytesIO(data)
-    version = np.lib.format.read_magic(stream)
-    reader = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }.get(version)
-    if reader is None:
-        raise VoiceError(f"{source}: {member.filename} has the unknown npy version {version}")
-    shape, _, dtype = reader(stream)
-    if dtype.hasobject:
-        raise VoiceError(
-            f"{source}: {member.filename} holds pickled Python objects, which could run code when "
-            "read; save the voice again as three integer arrays"
-        )
-    # The header decides how much numpy allocates: it must not ask for more than there is.
-    count = int(np.prod([int(length) for length in shape], dtype=object))
-    if min((0, *shape)) < 0 or count * dtype.itemsize != len(data) - stream.tell():
-        raise VoiceError(f"{source}: {member.filename} is damaged (its header and size disagree)")
-    stream.seek(0)
-    array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
-    return array
+    return decode_npy(archive.read(member), f"{source}: {member.filename}")
 
 
 def _metadata(array: NDArray[Any] | None, source: Path) -> Mapping[str, Any]:

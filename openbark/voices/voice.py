@@ -7,6 +7,7 @@ Checks arrays against a model's sizes. How a file holds them is `openbark.voices
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,10 +21,14 @@ from openbark.config import BarkConfig
 from openbark.errors import VoiceError
 from openbark.voices.npz import ARRAY_KEYS, check_keys, read_npz, write_npz
 
-__all__ = ["Tokens", "Voice"]
+__all__ = ["Tokens", "Voice", "check_name"]
 
 Tokens = NDArray[np.int64]
 """Token ids or codes, any shape."""
+
+_NAME = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")
+
+_MAX_NAME = 120
 
 _DIMENSIONS = MappingProxyType({"semantic": "[T]", "coarse": "[K, F]", "fine": "[K, F]"})
 
@@ -162,3 +167,16 @@ def _tokens(field_name: str, values: object, label: str) -> Tokens:
     tokens: Tokens = array.astype(np.int64)
     tokens.flags.writeable = False
     return tokens
+
+
+def check_name(name: str) -> str:
+    """`name` itself, where a file may be named after it: words, digits, `.`, `-`, and `/` between folders.
+
+    Raises VoiceError for every other name, those that would leave a folder included.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name) or len(name) > _MAX_NAME:
+        raise VoiceError(
+            f"{name!r} cannot name a voice file; use up to {_MAX_NAME} letters, digits, '_', '-', '.', "
+            "and '/' between folders"
+        )
+    return name

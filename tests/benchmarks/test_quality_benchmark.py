@@ -187,6 +187,18 @@ def test_reference_only_loads_no_model() -> None:
     assert "targets" not in document
 
 
+def test_settings_can_be_compared_without_judging_the_teacher() -> None:
+    document = measure(skip_reference=True)
+    assert list(document["systems"]) == ["model"]
+    assert "wer_above_teacher" not in document["systems"]["model"]
+    assert set(document["targets"]) == {
+        "run_away_or_early_stop_rate",
+        "prompts_right",
+        "own_preset_most_similar",
+    }
+    assert "points above the teacher" not in card(document)
+
+
 def test_output_folder_holds_clips_transcripts_and_pictures(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     measure(out=tmp_path)
@@ -221,6 +233,7 @@ def test_card_comes_first_and_the_last_line_is_json(
         (["--sentences", "0"], "1 to 60"),
         (["--sentences", "61"], "1 to 60"),
         (["--reference-only", "--parts", "codec"], "--reference-only"),
+        (["--reference-only", "--skip-reference"], "--skip-reference"),
     ],
 )
 def test_bad_options_are_refused(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -18,6 +19,7 @@ PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
+TABLE_COMMAND = re.compile(r"`((?:make|openbark|python) [^`]+)`")
 PLACEHOLDER = "TO-" + "MEASURE"
 
 
@@ -27,8 +29,10 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(page: Path) -> list[list[str]]:
-    """The shell commands of a page, one per line, split into words."""
+    """The shell commands of a page's blocks, and of its tables, split into words."""
     lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    tables = [line for line in page.read_text(encoding="utf-8").splitlines() if line[:1] == "|"]
+    lines += [span for line in tables for span in TABLE_COMMAND.findall(line)]
     return [words for line in lines if (words := shlex.split(line.rstrip(" &"), comments=True))]
 
 
@@ -67,6 +71,9 @@ def command_error(words: list[str]) -> str | None:
     if program == "openbark":
         return openbark_error(arguments)
     if program in {"python", "torchrun"}:
+        if "-m" in arguments:
+            module = arguments[arguments.index("-m") + 1]
+            return None if importlib.util.find_spec(module) else f"no module {module}"
         script = next((word for word in arguments if word.endswith(".py")), None)
         return None if script is None or (ROOT / script).is_file() else f"no file {script}"
     return f"{program}: not a command these tests know"
@@ -131,6 +138,7 @@ def test_readme_names_the_two_commands() -> None:
         "openbark say hello --no-such-option",
         "openbark voices juggle",
         "python benchmarks/gone.py",
+        "python -m benchmarks.gone",
         "curl example.org",
     ],
 )

@@ -17,6 +17,7 @@ from openbark.stages.sampling import (
     draw,
     filter_logits,
     philox4x32,
+    philox4x32_single,
     probabilities,
 )
 
@@ -211,3 +212,25 @@ def test_logits_that_are_not_numbers_are_refused() -> None:
     logits[0, 3] = np.nan
     with pytest.raises(CheckpointCorruptError, match="NaN"):
         probabilities(logits, SamplingParams(temperature=0.0))
+
+
+@given(
+    st.integers(0, 2**64 - 1),
+    st.sampled_from(list(Stage)),
+    st.integers(0, 2**32 - 1),
+)
+def test_one_number_equals_the_same_number_among_many(seed: int, stage: Stage, step: int) -> None:
+    noise = Noise(seed)
+    assert noise.uniform(stage, step) == noise.uniforms(stage, step, np.zeros(1, dtype=np.int64))[0]
+
+
+def test_single_philox_passes_the_known_answers() -> None:
+    ones = 0xFFFFFFFF
+    expected = (0x408F276D, 0x41C83B0E, 0xA20BC7C6, 0x6D5451FD)
+    assert philox4x32_single((ones, ones, ones, ones), (ones, ones)) == expected
+    assert philox4x32_single((0, 0, 0, 0), (0, 0)) == (
+        0x6627E8D5,
+        0xE169C58D,
+        0xBC57AC4C,
+        0x9B00DBD8,
+    )

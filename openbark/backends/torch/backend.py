@@ -134,10 +134,12 @@ class TorchBackend:
             semantic, coarse = CausalGPT(config.semantic), CausalGPT(config.coarse)
             fine = FineGPT(config.fine)
         codec: nn.Module
-        if isinstance(config.codec, EncodecConfig):
-            codec = Encodec(config.codec)
-        else:
-            codec = IstftCodec(config.codec)
+        # Weights that are replaced at once must not cost the program draws of its own generator.
+        with torch.random.fork_rng(devices=[]):
+            if isinstance(config.codec, EncodecConfig):
+                codec = Encodec(config.codec)
+            else:
+                codec = IstftCodec(config.codec)
         filled(semantic, "semantic.", kind)
         filled(coarse, "coarse_acoustics.", kind)
         filled(fine, "fine_acoustics.", kind)

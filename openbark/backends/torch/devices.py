@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["TorchReport", "describe_torch"]
+__all__ = ["TorchReport", "best_device", "describe_torch", "release_memory"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,3 +33,18 @@ def describe_torch() -> TorchReport:
     else:
         why_no_gpu = "torch finds no GPU; check the driver (nvidia-smi) and CUDA_VISIBLE_DEVICES"
     return TorchReport(build, torch.get_num_threads(), gpus, why_no_gpu)
+
+
+def best_device(allow_mps: bool = False) -> str:
+    """The fastest kind of device here: "cuda", "mps" where it is allowed, else "cpu"."""
+    if torch.cuda.is_available():
+        return "cuda"
+    if allow_mps and torch.backends.mps.is_available():
+        return "mps"
+    return "cpu"
+
+
+def release_memory() -> None:
+    """Give the memory that torch keeps for later back to the device."""
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

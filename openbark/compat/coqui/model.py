@@ -1,0 +1,315 @@
+"""`TTS.tts.models.bark.Bark` under Coqui's names, in both generations' forms of call (C1-C10, C20, C21).
+
+What is drawn comes from torch's generator where the script has torch, as with Coqui. Cloning is not here yet:
+a voice that has to be cloned is an error that says so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.api import Bark as _Bark
+from openbark.compat.coqui.config import BarkConfig
+from openbark.compat.suno.model_cache import find_model
+from openbark.compat.suno.stage_runs import (
+    run_coarse_stage,
+    run_codec_stage,
+    run_fine_stage,
+    run_semantic_stage,
+    stage_sampling,
+)
+from openbark.errors import CheckpointNotFoundError, TrainingError, VoiceError
+from openbark.voices.coqui import find_coqui_voice, list_coqui_voices, slug
+from openbark.voices.npz import ARRAY_KEYS
+from openbark.voices.voice import Voice
+
+__all__ = ["Bark", "Folders", "History", "Tokens", "Waveform"]
+
+Tokens = NDArray[np.int64]
+Waveform = NDArray[np.float32]
+
+History = Sequence[Any] | None
+"""Three arrays: semantic [T], coarse [2, F], fine [8, F]; or three times None, or None (C6)."""
+
+Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
+"""One voice folder, several, or none."""
+
+_FINE_TEMPERATURE = 0.5
+
+
+class Bark:
+    """Coqui's model object around an `openbark.Bark`."""
+
+    def __init__(self, config: BarkConfig, tokenizer: Any = None) -> None:
+        """`tokenizer` is not looked at: the checkpoint brings its own (C1). Loads nothing."""
+        self.config = config
+        self.device = "cpu"
+        self._bark: _Bark | None = None
+        self._source: str | os.PathLike[str] = ""
+
+    @classmethod
+    def init_from_config(cls, config: BarkConfig) -> Bark:
+        """As the constructor (C2)."""
+        return cls(config)
+
+    @property
+    def bark(self) -> _Bark:
+        """The loaded model. Raises CheckpointNotFoundError before `load_checkpoint`."""
+        if self._bark is None:
+            raise CheckpointNotFoundError(
+                "no model is loaded; call load_checkpoint(config, checkpoint_dir=...) or "
+                "load_bark_models() first"
+            )
+        return self._bark
+
+    def load_bark_models(self) -> None:
+        """Load the model that is found without a folder: OPENBARK_MODEL, Coqui's, Suno's or the hub's cache,
+        else the model inside openbark (C2). Raises CheckpointError."""
+        self._load(find_model(self.config.USE_SMALLER_MODELS, [Path(self.config.CACHE_DIR)]))
+
+    def load_checkpoint(
+        self,
+        config: BarkConfig,
+        checkpoint_dir: str | os.PathLike[str],
+        text_model_path: str | os.PathLike[str] | None = None,
+        coarse_model_path: str | os.PathLike[str] | None = None,
+        fine_model_path: str | os.PathLike[str] | None = None,
+        hubert_model_path: str | os.PathLike[str] | None = None,
+        hubert_tokenizer_path: str | os.PathLike[str] | None = None,
+        eval: bool = False,
+        strict: bool = True,
+    ) -> None:
+        """Load a checkpoint folder of any layout (C3). A model path names one file of the folder whose
+        files of the same size are taken; no file is ever deleted or fetched. Raises CheckpointError."""
+        self.config = config
+        given = text_model_path or coarse_model_path or fine_model_path
+        self._load(given or checkpoint_dir)
+
+    def to(self, device: Any) -> Bark:
+        """Compute on `device` from now on; a loaded model is loaded again there. Raises DeviceError."""
+        name = str(device)
+        if name != self.device:
+            self.device = name
+            if self._bark is not None:
+                self._load(self._source)
+        return self
+
+    def eval(self) -> Bark:
+        """Nothing to do: models here only infer."""
+        return self
+
+    def synthesize(
+        self,
+        text: str,
+        config: BarkConfig | None = None,
+        speaker_id: str | None = None,
+        voice_dirs: Folders = None,
+        *,
+        speaker: str | None = None,
+        speaker_wav: Any = None,
+        voice_dir: Folders = None,
+        text_temp: float = 0.7,
+        waveform_temp: float = 0.7,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        silent: bool = True,
+        min_eos_p: float | None = 0.2,
+        max_gen_duration_s: float | None = None,
+        allow_early_stop: bool = True,
+    ) -> dict[str, Any]:
+        """`{"wav": [L], "text_inputs": text}` (C4, C5). No speaker, or "random", lets the model choose.
+
+        Raises VoiceError for a voice that is not there or has to be cloned, TextError, ParamError.
+        """
+        voice = self.find_voice(speaker or speaker_id, voice_dir or voice_dirs, speaker_wav)
+        history = None if voice is None else (voice.semantic, voice.coarse, voice.fine)
+        waveform, _ = self.generate_audio(
+            text,
+            history,
+            text_temp,
+            waveform_temp,
+            None,
+            allow_early_stop,
+            top_k=top_k,
+            top_p=top_p,
+            silent=silent,
+            min_eos_p=min_eos_p,
+            max_gen_duration_s=max_gen_duration_s,
+        )
+        return {"wav": waveform, "text_inputs": text}
+
+    def generate_audio(
+        self,
+        text: str,
+        history_prompt: History = None,
+        text_temp: float = 0.7,
+        waveform_temp: float = 0.7,
+        base: History = None,
+        allow_early_stop: bool = True,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        silent: bool = True,
+        min_eos_p: float | None = 0.2,
+        max_gen_duration_s: float | None = None,
+        use_kv_caching: bool = True,
+    ) -> tuple[Waveform, list[Tokens]]:
+        """Waveform [L] and its [semantic, coarse, fine] tokens (C6). Raises TextError, VoiceError,
+        ParamError."""
+        semantic = self.text_to_semantic(
+            text,
+            history_prompt,
+            text_temp,
+            base,
+            allow_early_stop,
+            top_k=top_k,
+            top_p=top_p,
+            silent=silent,
+            min_eos_p=min_eos_p,
+            max_gen_duration_s=max_gen_duration_s,
+        )
+        waveform, coarse, fine = self.semantic_to_waveform(
+            semantic, history_prompt, waveform_temp, base
+        )
+        return waveform, [semantic, coarse, fine]
+
+    def text_to_semantic(
+        self,
+        text: str,
+        history_prompt: History = None,
+        temp: float = 0.7,
+        base: History = None,
+        allow_early_stop: bool = True,
+        *,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        silent: bool = True,
+        min_eos_p: float | None = 0.2,
+        max_gen_duration_s: float | None = None,
+        use_kv_caching: bool = True,
+    ) -> Tokens:
+        """Semantic tokens [T] (C7). Raises TextError, VoiceError, ParamError."""
+        return run_semantic_stage(
+            self.bark,
+            self.device,
+            text,
+            self._history(history_prompt, base),
+            stage_sampling(temp, top_k, top_p, min_eos_p),
+            max_gen_duration_s,
+            allow_early_stop,
+            silent,
+        )
+
+    def semantic_to_waveform(
+        self,
+        semantic_tokens: Any,
+        history_prompt: History = None,
+        temp: float = 0.7,
+        base: History = None,
+    ) -> tuple[Waveform, Tokens, Tokens]:
+        """Waveform [L], coarse [2, F] and fine codes [8, F] (C7). Raises TextError, VoiceError, ParamError."""
+        voice = self._history(history_prompt, base)
+        rules = self.bark.config.coarse_rules
+        windows = (rules.max_history, rules.sliding_window)
+        sampling = stage_sampling(temp)
+        coarse = run_coarse_stage(
+            self.bark, self.device, semantic_tokens, voice, sampling, windows, silent=True
+        )
+        fine = run_fine_stage(
+            self.bark, self.device, coarse, voice, stage_sampling(_FINE_TEMPERATURE), silent=True
+        )
+        return run_codec_stage(self.bark, fine), coarse, fine
+
+    def find_voice(
+        self, speaker: str | None, folders: Folders = None, speaker_wav: Any = None
+    ) -> Voice | None:
+        """The voice of a speaker: from the voice folders, from DEF_SPEAKER_DIR, or a voice of the model
+        (C20, C21). None for "random". Raises VoiceError."""
+        if speaker_wav:
+            raise VoiceError(
+                "speaker_wav asks for cloning, which this version does not do; put an .npz voice into "
+                "the voice folder and name it as the speaker"
+            )
+        if speaker is None or speaker == "random":
+            return None
+        places = _paths(folders)
+        default = Path(self.config.DEF_SPEAKER_DIR)
+        if default.is_dir():
+            places.append(default)
+        for place in places:
+            names = list_coqui_voices(place)
+            if speaker in names or slug(speaker) in names:
+                return self.bark.find_voice(find_coqui_voice(place, speaker))
+        if places and speaker not in self.bark.voices:
+            find_coqui_voice(places[0], speaker)
+        return self.bark.find_voice(self.bark.voices.get(speaker))
+
+    def get_voices(self, voice_dir: str | os.PathLike[str]) -> dict[str, Path]:
+        """Names and files or folders of the voices in a folder (C8). Raises VoiceError."""
+        folder = Path(voice_dir)
+        names = list_coqui_voices(folder)
+        places = {path.stem if path.is_file() else path.name: path for path in folder.iterdir()}
+        return {name: places[name] for name in names}
+
+    def load_voice_file(
+        self, speaker_id: str, voice_dir: str | os.PathLike[str]
+    ) -> dict[str, Tokens]:
+        """The three arrays of a voice under Suno's keys (C8). Raises VoiceError."""
+        voice = find_coqui_voice(Path(voice_dir), speaker_id)
+        return {key: getattr(voice, field) for field, key in ARRAY_KEYS.items()}
+
+    def generate_voice(self, audio: Any, speaker_id: str, voice_dir: Any) -> None:
+        """Raises VoiceError: cloning arrives with a later version (C8)."""
+        raise VoiceError(
+            f"the voice {speaker_id!r} cannot be cloned: this version does not clone; put an .npz voice "
+            "into the voice folder"
+        )
+
+    def train_step(self, *_: Any) -> None:
+        """Raises TrainingError; upstream does nothing (C9)."""
+        raise TrainingError("Coqui's trainer does not train Bark; use: openbark train")
+
+    def eval_step(self, *_: Any) -> None:
+        """Raises TrainingError; upstream does nothing (C9)."""
+        self.train_step()
+
+    def forward(self, *_: Any) -> None:
+        """Raises TrainingError; upstream does nothing (C9)."""
+        self.train_step()
+
+    def inference(self, *_: Any) -> None:
+        """Raises TrainingError; upstream does nothing (C9). `synthesize` is what speaks."""
+        self.train_step()
+
+    def _load(self, source: str | os.PathLike[str]) -> None:
+        self._bark = _Bark.load(source, self.device)
+        self._source = source
+
+    def _history(self, history_prompt: History, base: History) -> Voice | None:
+        """`base` stands before `history_prompt`, array by array (C10)."""
+        own = (None, None, None) if history_prompt is None else tuple(history_prompt)
+        over = own if base is None else tuple(base)
+        if len(own) != len(ARRAY_KEYS) or len(over) != len(ARRAY_KEYS):
+            raise VoiceError(
+                f"a history is three arrays (semantic, coarse, fine), not {len(own)} and {len(over)}"
+            )
+        used = [second if first is None else first for first, second in zip(over, own, strict=True)]
+        if all(array is None for array in used):
+            return None
+        pairs = zip(ARRAY_KEYS.values(), used, strict=True)
+        arrays = {key: np.asarray(array) for key, array in pairs if array is not None}
+        return self.bark.find_voice(Voice.from_arrays(arrays))
+
+
+def _paths(folders: Folders) -> list[Path]:
+    if folders is None:
+        return []
+    if isinstance(folders, (str, os.PathLike)):
+        return [Path(folders)]
+    return [Path(folder) for folder in folders]

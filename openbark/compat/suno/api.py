@@ -1,0 +1,103 @@
+"""`bark.api`: text to audio in one call, under Suno's names (S1-S4)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.compat.suno.generation import (
+    _load_history_prompt,
+    codec_decode,
+    generate_coarse,
+    generate_fine,
+    generate_text_semantic,
+)
+from openbark.compat.suno.history import HistoryPrompt, save_prompt
+
+__all__ = [
+    "FullGeneration",
+    "Waveform",
+    "generate_audio",
+    "save_as_prompt",
+    "semantic_to_waveform",
+    "text_to_semantic",
+]
+
+Waveform = NDArray[np.float32]
+"""Mono samples [L] at 24 kHz."""
+
+FullGeneration = dict[str, NDArray[Any]]
+"""`semantic_prompt` [T], `coarse_prompt` [2, F], `fine_prompt` [8, F]."""
+
+_FINE_TEMPERATURE = 0.5
+
+
+def text_to_semantic(
+    text: str,
+    history_prompt: HistoryPrompt | None = None,
+    temp: float = 0.7,
+    silent: bool = False,
+) -> NDArray[np.int64]:
+    """Semantic tokens [T] of a text (S2). Raises TextError, VoiceError, ParamError."""
+    return generate_text_semantic(
+        text, history_prompt=history_prompt, temp=temp, silent=silent, use_kv_caching=True
+    )
+
+
+def semantic_to_waveform(
+    semantic_tokens: Any,
+    history_prompt: HistoryPrompt | None = None,
+    temp: float = 0.7,
+    silent: bool = False,
+    output_full: bool = False,
+) -> Waveform | tuple[FullGeneration, Waveform]:
+    """Waveform of semantic tokens [T], with `output_full` after the dictionary of all tokens (S3). `temp` is
+    the coarse stage's; the fine stage has 0.5. Raises TextError, VoiceError, ParamError."""
+    history_prompt = _looked_up(history_prompt)
+    coarse = generate_coarse(
+        semantic_tokens,
+        history_prompt=history_prompt,
+        temp=temp,
+        silent=silent,
+        use_kv_caching=True,
+    )
+    fine = generate_fine(coarse, history_prompt=history_prompt, temp=_FINE_TEMPERATURE)
+    waveform = codec_decode(fine)
+    if not output_full:
+        return waveform
+    full = {
+        "semantic_prompt": np.asarray(semantic_tokens),
+        "coarse_prompt": coarse,
+        "fine_prompt": fine,
+    }
+    return full, waveform
+
+
+def generate_audio(
+    text: str,
+    history_prompt: HistoryPrompt | None = None,
+    text_temp: float = 0.7,
+    waveform_temp: float = 0.7,
+    silent: bool = False,
+    output_full: bool = False,
+) -> Waveform | tuple[FullGeneration, Waveform]:
+    """Waveform of a text, with `output_full` after the dictionary of all tokens (S1). Raises TextError,
+    VoiceError, ParamError."""
+    history_prompt = _looked_up(history_prompt)
+    semantic = text_to_semantic(text, history_prompt, text_temp, silent)
+    return semantic_to_waveform(semantic, history_prompt, waveform_temp, silent, output_full)
+
+
+def save_as_prompt(filepath: str | os.PathLike[str], full_generation: Mapping[str, Any]) -> None:
+    """Write the dictionary of `output_full` as an `.npz` that `history_prompt` takes (S4). Raises
+    VoiceError."""
+    save_prompt(filepath, full_generation)
+
+
+def _looked_up(history_prompt: HistoryPrompt | None) -> HistoryPrompt | None:
+    """The arrays of a history prompt, so that its file is read, and a stand-in named, once for all stages."""
+    return None if history_prompt is None else _load_history_prompt(history_prompt)

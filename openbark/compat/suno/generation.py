@@ -1,0 +1,325 @@
+"""`bark.generation`: Suno's stage functions, models and settings under Suno's names (S10-S19).
+
+State lives here because Suno's scripts reach for it here: the dictionaries `models` and `models_devices`,
+and the settings `OFFLOAD_CPU`, `USE_SMALL_MODELS` and `GLOBAL_ENABLE_MPS`, which follow the environment until
+a script assigns them. Arguments are checked and stages run in `openbark.compat.suno.stage_runs`.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+import sys
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.compat.suno import environment, history
+from openbark.compat.suno.history import HistoryPrompt
+from openbark.compat.suno.model_cache import ModelCache, StageModel, choose_device
+from openbark.compat.suno.stage_runs import (
+    run_coarse_stage,
+    run_codec_stage,
+    run_fine_stage,
+    run_semantic_stage,
+    stage_sampling,
+)
+from openbark.config import BarkConfig
+from openbark.errors import ParamError
+from openbark.text.tokenizer import Tokenizer
+from openbark.voices.npz import ARRAY_KEYS
+
+__all__ = [
+    "ALLOWED_PROMPTS",
+    "COARSE_INFER_TOKEN",
+    "COARSE_RATE_HZ",
+    "COARSE_SEMANTIC_PAD_TOKEN",
+    "CODEBOOK_SIZE",
+    "CONTEXT_WINDOW_SIZE",
+    "N_COARSE_CODEBOOKS",
+    "N_FINE_CODEBOOKS",
+    "REMOTE_MODEL_PATHS",
+    "SAMPLE_RATE",
+    "SEMANTIC_INFER_TOKEN",
+    "SEMANTIC_PAD_TOKEN",
+    "SEMANTIC_RATE_HZ",
+    "SEMANTIC_VOCAB_SIZE",
+    "SUPPORTED_LANGS",
+    "TEXT_ENCODING_OFFSET",
+    "TEXT_PAD_TOKEN",
+    "InferenceContext",
+    "Tokens",
+    "clean_models",
+    "codec_decode",
+    "generate_coarse",
+    "generate_fine",
+    "generate_text_semantic",
+    "load_codec_model",
+    "load_model",
+    "models",
+    "models_devices",
+    "preload_models",
+]
+
+Tokens = NDArray[np.int64]
+
+_LOG = logging.getLogger(__name__)
+_SUNO = BarkConfig()
+_STAGES = ("text", "coarse", "fine", "codec")
+
+CONTEXT_WINDOW_SIZE = _SUNO.semantic.block_size
+SEMANTIC_RATE_HZ = _SUNO.semantic_rules.rate_hz
+SEMANTIC_VOCAB_SIZE = _SUNO.semantic_rules.semantic_vocab_size
+CODEBOOK_SIZE = _SUNO.codebook_size
+N_COARSE_CODEBOOKS = _SUNO.coarse_rules.n_codebooks
+N_FINE_CODEBOOKS = _SUNO.fine_rules.n_codebooks
+COARSE_RATE_HZ = int(_SUNO.coarse_rules.rate_hz)
+SAMPLE_RATE = _SUNO.sample_rate
+TEXT_ENCODING_OFFSET = _SUNO.semantic_rules.text_encoding_offset
+SEMANTIC_PAD_TOKEN = _SUNO.semantic_rules.semantic_pad_token
+TEXT_PAD_TOKEN = _SUNO.semantic_rules.text_pad_token
+SEMANTIC_INFER_TOKEN = _SUNO.semantic_rules.infer_token
+COARSE_SEMANTIC_PAD_TOKEN = _SUNO.coarse_rules.semantic_pad_token
+COARSE_INFER_TOKEN = _SUNO.coarse_rules.infer_token
+
+SUPPORTED_LANGS = history.SUPPORTED_LANGS
+ALLOWED_PROMPTS = history.ALLOWED_PROMPTS
+REMOTE_MODEL_PATHS = {
+    f"{stage}{suffix}": {"repo_id": "suno/bark", "file_name": f"{stage}{number}.pt"}
+    for stage in ("text", "coarse", "fine")
+    for suffix, number in (("_small", ""), ("", "_2"))
+}
+"""Where Suno's files are on the hub (S17)."""
+
+models: dict[str, Any] = {}
+"""Loaded stages: "text" is a dictionary of "model" and "tokenizer", the others are models (S15, S17)."""
+
+models_devices: dict[str, str] = {}
+"""Device of each loaded stage."""
+
+_CACHE = ModelCache()
+
+
+def __getattr__(name: str) -> Any:
+    """Settings that no script has assigned come from the environment, each time they are asked for."""
+    if name in environment.FLAGS:
+        return environment.flag(name)
+    if name == "CACHE_DIR":
+        return str(environment.cache_folder())
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _setting(name: str) -> bool:
+    return bool(getattr(sys.modules[__name__], name))
+
+
+def generate_text_semantic(
+    text: str,
+    history_prompt: HistoryPrompt | None = None,
+    temp: float = 0.7,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    silent: bool = False,
+    min_eos_p: float | None = 0.2,
+    max_gen_duration_s: float | None = None,
+    allow_early_stop: bool = True,
+    use_kv_caching: bool = False,
+) -> Tokens:
+    """Semantic tokens [T] of a text, without the end token (S10). `use_kv_caching` changes nothing here:
+    the cache is always used, with the same tokens. Raises TextError, VoiceError, ParamError."""
+    sampling = stage_sampling(temp, top_k, top_p, min_eos_p)
+    stage = _stage("text")
+    return run_semantic_stage(
+        stage.bark,
+        stage.device,
+        text,
+        history.find_history(history_prompt, stage.bark),
+        sampling,
+        max_gen_duration_s,
+        allow_early_stop,
+        silent,
+    )
+
+
+def generate_coarse(
+    x_semantic: Any,
+    history_prompt: HistoryPrompt | None = None,
+    temp: float = 0.7,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    silent: bool = False,
+    max_coarse_history: int = 630,
+    sliding_window_len: int = 60,
+    use_kv_caching: bool = False,
+) -> Tokens:
+    """Coarse codes [2, F] of semantic tokens [T] (S11). Suno's default windows stand for the model's own.
+    Raises TextError for no tokens, VoiceError, ParamError."""
+    stage = _stage("coarse")
+    return run_coarse_stage(
+        stage.bark,
+        stage.device,
+        x_semantic,
+        history.find_history(history_prompt, stage.bark),
+        stage_sampling(temp, top_k, top_p),
+        (max_coarse_history, sliding_window_len),
+        silent,
+    )
+
+
+def generate_fine(
+    x_coarse_gen: Any,
+    history_prompt: HistoryPrompt | None = None,
+    temp: float | None = 0.5,
+    silent: bool = True,
+) -> Tokens:
+    """Fine codes [8, F] of the first 1 to 7 codebooks (S12); `temp=None` is greedy. Raises VoiceError,
+    ParamError."""
+    stage = _stage("fine")
+    voice = history.find_history(history_prompt, stage.bark)
+    sampling = stage_sampling(temp)
+    return run_fine_stage(stage.bark, stage.device, x_coarse_gen, voice, sampling, silent)
+
+
+def codec_decode(fine_tokens: Any) -> NDArray[np.float32]:
+    """Waveform [L] at `SAMPLE_RATE` of codes [K, F], coarse ones too (S13). Raises ParamError."""
+    return run_codec_stage(_stage("codec").bark, fine_tokens)
+
+
+def preload_models(
+    text_use_gpu: bool = True,
+    text_use_small: bool = False,
+    coarse_use_gpu: bool = True,
+    coarse_use_small: bool = False,
+    fine_use_gpu: bool = True,
+    fine_use_small: bool = False,
+    codec_use_gpu: bool = True,
+    force_reload: bool = False,
+) -> None:
+    """Load all four parts (S14). A GPU is used where there is one. Asking for another size than the loaded
+    one loads that size. Raises CheckpointError, DeviceError."""
+    load_model(text_use_gpu, text_use_small, force_reload, "text")
+    load_model(coarse_use_gpu, coarse_use_small, force_reload, "coarse")
+    load_model(fine_use_gpu, fine_use_small, force_reload, "fine")
+    load_codec_model(codec_use_gpu, force_reload)
+    if _setting("OFFLOAD_CPU") and set(models_devices.values()) != {"cpu"}:
+        _LOG.warning("OFFLOAD_CPU has no effect in this version: the models stay on the GPU")
+
+
+def load_model(
+    use_gpu: bool = True,
+    use_small: bool = False,
+    force_reload: bool = False,
+    model_type: str = "text",
+) -> Any:
+    """Load "text", "coarse" or "fine" into `models` and return what lies there (S15). Raises ParamError
+    for another `model_type`."""
+    if model_type not in _STAGES[:-1]:
+        raise ParamError(f"model_type is {model_type!r}; legal: {', '.join(_STAGES[:-1])}")
+    return _load(model_type, use_gpu, use_small or _setting("USE_SMALL_MODELS"), force_reload)
+
+
+def load_codec_model(use_gpu: bool = True, force_reload: bool = False) -> Any:
+    """Load the codec into `models` and return it (S15). It comes from the checkpoint of the loaded stages."""
+    loaded = [_stage_model(name) for name in ("fine", "coarse", "text") if name in models]
+    small = loaded[0].small if loaded else _setting("USE_SMALL_MODELS")
+    return _load("codec", use_gpu, small, force_reload)
+
+
+def clean_models(model_key: str | None = None) -> None:
+    """Forget one of `models`, or all, and give their memory back (S16)."""
+    for name in [model_key] if model_key is not None else list(models):
+        models.pop(name, None)
+        models_devices.pop(name, None)
+    _CACHE.keep([_stage_model(name).bark for name in models])
+    gc.collect()
+    if "torch" in sys.modules:
+        from openbark.backends.torch.devices import release_memory
+
+        release_memory()
+
+
+class InferenceContext:
+    """A context that changes nothing; Suno switches a setting of cuDNN in it (S19)."""
+
+    def __init__(self, benchmark: bool = False) -> None:
+        """`benchmark` is what Suno sets; nothing here depends on it."""
+        self.benchmark = benchmark
+
+    def __enter__(self) -> InferenceContext:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+
+def _load(name: str, use_gpu: bool, small: bool, force_reload: bool) -> Any:
+    device = _grab_best_device(use_gpu)
+    held = _stage_model(name) if name in models else None
+    if held is None or force_reload or (held.small, held.device) != (small, device):
+        bark = _CACHE.load(small, device, force_reload and held is not None)
+        stage = StageModel(bark, name, small, device)
+        models[name] = {"model": stage, "tokenizer": bark.tokenizer} if name == "text" else stage
+        models_devices[name] = device
+        _CACHE.keep([_stage_model(other).bark for other in models])
+    return models[name]
+
+
+def _stage_model(name: str) -> StageModel:
+    entry = models[name]
+    stage = entry["model"] if name == "text" else entry
+    if not isinstance(stage, StageModel):
+        raise ParamError(
+            f"models[{name!r}] holds a {type(stage).__name__}; load it with load_model(model_type={name!r})"
+        )
+    return stage
+
+
+def _stage(name: str) -> StageModel:
+    """A loaded stage; without it everything is loaded with the defaults, as Suno does (S17)."""
+    if name not in models:
+        for other in _STAGES:
+            if other not in models and other != "codec":
+                load_model(model_type=other)
+        if "codec" not in models:
+            load_codec_model()
+    return _stage_model(name)
+
+
+def _grab_best_device(use_gpu: bool = True) -> str:
+    return choose_device(use_gpu, _setting("GLOBAL_ENABLE_MPS"))
+
+
+def _get_ckpt_path(model_type: str, use_small: bool = False) -> str:
+    key = f"{model_type}_small" if use_small or _setting("USE_SMALL_MODELS") else model_type
+    return str(Path(__getattr__("CACHE_DIR")) / REMOTE_MODEL_PATHS[key]["file_name"])
+
+
+def _load_history_prompt(history_prompt_input: HistoryPrompt) -> dict[str, Tokens]:
+    voice = history.find_history(history_prompt_input, _stage("text").bark)
+    return {key: getattr(voice, field) for field, key in ARRAY_KEYS.items()}
+
+
+def _tokenize(tokenizer: Tokenizer, text: str) -> list[int]:
+    return [int(token) for token in tokenizer.encode(text)]
+
+
+def _normalize_whitespace(text: str) -> str:
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _flatten_codebooks(arr: NDArray[Any], offset_size: int | None = CODEBOOK_SIZE) -> NDArray[Any]:
+    if arr.ndim != 2:
+        raise ParamError(f"codebooks must have the shape [K, T], have {list(arr.shape)}")
+    shifted = arr.copy()
+    if offset_size is not None:
+        shifted += offset_size * np.arange(len(arr), dtype=arr.dtype)[:, None]
+    return shifted.ravel("F")
