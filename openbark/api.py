@@ -6,6 +6,7 @@ Knows no command line, and no backend until a model is loaded.
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
 from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
+from openbark.checkpoints.convert import ready_checkpoint
+from openbark.checkpoints.hub import download, is_hub_id
 from openbark.config import BarkConfig
 from openbark.engine.cascade import Cancel, Progress, Request, Tokens, run
 from openbark.errors import (
@@ -39,19 +42,27 @@ VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 
 
 def find_checkpoint(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that a user's model names: None or "embedded" is the one inside the package.
+    """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
+    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched now unless it is cached.
 
-    Raises CheckpointNotFoundError saying what was looked for.
+    Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
     """
     if path is None or path == EMBEDDED_NAME:
         return embedded_directory()
     folder = Path(path).expanduser()
-    if not folder.exists():
-        raise CheckpointNotFoundError(
-            f"no checkpoint folder at {folder}; give the path of a folder, or {EMBEDDED_NAME!r} for the "
-            "model inside the package (names on a hub are not fetched in this version)"
-        )
-    return folder
+    if folder.exists():
+        return folder
+    if isinstance(path, str) and is_hub_id(path):
+        return download(path, _tell)
+    raise CheckpointNotFoundError(
+        f"no checkpoint folder at {folder}; give the path of a folder, {EMBEDDED_NAME!r} for the model "
+        "inside the package, or the name of a model on the hub such as 'suno/bark-small'"
+    )
+
+
+def _tell(line: str) -> None:
+    """What takes minutes or gigabytes is said before it starts."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class Bark:
@@ -80,7 +91,9 @@ class Bark:
         backend: str | None = None,
         coarse_window: CoarseWindow | None = None,
     ) -> Bark:
-        """Load a checkpoint folder, or the embedded model for None.
+        """Load a checkpoint folder, Suno's `.pt` files, a hub's OWNER/NAME, or the embedded model for None.
+
+        Pickled weights are read without running anything and copied to our cache as safetensors, once.
 
         device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16", on the CPU engine also
         "int8" and "int4", on torch "float64"; threads: CPU threads, None takes all cores.
@@ -91,7 +104,7 @@ class Bark:
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
-        checkpoint = open_checkpoint(find_checkpoint(path))
+        checkpoint = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
         config = with_coarse_window(checkpoint.config, coarse_window)
         checkpoint = replace(checkpoint, config=config)
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
