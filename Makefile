@@ -18,7 +18,10 @@ PIP_ARGS ?=
 PYTEST_ARGS ?= -n auto --maxprocesses 8
 BENCH_ARGS ?=
 
-.PHONY: help demo test check lint types docs docs-check architecture format bench venv clean python
+NATIVE_SRC := openbark/backends/native/src
+SANITIZED := build/sanitized
+
+.PHONY: help native check-native demo test check lint types docs docs-check architecture format bench venv clean python
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -46,6 +49,22 @@ test: venv ## the test suite: offline, no GPU
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 check: lint types docs-check architecture ## everything but the test suite
+
+native: venv ## compile the CPU engine in place
+	$(BIN)/python setup.py --quiet build_ext --inplace
+
+$(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc)
+	@mkdir -p $(SANITIZED)
+	$(CXX) -std=c++17 -O1 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi \
+		-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -c $< -o $@
+
+$(SANITIZED)/libopenbark.so: $(patsubst $(NATIVE_SRC)/%.cpp,$(SANITIZED)/%.o,$(wildcard $(NATIVE_SRC)/*.cpp))
+	$(CXX) -shared -fsanitize=address,undefined -pthread -o $@ $^
+
+check-native: venv $(SANITIZED)/libopenbark.so ## the CPU engine's tests under AddressSanitizer and UBSan
+	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 OPENBARK_NATIVE_LIBRARY=$(CURDIR)/$(SANITIZED)/libopenbark.so \
+		$(BIN)/python -m pytest -q -p no:cacheprovider tests/backends/test_native_*.py $(PYTEST_ARGS)
 
 lint: venv ## ruff: rules and format
 	$(BIN)/ruff check .

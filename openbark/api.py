@@ -1,30 +1,34 @@
 """The front door: load a Bark, generate clips. Thin over `openbark.engine`.
 
-Knows no command line, and no torch until a model is loaded.
+Knows no command line, and no backend until a model is loaded.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
-from importlib.util import find_spec
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
-from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from openbark.backends.select import load_backend
+from openbark.checkpoints.checkpoint import open_checkpoint
+from openbark.checkpoints.convert import ready_checkpoint
+from openbark.checkpoints.hub import download, is_hub_id
 from openbark.config import BarkConfig
 from openbark.engine.cascade import Cancel, Progress, Request, Tokens, run
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
-    MissingExtraError,
     ParamError,
     VoiceError,
 )
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens
+from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
 from openbark.voices.folders import library_of
@@ -38,19 +42,27 @@ VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 
 
 def find_checkpoint(path: str | os.PathLike[str] | None = None) -> Path:
-    """The folder that a user's model names: None or "embedded" is the one inside the package.
+    """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
+    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched now unless it is cached.
 
-    Raises CheckpointNotFoundError saying what was looked for.
+    Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
     """
     if path is None or path == EMBEDDED_NAME:
         return embedded_directory()
     folder = Path(path).expanduser()
-    if not folder.exists():
-        raise CheckpointNotFoundError(
-            f"no checkpoint folder at {folder}; give the path of a folder, or {EMBEDDED_NAME!r} for the "
-            "model inside the package (names on a hub are not fetched in this version)"
-        )
-    return folder
+    if folder.exists():
+        return folder
+    if isinstance(path, str) and is_hub_id(path):
+        return download(path, _tell)
+    raise CheckpointNotFoundError(
+        f"no checkpoint folder at {folder}; give the path of a folder, {EMBEDDED_NAME!r} for the model "
+        "inside the package, or the name of a model on the hub such as 'suno/bark-small'"
+    )
+
+
+def _tell(line: str) -> None:
+    """What takes minutes or gigabytes is said before it starts."""
+    print(line, file=sys.stderr, flush=True)
 
 
 class Bark:
@@ -76,19 +88,28 @@ class Bark:
         device: str | None = None,
         dtype: str | None = None,
         threads: int | None = None,
+        backend: str | None = None,
+        coarse_window: CoarseWindow | None = None,
     ) -> Bark:
-        """Load a checkpoint folder, or the embedded model for None.
+        """Load a checkpoint folder, Suno's `.pt` files, a hub's OWNER/NAME, or the embedded model for None.
 
-        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16" or "float64";
-        threads: CPU threads, None leaves torch's choice.
-        Raises CheckpointError, DeviceError, ParamError, or MissingExtraError without torch.
+        Pickled weights are read without running anything and copied to our cache as safetensors, once.
+
+        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16", on the CPU engine also
+        "int8" and "int4", on torch "float64"; threads: CPU threads, None takes all cores.
+        backend: "native" is the compiled CPU engine, "torch" is PyTorch; "auto" (default) takes the engine
+        where it can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer
+        windows and draws other tokens (see `stages.coarse.with_coarse_window`).
+        Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
-        checkpoint = open_checkpoint(find_checkpoint(path))
+        checkpoint = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
+        config = with_coarse_window(checkpoint.config, coarse_window)
+        checkpoint = replace(checkpoint, config=config)
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
         return cls(
-            backend=_torch_backend(checkpoint, device, dtype, threads),
+            backend=load_backend(checkpoint, backend, device, dtype, threads),
             tokenizer=tokenizer,
             default_params=checkpoint.defaults,
             voices=library_of(checkpoint.directory),
@@ -181,16 +202,3 @@ class Bark:
                 f"{n_text_ids}; its tokenizer.json and config.json belong to different models"
             )
         return tokens
-
-
-def _torch_backend(
-    checkpoint: Checkpoint, device: str | None, dtype: str | None, threads: int | None
-) -> Backend:
-    if find_spec("torch") is None:
-        raise MissingExtraError(
-            "this version of openbark computes with PyTorch, which is not installed; "
-            'install it with: pip install "openbark[torch]"'
-        )
-    from openbark.backends.torch.backend import TorchBackend
-
-    return TorchBackend.load(checkpoint, device, dtype, threads)

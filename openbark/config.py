@@ -283,9 +283,9 @@ class BarkConfig:
             f"{c.n_codebooks} codebooks of {self.codebook_size} after {self.coarse_offset} semantic tokens",
         )
         _require(
-            c.max_semantic_input + 1 + c.max_history + c.sliding_window <= self.coarse.block_size,
-            f"coarse windows ({c.max_semantic_input} + 1 + {c.max_history} + {c.sliding_window}) exceed "
-            f"block_size {self.coarse.block_size}",
+            self.coarse_positions(c.max_history, c.sliding_window) <= self.coarse.block_size,
+            f"coarse windows ({c.max_semantic_input} + 1 + {c.max_history} + {c.sliding_window}, the last "
+            f"of which is drawn and not read) exceed block_size {self.coarse.block_size}",
         )
         _require(
             f.max_input <= self.fine.block_size and 0 < f.max_history < f.max_input,
@@ -320,6 +320,10 @@ class BarkConfig:
     def max_semantic_history(self) -> int:
         """Semantic tokens that belong to a full coarse history (209 for Suno, parity 0)."""
         return math.floor(self.coarse_rules.max_history / self.coarse_per_semantic)
+
+    def coarse_positions(self, max_history: int, sliding_window: int) -> int:
+        """Positions that a coarse window reads: its last token is drawn, and only the next window reads it."""
+        return self.coarse_rules.max_semantic_input + 1 + max_history + sliding_window - 1
 
     @property
     def max_seconds(self) -> float:

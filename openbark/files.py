@@ -1,4 +1,4 @@
-"""Files written whole or not at all: to a temporary name in the same folder, then renamed.
+"""Files written whole or not at all: to a temporary name in the same folder, then renamed; and lock files.
 
 Knows no file format. Errors are the operating system's (`OSError`); callers name them in their own terms.
 Standard library only.
@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 import secrets
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
-__all__ = ["check_writable", "write_atomically"]
+__all__ = ["check_writable", "locked", "write_atomically"]
 
 
 def check_writable(path: Path) -> None:
@@ -55,6 +59,28 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Hold the lock file at `path`, made if need be, against other processes; waits for its turn.
+
+    The lock ends with the process, however that ends; the empty file stays. Raises OSError.
+    """
+    with path.open("ab") as stream:
+        _take(stream)
+        yield
+
+
+def _take(stream: IO[bytes]) -> None:
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
 
 
 def _is_special(path: Path) -> bool:

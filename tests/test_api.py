@@ -247,7 +247,8 @@ def test_bad_device_and_dtype(folder: Path) -> None:
 
 
 def test_without_torch_the_remedy_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("openbark.api.find_spec", lambda name: None)
+    monkeypatch.setattr("openbark.backends.select.find_spec", lambda name: None)
+    monkeypatch.setattr("openbark.backends.select.library_path", lambda: folder / "absent.so")
     with pytest.raises(MissingExtraError, match=r"openbark\[torch\]"):
         Bark.load(folder)
 

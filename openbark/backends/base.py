@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
-from openbark.stages.sampling import Stage
-from openbark.stages.semantic import Prompt
+from openbark.params import SamplingParams
+from openbark.stages.sampling import Noise, Stage
+from openbark.stages.semantic import Prompt, StopReason
 
-__all__ = ["Backend", "CausalSession", "Logits", "Tokens"]
+__all__ = ["Backend", "CausalSession", "DrawingBackend", "DrawingSession", "Logits", "Tokens"]
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]
@@ -65,4 +66,46 @@ class Backend(Protocol):
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] at the codec's sampling rate to codes [K, F]."""
+        ...
+
+
+class DrawingSession(CausalSession, Protocol):
+    """A row that follows the stages' rules by itself, many steps per call."""
+
+    def read(self, prompt: Prompt) -> None:
+        """As `prefill`, without logits."""
+        ...
+
+    def draw_run(
+        self,
+        sampling: SamplingParams,
+        noise: Noise,
+        first_step: int,
+        n_steps: int,
+        allow_early_stop: bool = True,
+    ) -> tuple[Tokens, StopReason | None]:
+        """Tokens number `first_step`.. of the request, `n_steps` of them unless the stage ends before:
+        what `choose_semantic` or `choose_coarse` would give, step by step. Runs continue each other."""
+        ...
+
+
+@runtime_checkable
+class DrawingBackend(Backend, Protocol):
+    """A backend that draws where it computes: logits need not leave it."""
+
+    def session(self, stage: Stage) -> DrawingSession:
+        """A fresh cached row of the semantic or coarse stage."""
+        ...
+
+    def draw_fine(
+        self,
+        codes: Tokens,
+        k: int,
+        first: int,
+        first_frame: int,
+        sampling: SamplingParams,
+        noise: Noise,
+    ) -> Tokens:
+        """Codebook k at frames `first`.. of a window of codes [K, N]: what `choose_fine` would draw from
+        `fine_logits` for canvas frames `first_frame`.. ."""
         ...

@@ -1,16 +1,20 @@
-"""Weights on disk: the Hugging Face folder layout, read, checked and written. No torch anywhere."""
+"""Weights on disk: Hugging Face folders and Suno's files, read, checked, converted, fetched. No torch anywhere."""
 
 from __future__ import annotations
 
 from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from openbark.checkpoints.convert import convert_to_hf, convert_to_suno, ready_checkpoint
 from openbark.checkpoints.random import random_checkpoint
 from openbark.checkpoints.save import save_checkpoint
 from openbark.checkpoints.shapes import expected_shapes
 
 __all__ = [
     "Checkpoint",
+    "convert_to_hf",
+    "convert_to_suno",
     "expected_shapes",
     "open_checkpoint",
     "random_checkpoint",
+    "ready_checkpoint",
     "save_checkpoint",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.checkpoints.shapes import Shape, expected_shapes, fine_head_aliases, weight_normed
-from openbark.checkpoints.tensor_files import StoredTensor
+from openbark.checkpoints.stored_tensor import StoredTensor
 from openbark.checkpoints.weight_norm import fold, spellings
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
@@ -24,7 +24,7 @@ from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 __all__ = ["Source", "check_tied_heads", "locate"]
 
 _FORGIVEN = re.compile(
-    r"(semantic|coarse_acoustics)\.layers\.\d+\.attn\.bias"
+    r"(semantic|coarse_acoustics|fine_acoustics)\.layers\.\d+\.attn\.bias"
     r"|codec_model\.quantizer\.layers\.\d+\.codebook\.(embed_avg|cluster_size|inited)"
 )
 _NAMED_AT_MOST = 8
@@ -45,9 +45,12 @@ class Source:
 
 
 def locate(
-    stored: Mapping[str, StoredTensor], config: BarkConfig, directory: Path
+    stored: Mapping[str, StoredTensor],
+    config: BarkConfig,
+    directory: Path,
+    without: str | None = None,
 ) -> dict[str, Source]:
-    """Expected name -> where it is stored. Reads no data.
+    """Expected name -> where it is stored. Reads no data. `without`: prefix of a part that is not there.
 
     Raises CheckpointCorruptError naming the tensors that are missing, of another shape (found and
     expected), or that the config has no place for.
@@ -57,6 +60,8 @@ def locate(
     sources: dict[str, Source] = {}
     missing: list[str] = []
     for name, shape in expected.items():
+        if without is not None and name.startswith(without):
+            continue
         source = _source(stored, name, name in normed)
         if source is None:
             missing.append(name)
@@ -66,7 +71,7 @@ def locate(
     if missing:
         raise CheckpointCorruptError(
             f"{directory} lacks {len(missing)} of {len(expected)} tensors: {_some(missing)}; "
-            "fetch the folder again, or correct the sizes in its config.json"
+            "fetch the folder again, or correct the sizes in its config"
         )
     used = {part.name for source in sources.values() for part in source.parts}
     heads = fine_head_aliases(config.fine)
@@ -77,7 +82,7 @@ def locate(
     )
     if unknown:
         raise CheckpointCorruptError(
-            f"{directory} holds {len(unknown)} tensors that its config.json has no place for: "
+            f"{directory} holds {len(unknown)} tensors that its config has no place for: "
             f"{_some(unknown)}; correct the sizes there (number of layers, codec), or fetch the folder again"
         )
     return sources
@@ -115,7 +120,7 @@ def _check_shapes(source: Source, shape: Shape) -> None:
         if part.shape != wanted:
             raise CheckpointCorruptError(
                 f"{part.file}: tensor {part.name} has shape {list(part.shape)}, "
-                f"its config.json asks for {list(wanted)}; one of the two belongs to another model"
+                f"its config asks for {list(wanted)}; one of the two belongs to another model"
             )
 
 

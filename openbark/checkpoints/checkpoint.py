@@ -1,12 +1,15 @@
-"""A checkpoint folder in the Hugging Face layout, opened: checked up front, tensors read when asked for.
+"""A checkpoint opened, whatever its layout: checked up front, tensors read when asked for.
+
+The Hugging Face layout is ours too:
 
     config.json               sizes; `config_json`
     generation_config.json    token layout, windows, default sampling; `generation_json`
-    model.safetensors         weights, or model.safetensors.index.json and the shards it names
-    tokenizer.json            a `tokenizers` file
+    model.safetensors         weights; or pytorch_model.bin, or an index of either and the shards it names
+    tokenizer.json            a `tokenizers` file; or vocab.txt, BERT's
     speaker_embeddings*       voices; `openbark.voices` reads them
 
-Knows no network and no torch. Writing is `openbark.checkpoints.save`.
+Suno's layout is `suno_folder`. Which of the two a folder has is seen from what is in it. Knows no network
+and no torch. Writing is `openbark.checkpoints.save` and `openbark.checkpoints.convert`.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,36 +26,67 @@ from openbark.checkpoints.canonical import Source, check_tied_heads, locate
 from openbark.checkpoints.config_json import read_sizes
 from openbark.checkpoints.generation_json import GENERATION_FILE, assemble, read_defaults
 from openbark.checkpoints.json_file import read_json
-from openbark.checkpoints.tensor_files import INDEX_FILE, WEIGHTS_FILE, find_tensors
-from openbark.config import BarkConfig
+from openbark.checkpoints.shapes import CODEC_PREFIX
+from openbark.checkpoints.stored_tensor import StoredTensor
+from openbark.checkpoints.suno_folder import (
+    CODEC_REPOSITORY,
+    TOKENIZER_REPOSITORIES,
+    cached_codec,
+    cached_tokenizer,
+    may_be_weights,
+    read_suno_folder,
+)
+from openbark.checkpoints.tensor_files import (
+    INDEX_FILE,
+    PICKLED_FILE,
+    WEIGHTS_FILE,
+    find_tensors,
+    weights_file,
+)
+from openbark.config import BarkConfig, FineGPTConfig
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
     CheckpointUnsupportedError,
 )
-from openbark.params import GenerationParams
+from openbark.params import SUNO_PARAMS, GenerationParams
 
-__all__ = ["CONFIG_FILE", "TOKENIZER_FILE", "Checkpoint", "open_checkpoint"]
+__all__ = [
+    "CONFIG_FILE",
+    "TOKENIZER_FILE",
+    "VOCABULARY_FILE",
+    "Checkpoint",
+    "Layout",
+    "open_checkpoint",
+    "source_files",
+]
 
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
+VOCABULARY_FILE = "vocab.txt"
+
+Layout = Literal["safetensors", "bin", "suno"]
+"""How weights are stored: a Hugging Face folder with safetensors or with pickles, or Suno's files."""
 
 _LAYOUT = (
     f"a checkpoint folder holds {CONFIG_FILE}, {GENERATION_FILE}, "
-    f"{WEIGHTS_FILE} (or {INDEX_FILE} and its shards) and {TOKENIZER_FILE}"
+    f"{WEIGHTS_FILE} (or {INDEX_FILE} and its shards, or {PICKLED_FILE}) and {TOKENIZER_FILE} (or "
+    f"{VOCABULARY_FILE}); or Suno's text, coarse and fine .pt files"
 )
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint folder holds. `defaults` has sampling for all three stages; `tokenizer_path`
-    exists unless the folder was opened without."""
+    """What a checkpoint holds. `defaults` has sampling for all three stages; `tokenizer_path` exists unless
+    it was opened without. `directory` is the user's folder, where voices are, also when the weights come
+    from our copy of it."""
 
     directory: Path
     config: BarkConfig
     defaults: GenerationParams
     tokenizer_path: Path
     sources: Mapping[str, Source] = field(repr=False)
+    layout: Layout = "safetensors"
 
     def tensors(self, prefix: str) -> dict[str, NDArray[np.float32]]:
         """The tensors of one part as float32, names without `prefix`: "semantic.", "coarse_acoustics.",
@@ -69,14 +104,44 @@ class Checkpoint:
         return {name.removeprefix(prefix): self.sources[name].read() for name in names}
 
 
-def open_checkpoint(directory: str | Path, *, need_tokenizer: bool = True) -> Checkpoint:
-    """Open a folder and check everything that can be checked without reading the weights.
+def source_files(checkpoint: Checkpoint) -> list[Path]:
+    """The files that the checkpoint's tensors and tokenizer lie in."""
+    files = {part.file for source in checkpoint.sources.values() for part in source.parts}
+    if checkpoint.tokenizer_path.is_file():
+        files.add(checkpoint.tokenizer_path)
+    return sorted(files)
+
+
+def open_checkpoint(
+    directory: str | Path, *, need_tokenizer: bool = True, need_codec: bool = True
+) -> Checkpoint:
+    """Open a folder (or one of Suno's files) and check all that can be checked without reading the weights.
 
     `need_tokenizer=False` opens a folder that holds the model only, as transformers' `save_pretrained`
-    writes it. Raises CheckpointNotFoundError naming all that is missing, CheckpointCorruptError when files
-    are broken or disagree (tensor, found, expected), CheckpointUnsupportedError for models we cannot run.
+    writes it; `need_codec=False` opens Suno's files where EnCodec is not on this machine. Raises
+    CheckpointNotFoundError naming all that is missing, CheckpointCorruptError when files are broken or
+    disagree (tensor, found, expected), CheckpointUnsafeError for a pickle that asks for more than tensors,
+    CheckpointUnsupportedError for models we cannot run.
     """
-    folder = Path(directory).expanduser()
+    path = Path(directory).expanduser()
+    if _is_suno(path):
+        return _open_suno(path, need_tokenizer, need_codec)
+    return _open_hugging_face(path, need_tokenizer)
+
+
+def _is_suno(path: Path) -> bool:
+    """Whether to read a path as Suno's layout: a file, or a folder without the other one's model."""
+    if path.is_file():
+        return path.suffix not in (".json", ".safetensors")
+    if not path.is_dir() or weights_file(path) is not None:
+        return False
+    config = path / CONFIG_FILE
+    if config.is_file() and read_json(config).get("model_type") not in (None, "bark"):
+        return False
+    return any(may_be_weights(file) for file in path.iterdir())
+
+
+def _open_hugging_face(folder: Path, need_tokenizer: bool) -> Checkpoint:
     _check_files(folder, need_tokenizer)
     config_path, generation_path = folder / CONFIG_FILE, folder / GENERATION_FILE
     sizes = read_sizes(read_json(config_path), config_path)
@@ -86,13 +151,61 @@ def open_checkpoint(directory: str | Path, *, need_tokenizer: bool = True) -> Ch
     stored = find_tensors(folder)
     sources = locate(stored, config, folder)
     check_tied_heads(stored, config)
+    pickled = (weights_file(folder) or "").startswith("pytorch")
     return Checkpoint(
         directory=folder,
         config=config,
         defaults=read_defaults(generation, generation_path),
-        tokenizer_path=folder / TOKENIZER_FILE,
+        tokenizer_path=_tokenizer(folder) or folder / TOKENIZER_FILE,
         sources=sources,
+        layout="bin" if pickled else "safetensors",
     )
+
+
+def _open_suno(path: Path, need_tokenizer: bool, need_codec: bool) -> Checkpoint:
+    found = read_suno_folder(path)
+    folder = found.directory
+    codec = found.codec or cached_codec()
+    tokenizer = _tokenizer(folder) or cached_tokenizer()
+    if codec is None and need_codec:
+        raise CheckpointNotFoundError(
+            f"{folder} lacks EnCodec, which Suno keeps elsewhere; put encodec_24khz-d7cc33bc.th beside the "
+            f"models, or say: openbark models download {CODEC_REPOSITORY}"
+        )
+    if tokenizer is None and need_tokenizer:
+        raise CheckpointNotFoundError(
+            f"{folder} lacks the tokenizer of Suno's models; put the {TOKENIZER_FILE} or {VOCABULARY_FILE} "
+            f"of {TOKENIZER_REPOSITORIES[0]} beside the models, or say: openbark models download "
+            f"{TOKENIZER_REPOSITORIES[0]}"
+        )
+    fine = found.stages["fine"].config
+    if not isinstance(fine, FineGPTConfig):
+        raise CheckpointCorruptError(f"{found.stages['fine'].file} has no fine sizes")
+    config = BarkConfig(
+        semantic=found.stages["text"].config, coarse=found.stages["coarse"].config, fine=fine
+    )
+    _check_together(config, folder)
+    stored: dict[str, StoredTensor] = {}
+    for model in found.stages.values():
+        stored.update(model.tensors)
+    if codec is not None:
+        stored.update(codec.tensors)
+    parts = None if codec is not None else CODEC_PREFIX
+    sources = locate(stored, config, folder, without=parts)
+    check_tied_heads(stored, config)
+    return Checkpoint(
+        directory=folder,
+        config=config,
+        defaults=SUNO_PARAMS,
+        tokenizer_path=tokenizer or folder / TOKENIZER_FILE,
+        sources=sources,
+        layout="suno",
+    )
+
+
+def _tokenizer(folder: Path) -> Path | None:
+    files = (folder / name for name in (TOKENIZER_FILE, VOCABULARY_FILE))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _check_files(folder: Path, need_tokenizer: bool) -> None:
@@ -102,17 +215,10 @@ def _check_files(folder: Path, need_tokenizer: bool) -> None:
     missing = []
     if not (folder / CONFIG_FILE).is_file():
         missing.append(CONFIG_FILE)
-    if not (folder / WEIGHTS_FILE).is_file() and not (folder / INDEX_FILE).is_file():
+    if weights_file(folder) is None:
         missing.append(WEIGHTS_FILE)
-    if need_tokenizer and not (folder / TOKENIZER_FILE).is_file():
+    if need_tokenizer and _tokenizer(folder) is None:
         missing.append(TOKENIZER_FILE)
-    pickled = sorted(path.name for path in folder.glob("pytorch_model*.bin"))
-    if WEIGHTS_FILE in missing and pickled:
-        raise CheckpointUnsupportedError(
-            f"{folder} has its weights in {pickled[0]}, a pickle, which OpenBark does not open; load the "
-            "folder with transformers.BarkModel.from_pretrained(folder) and write it again with "
-            f"save_pretrained(folder), which makes {WEIGHTS_FILE}"
-        )
     if missing:
         raise CheckpointNotFoundError(f"{folder} lacks {', '.join(missing)}; {_LAYOUT}")
 

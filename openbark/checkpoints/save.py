@@ -1,8 +1,8 @@
-"""Writing a checkpoint folder that OpenBark and transformers load: whole or not at all.
+"""Writing checkpoint folders, whole or not at all.
 
-Stores what transformers stores: EnCodec's convolutions with weight norm in its newer spelling, causal masks,
-codebook statistics. A checkpoint with our own codec, which transformers cannot load anyway, goes without the
-masks.
+`save_checkpoint` writes arrays in our layout, which transformers loads: EnCodec's convolutions with weight norm
+in its newer spelling, causal masks, codebook statistics. A checkpoint with our own codec, which transformers
+cannot load anyway, goes without the masks. What else writes folders (`convert`) shares `write_folder`.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.numpy import save_file
 
-from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE
+from openbark.checkpoints.checkpoint import CONFIG_FILE
 from openbark.checkpoints.config_json import config_json
 from openbark.checkpoints.generation_json import GENERATION_FILE, generation_json
 from openbark.checkpoints.shapes import (
@@ -30,14 +30,17 @@ from openbark.checkpoints.shapes import (
     weight_normed,
 )
 from openbark.checkpoints.tensor_files import INDEX_FILE, WEIGHTS_FILE
+from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors
+from openbark.checkpoints.tokenizer_files import tokenizer_files
 from openbark.checkpoints.weight_norm import spellings, unfold
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointCorruptError, CheckpointError
 from openbark.params import GenerationParams
 
-__all__ = ["save_checkpoint"]
+__all__ = ["derived_entries", "save_checkpoint", "write_folder", "write_json", "write_model"]
 
 _REPLACED = ("model*.safetensors", "pytorch_model*.bin", "*.bin.index.json")
+_DTYPES = {"float32": "F32", "float16": "F16"}
 
 
 def save_checkpoint(
@@ -57,31 +60,55 @@ def save_checkpoint(
     CheckpointCorruptError for tensors that are missing, unknown, misshapen, not finite or too large for
     `dtype`; CheckpointError when the folder exists or cannot be written.
     """
+    _check(config, tensors)
+    entries = list(_entries(config, tensors, dtype))
+    tokenizer = {} if tokenizer_json is None else tokenizer_files(tokenizer_json)
+
+    def write(folder: Path) -> None:
+        write_model(folder, config, defaults, entries, dtype, tokenizer)
+
+    return write_folder(directory, write, overwrite=overwrite)
+
+
+def write_folder(
+    directory: str | Path, write: Callable[[Path], None], *, overwrite: bool = False
+) -> Path:
+    """Let `write` fill an empty folder, then put that in place of `directory`; nothing is left of a failure.
+
+    Raises CheckpointError when the folder exists (without `overwrite`) or cannot be written.
+    """
     target = Path(directory).expanduser().resolve()
     if target.exists() and not overwrite:
         raise CheckpointError(
             f"{target} exists already; choose another folder, or allow it to be overwritten"
         )
-    kind = np.dtype(dtype)
-    _check(config, tensors)
-    stored = dict(_stored(config, tensors, kind))
     temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(4)}.part")
     try:
         temporary.mkdir(parents=True)
-        _write_json(temporary / CONFIG_FILE, config_json(config, dtype))
-        _write_json(temporary / GENERATION_FILE, generation_json(config, defaults))
-        if tokenizer_json is not None:
-            (temporary / TOKENIZER_FILE).write_text(tokenizer_json, encoding="utf-8")
-        # transformers refuses a file whose metadata does not say which framework's layout it has.
-        save_file(stored, temporary / WEIGHTS_FILE, metadata={"format": "pt"})
-        # safetensors makes its file private to the owner; the folder's other files follow the umask.
-        (temporary / WEIGHTS_FILE).chmod((temporary / CONFIG_FILE).stat().st_mode & 0o777)
+        write(temporary)
         _put_in_place(temporary, target)
     except OSError as error:
         raise CheckpointError(f"cannot write the checkpoint {target}: {error}") from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return target
+
+
+def write_model(
+    folder: Path,
+    config: BarkConfig,
+    defaults: GenerationParams,
+    entries: list[TensorEntry],
+    dtype: str,
+    tokenizer: Mapping[str, str],
+) -> None:
+    """The files of the layout into an empty folder; `tokenizer` maps file names to contents.
+    Raises OSError."""
+    write_json(folder / CONFIG_FILE, config_json(config, dtype))
+    write_json(folder / GENERATION_FILE, generation_json(config, defaults))
+    for name, text in tokenizer.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
+    write_safetensors(folder / WEIGHTS_FILE, entries)
 
 
 def _put_in_place(temporary: Path, target: Path) -> None:
@@ -106,7 +133,8 @@ def _put_in_place(temporary: Path, target: Path) -> None:
     shutil.rmtree(old)
 
 
-def _write_json(path: Path, values: dict[str, Any]) -> None:
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """A JSON file as people like to read it. Raises OSError."""
     text = json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
@@ -127,38 +155,51 @@ def _check(config: BarkConfig, tensors: Mapping[str, NDArray[Any]]) -> None:
             )
 
 
-def _stored(
-    config: BarkConfig, tensors: Mapping[str, NDArray[Any]], dtype: np.dtype[Any]
-) -> Iterator[tuple[str, NDArray[Any]]]:
+def _entries(
+    config: BarkConfig, tensors: Mapping[str, NDArray[Any]], dtype: str
+) -> Iterator[TensorEntry]:
     """Names and arrays as they go into the file."""
+    kind, stored = np.dtype(dtype), _DTYPES[dtype]
     normed = weight_normed(config)
-    for name in expected_shapes(config):
-        array = _cast(name, tensors[name], dtype)
+    for name, shape in expected_shapes(config).items():
+        make = partial(_cast, name, tensors[name], kind)
         if name not in normed:
-            yield name, array
+            yield TensorEntry(name, stored, shape, make)
             continue
-        g_name, v_name = spellings(name)[0]
-        length, direction = unfold(array)
-        yield g_name, length
-        yield v_name, direction
-    if isinstance(config.codec, EncodecConfig):
-        yield from _besides(config, tensors, dtype)
+        lengths = shape[:1] + (1,) * (len(shape) - 1)
+        for part, (part_name, part_shape) in enumerate(
+            zip(spellings(name)[0], (lengths, shape), strict=True)
+        ):
+            yield TensorEntry(part_name, stored, part_shape, partial(_part, make, part))
+    yield from derived_entries(config, tensors, dtype)
 
 
-def _besides(
-    config: BarkConfig, tensors: Mapping[str, NDArray[Any]], dtype: np.dtype[Any]
-) -> Iterator[tuple[str, NDArray[Any]]]:
-    """What transformers stores though it can be derived (parity C2). The statistics are those of
-    codebooks that were hit once per entry."""
+def _part(make: Callable[[], NDArray[Any]], part: int) -> NDArray[Any]:
+    return unfold(make())[part]
+
+
+def derived_entries(
+    config: BarkConfig, tensors: Mapping[str, NDArray[Any]], dtype: str
+) -> Iterator[TensorEntry]:
+    """What transformers stores beside EnCodec's Bark though it can be derived (parity C2). The statistics
+    are those of codebooks that were hit once per entry. `tensors` needs the codebooks only."""
+    if not isinstance(config.codec, EncodecConfig):
+        return
+    kind, stored = np.dtype(dtype), _DTYPES[dtype]
     for prefix, stage in ((SEMANTIC_PREFIX, config.semantic), (COARSE_PREFIX, config.coarse)):
-        mask = np.tril(np.ones((stage.block_size, stage.block_size), dtype=np.bool_))
+        mask = np.tril(np.ones((1, 1, stage.block_size, stage.block_size), dtype=np.bool_))
         for i in range(stage.n_layer):
-            yield f"{prefix}layers.{i}.attn.bias", mask[None, None]
+            name = f"{prefix}layers.{i}.attn.bias"
+            yield TensorEntry(name, "BOOL", mask.shape, lambda mask=mask: mask)  # type: ignore[misc]
+    ones = np.ones(config.codebook_size, dtype=kind)
     for k in range(config.codec.n_codebooks):
         stem = f"{CODEC_PREFIX}quantizer.layers.{k}.codebook."
-        yield f"{stem}embed_avg", _cast(f"{stem}embed", tensors[f"{stem}embed"], dtype)
-        yield f"{stem}cluster_size", np.ones(config.codebook_size, dtype=dtype)
-        yield f"{stem}inited", np.ones(1, dtype=dtype)
+        codes = tensors[f"{stem}embed"]
+        yield TensorEntry(
+            f"{stem}embed_avg", stored, codes.shape, partial(_cast, f"{stem}embed", codes, kind)
+        )
+        yield TensorEntry(f"{stem}cluster_size", stored, ones.shape, lambda: ones)
+        yield TensorEntry(f"{stem}inited", stored, (1,), lambda: ones[:1])
 
 
 def _cast(name: str, array: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:

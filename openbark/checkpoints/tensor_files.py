@@ -1,84 +1,69 @@
-"""safetensors files, one or sharded by an index: what is in them, and memory-mapped reading.
+"""The weights of a Hugging Face folder, whole or in shards, safetensors or pickled: what is in them.
 
-Knows no model: names, types and shapes as stored. safetensors' numpy API cannot give bfloat16, so arrays are
-views of the mapped file at the offsets of its header (https://huggingface.co/docs/safetensors), after the
-library has checked that header.
+Knows no model: names, types and shapes as stored. safetensors' numpy API cannot give bfloat16, so tensors
+are found at the offsets of the header (https://huggingface.co/docs/safetensors), after the library has
+checked it. Pickled files are read by `torch_file`, which runs nothing.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 
 from openbark.checkpoints.json_file import read_json
-from openbark.errors import (
-    CheckpointCorruptError,
-    CheckpointNotFoundError,
-    CheckpointUnsupportedError,
-)
+from openbark.checkpoints.stored_tensor import StoredTensor
+from openbark.checkpoints.torch_file import read_torch_file
+from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError
 
-__all__ = ["INDEX_FILE", "WEIGHTS_FILE", "StoredTensor", "find_tensors"]
+__all__ = [
+    "INDEX_FILE",
+    "PICKLED_FILE",
+    "PICKLED_INDEX_FILE",
+    "WEIGHTS_FILE",
+    "WEIGHTS_FILES",
+    "find_tensors",
+    "safetensors_header",
+    "weights_file",
+]
 
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
+PICKLED_FILE = "pytorch_model.bin"
+PICKLED_INDEX_FILE = "pytorch_model.bin.index.json"
+WEIGHTS_FILES = (WEIGHTS_FILE, INDEX_FILE, PICKLED_FILE, PICKLED_INDEX_FILE)
+"""Names under which a folder may hold its weights, in the order they are looked for."""
 
-_AS_STORED: dict[str, np.dtype[Any]] = {
-    "F32": np.dtype("<f4"),
-    "F16": np.dtype("<f2"),
-    "F64": np.dtype("<f8"),
-    "BF16": np.dtype("<u2"),
-}
+_Header = Callable[[Path], dict[str, StoredTensor]]
 
 
-@dataclass(frozen=True, slots=True)
-class StoredTensor:
-    """Where one tensor lies. `dtype` is safetensors' name for it."""
-
-    name: str
-    file: Path
-    dtype: str
-    shape: tuple[int, ...]
-    start: int
-    stop: int
-
-    def read(self) -> NDArray[np.float32]:
-        """The tensor as float32; without a copy, read-only, where it is stored as that.
-
-        Raises CheckpointUnsupportedError for types that are not floats.
-        """
-        kind = _AS_STORED.get(self.dtype)
-        if kind is None:
-            raise CheckpointUnsupportedError(
-                f"{self.file}: tensor {self.name} is stored as {self.dtype}; "
-                f"readable: {', '.join(_AS_STORED)}"
-            )
-        if self.start == self.stop:
-            return np.zeros(self.shape, dtype=np.float32)
-        raw = np.memmap(self.file, np.uint8, "r", self.start, (self.stop - self.start,))
-        stored: NDArray[Any] = np.asarray(raw).view(kind).reshape(self.shape)
-        if self.dtype == "BF16":
-            # A bfloat16 is the upper half of a float32.
-            stored = (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        return stored.astype(np.float32, copy=False)
+def weights_file(directory: Path) -> str | None:
+    """The first of `WEIGHTS_FILES` that is there."""
+    return next((name for name in WEIGHTS_FILES if (directory / name).is_file()), None)
 
 
 def find_tensors(directory: Path) -> dict[str, StoredTensor]:
-    """Every tensor of model.safetensors, or of the shards that its index names.
+    """Every tensor of the folder's weights, or of the shards that their index names.
 
     Raises CheckpointNotFoundError naming the shards that are not there, CheckpointCorruptError for a
-    broken file or an index that names tensors its shards lack.
+    broken file or an index that names tensors its shards lack, CheckpointUnsafeError for a pickle that
+    asks for more than tensors.
     """
-    single = directory / WEIGHTS_FILE
-    if single.exists():
-        return _header(single)
-    index = directory / INDEX_FILE
+    name = weights_file(directory)
+    if name is None:
+        raise CheckpointNotFoundError(f"{directory} lacks {WEIGHTS_FILE}")
+    header = _pickled_header if name.startswith("pytorch") else safetensors_header
+    if name in (WEIGHTS_FILE, PICKLED_FILE):
+        return header(directory / name)
+    return _sharded(directory, name, header)
+
+
+def _sharded(directory: Path, index_name: str, header: _Header) -> dict[str, StoredTensor]:
+    index = directory / index_name
     placement = read_json(index).get("weight_map")
     if not isinstance(placement, dict) or not all(isinstance(v, str) for v in placement.values()):
         raise CheckpointCorruptError(f"{index} lacks weight_map, an object of tensor -> file name")
@@ -88,20 +73,21 @@ def find_tensors(directory: Path) -> dict[str, StoredTensor]:
     missing = [shard for shard in shards if not (directory / shard).is_file()]
     if missing:
         raise CheckpointNotFoundError(
-            f"{directory} lacks {', '.join(missing)}, named by {INDEX_FILE}; fetch the folder again"
+            f"{directory} lacks {', '.join(missing)}, named by {index_name}; fetch the folder again"
         )
-    headers = {shard: _header(directory / shard) for shard in shards}
+    headers = {shard: header(directory / shard) for shard in shards}
     tensors = {}
     for name, shard in placement.items():
         if name not in headers[shard]:
             raise CheckpointCorruptError(
-                f"{directory / shard} lacks tensor {name}, which {INDEX_FILE} places there"
+                f"{directory / shard} lacks tensor {name}, which {index_name} places there"
             )
         tensors[name] = headers[shard][name]
     return tensors
 
 
-def _header(file: Path) -> dict[str, StoredTensor]:
+def safetensors_header(file: Path) -> dict[str, StoredTensor]:
+    """Every tensor of one safetensors file. Raises CheckpointCorruptError."""
     try:
         with safe_open(file, framework="numpy"):
             pass
@@ -126,3 +112,15 @@ def _header(file: Path) -> dict[str, StoredTensor]:
         )
         for name, entry in header.items()
     }
+
+
+def _pickled_header(file: Path) -> dict[str, StoredTensor]:
+    content = read_torch_file(file)
+    if not isinstance(content, dict):
+        raise CheckpointCorruptError(f"{file} must hold a dictionary of tensors")
+    strangers = [key for key, value in content.items() if not isinstance(value, StoredTensor)]
+    if strangers or not all(isinstance(key, str) for key in content):
+        raise CheckpointCorruptError(
+            f"{file} must hold tensors by name, holds {str(strangers[:1])[:80]} besides"
+        )
+    return {name: replace(tensor, name=name) for name, tensor in content.items()}

@@ -24,7 +24,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "say": ("openbark.cli.say", "Speak a text (the default command)."),
         "voices": ("openbark.cli.voices", "List, check, make and exchange voices."),
-        "models": ("openbark.cli.models", "List and inspect models."),
+        "models": ("openbark.cli.models", "List, inspect, fetch and convert models."),
         "coqui": ("openbark.cli.coqui", "Coqui's `tts` command line, with Bark."),
         "infinity": ("openbark.cli.infinity", "Bark Infinity's command line: texts of any length."),
         "doctor": ("openbark.cli.doctor", "Check this installation, down to a spoken word."),

@@ -1,10 +1,11 @@
-"""`openbark models`: what models are here, and what they are."""
+"""`openbark models`: what models are here, what they are, fetching and converting them."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
 
 __all__ = ["models"]
 
+_EMPTY: Mapping[str, str] = MappingProxyType({"missing": "nothing"})
+
 
 @click.group()
 def models() -> None:
-    """List and inspect models."""
+    """List, inspect, fetch and convert models."""
 
 
 @models.command("list")
@@ -47,11 +50,12 @@ def _list(as_json: bool) -> None:
 @click.argument("model", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def _show(model: str | None, as_json: bool) -> None:
-    """Show what a model is: MODEL is a checkpoint folder, or the embedded one if left out."""
-    from openbark.api import find_checkpoint
-    from openbark.checkpoints.checkpoint import open_checkpoint
+    """Show what a model is, without converting or fetching anything.
 
-    checkpoint = open_checkpoint(find_checkpoint(model))
+    MODEL is a checkpoint folder in any layout, one of Suno's .pt files, a hub name that is in the
+    cache, or the embedded model if left out.
+    """
+    checkpoint = _open(model)
     summary = _summary(checkpoint)
     if as_json:
         details = {
@@ -64,10 +68,71 @@ def _show(model: str | None, as_json: bool) -> None:
         shown = (
             ", ".join(str(item) for item in value) if isinstance(value, (list, tuple)) else value
         )
-        click.echo(f"{name:<18} {shown or 'none named'}")
+        click.echo(f"{name:<18} {shown or _EMPTY.get(name, 'none named')}")
+
+
+@models.command("download")
+@click.argument("name", metavar="OWNER/NAME")
+@click.option("--dir", "directory", metavar="DIR", help="Folder to put it in; default: the cache.")
+@click.option("--revision", help="Branch, tag or commit; default: the newest.")
+def _download(name: str, directory: str | None, revision: str | None) -> None:
+    """Fetch a model from the hub, such as suno/bark-small, and print its folder.
+
+    Say it again after an interruption: it goes on where it stopped. HF_HOME moves the cache,
+    HF_ENDPOINT names a mirror, HF_TOKEN opens private models.
+    """
+    from openbark.checkpoints.hub import download
+
+    def announce(line: str) -> None:
+        click.echo(line, err=True)
+
+    click.echo(str(download(name, announce, directory, revision)))
+
+
+@models.command("convert")
+@click.argument("model")
+@click.option("-o", "--out", "directory", required=True, metavar="DIR", help="New folder.")
+@click.option(
+    "--to",
+    "layout",
+    type=click.Choice(["hf", "suno"]),
+    default="hf",
+    show_default=True,
+    help="hf: safetensors, as transformers and OpenBark load it; suno: Suno's .pt files.",
+)
+def _convert(model: str, directory: str, layout: str) -> None:
+    """Write MODEL, of any layout, to a new folder; weights keep every bit."""
+    from openbark.api import find_checkpoint
+    from openbark.checkpoints.checkpoint import open_checkpoint
+    from openbark.checkpoints.convert import convert_to_hf, convert_to_suno
+
+    checkpoint = open_checkpoint(find_checkpoint(model))
+    write = convert_to_hf if layout == "hf" else convert_to_suno
+    click.echo(str(write(checkpoint, directory)))
+
+
+def _open(model: str | None) -> Checkpoint:
+    """A model as it is here, with or without tokenizer and codec."""
+    from pathlib import Path
+
+    from openbark.api import find_checkpoint
+    from openbark.checkpoints.checkpoint import open_checkpoint
+    from openbark.checkpoints.hub import cached, is_hub_id
+    from openbark.errors import CheckpointNotFoundError
+
+    if model is not None and is_hub_id(model) and not Path(model).exists():
+        folder = cached(model)
+        if folder is None:
+            raise CheckpointNotFoundError(
+                f"{model} is not on this machine; fetch it with: openbark models download {model}"
+            )
+    else:
+        folder = find_checkpoint(model)
+    return open_checkpoint(folder, need_tokenizer=False, need_codec=False)
 
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
+    from openbark.checkpoints.checkpoint import source_files
     from openbark.voices.folders import library_of
 
     config = checkpoint.config
@@ -75,7 +140,10 @@ def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "model": config.name,
         "folder": str(checkpoint.directory),
         "languages": list(config.languages),
-        "megabytes": round(_folder_bytes(checkpoint.directory) / 1e6, 1),
+        "megabytes": round(_stored_bytes(checkpoint) / 1e6, 1),
+        "layout": checkpoint.layout,
+        "files": [path.name for path in source_files(checkpoint)],
+        "missing": _missing(checkpoint),
         "sample_rate": config.sample_rate,
         "codec": config.codec.model_type,
         "voices": list(library_of(checkpoint.directory, with_user_folders=False)),
@@ -118,5 +186,19 @@ def _limits(checkpoint: Checkpoint) -> dict[str, Any]:
     }
 
 
-def _folder_bytes(folder: Path) -> int:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+def _missing(checkpoint: Checkpoint) -> list[str]:
+    """Parts that speech needs and that were not found."""
+    from openbark.checkpoints.shapes import CODEC_PREFIX
+
+    missing = []
+    if not any(name.startswith(CODEC_PREFIX) for name in checkpoint.sources):
+        missing.append("codec")
+    if not checkpoint.tokenizer_path.is_file():
+        missing.append("tokenizer")
+    return missing
+
+
+def _stored_bytes(checkpoint: Checkpoint) -> int:
+    from openbark.checkpoints.checkpoint import source_files
+
+    return sum(path.stat().st_size for path in source_files(checkpoint))

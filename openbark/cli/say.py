@@ -49,7 +49,14 @@ class _Output:
 @click.option("--model", help="Checkpoint folder. [default: the embedded model]")
 @click.option("--seed", type=click.INT, help="Same seed, same clip. [default: a random one]")
 @click.option("--device", help="cpu, cuda, ... [default: cpu]")
-@click.option("--dtype", help="float32, bfloat16 or float64. [default: float32]")
+@click.option(
+    "--dtype", help="float32, bfloat16, int8 or int4; with torch also float64. [default: float32]"
+)
+@click.option(
+    "--backend",
+    type=click.Choice(["auto", "native", "torch"]),
+    help="What computes: the compiled CPU engine or PyTorch. [default: auto]",
+)
 @click.option("--threads", type=click.INT, help="CPU threads. [default: all cores]")
 @click.option("--greedy", is_flag=True, help="Always the most likely token: no randomness.")
 @sampling_options
@@ -72,6 +79,7 @@ def say(
     seed: int | None,
     device: str | None,
     dtype: str | None,
+    backend: str | None,
     threads: int | None,
     greedy: bool,
     max_seconds: float | None,
@@ -93,7 +101,7 @@ def say(
 
     started = time.perf_counter()
     with ProgressBar(enabled=not quiet) as progress:
-        bark = Bark.load(model, device, dtype, threads)
+        bark = Bark.load(model, device, dtype, threads, backend)
         load_seconds = time.perf_counter() - started
         clip = bark.generate(words, voice, used_seed, params(bark.default_params), progress)
     new_voice = clip.as_voice(save_voice.stem) if save_voice else None

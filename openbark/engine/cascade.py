@@ -6,6 +6,7 @@ to the uncached loop of `openbark.stages.reference`, token for token. Knows no t
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,18 +18,18 @@ from numpy.typing import NDArray
 
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
+from openbark.engine.draws import draw_fine, drawing_session
 from openbark.errors import CancelledError, ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.coarse import (
-    choose_coarse,
     coarse_codes,
     coarse_context,
     coarse_window_prompt,
     n_coarse_steps,
 )
-from openbark.stages.fine import choose_fine, fine_canvas, fine_windows
+from openbark.stages.fine import fine_canvas, fine_windows
 from openbark.stages.sampling import Noise, Stage
-from openbark.stages.semantic import StopReason, choose_semantic, semantic_prompt, token_limit
+from openbark.stages.semantic import StopReason, semantic_prompt, token_limit
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -143,21 +144,22 @@ def run_semantic(backend: Backend, request: Request, noise: Noise) -> tuple[Toke
     history = request.voice.semantic if request.voice else None
     prompt = semantic_prompt(request.text_tokens, history, rules)
     limit = token_limit(params, rules)
-    session = backend.session(Stage.SEMANTIC)
-    drawn: list[int] = []
+    session = drawing_session(backend, Stage.SEMANTIC)
+    drawn = np.zeros(0, dtype=np.int64)
     _check_cancel(request)
-    logits = session.prefill(prompt)
+    session.read(prompt)
     while True:
-        uniform = noise.uniform(Stage.SEMANTIC, len(drawn))
-        choice = choose_semantic(logits, sampling, params.allow_early_stop, uniform, rules)
-        if isinstance(choice, StopReason):
-            return np.array(drawn, dtype=np.int64), choice
-        drawn.append(choice)
+        n_steps = min(_steps_per_look(request), limit.n_tokens - len(drawn))
+        tokens, reason = session.draw_run(
+            sampling, noise, len(drawn), n_steps, params.allow_early_stop
+        )
+        drawn = np.concatenate([drawn, tokens])
+        if reason is not None:
+            return drawn, reason
         _report(request, "semantic", len(drawn) / rules.rate_hz, None)
         if len(drawn) >= limit.n_tokens:
-            return np.array(drawn, dtype=np.int64), limit.reason
+            return drawn, limit.reason
         _check_cancel(request)
-        logits = session.step(choice)
 
 
 def run_coarse(backend: Backend, request: Request, semantic: Tokens, noise: Noise) -> Tokens:
@@ -171,22 +173,21 @@ def run_coarse(backend: Backend, request: Request, semantic: Tokens, noise: Nois
     )
     n_steps = n_coarse_steps(len(semantic), config)
     seconds = _seconds(n_steps // rules.n_codebooks, config)
-    session = backend.session(Stage.COARSE)
-    drawn: list[int] = []
+    session = drawing_session(backend, Stage.COARSE)
+    drawn = np.zeros(0, dtype=np.int64)
     while len(drawn) < n_steps:
         stop = min(len(drawn) + rules.sliding_window, n_steps)
-        prompt = coarse_window_prompt(context, np.array(drawn, dtype=np.int64), config)
         _check_cancel(request)
-        logits = session.prefill(prompt)
+        session.read(coarse_window_prompt(context, drawn, config))
         while True:
-            uniform = noise.uniform(Stage.COARSE, len(drawn))
-            drawn.append(choose_coarse(logits, len(drawn), sampling, uniform, config))
+            n_run = min(_steps_per_look(request), stop - len(drawn))
+            tokens, _ = session.draw_run(sampling, noise, len(drawn), n_run)
+            drawn = np.concatenate([drawn, tokens])
             _report(request, "coarse", _seconds(len(drawn) // rules.n_codebooks, config), seconds)
             if len(drawn) == stop:
                 break
             _check_cancel(request)
-            logits = session.step(drawn[-1])
-    return coarse_codes(np.array(drawn, dtype=np.int64), config)
+    return coarse_codes(drawn, config)
 
 
 def run_fine(backend: Backend, request: Request, coarse: Tokens, noise: Noise) -> Tokens:
@@ -198,9 +199,14 @@ def run_fine(backend: Backend, request: Request, coarse: Tokens, noise: Noise) -
     for window in fine_windows(canvas, config):
         for k in range(len(coarse), config.fine_rules.n_codebooks):
             _check_cancel(request)
-            logits = backend.fine_logits(canvas.codes[:, window.start : window.stop], k)
-            canvas.codes[k, window.fill : window.stop] = choose_fine(
-                logits[window.fill - window.start :], k, window.fill, sampling, noise, config
+            canvas.codes[k, window.fill : window.stop] = draw_fine(
+                backend,
+                canvas.codes[:, window.start : window.stop],
+                k,
+                window.fill - window.start,
+                window.fill,
+                sampling,
+                noise,
             )
         filled = min(window.stop - canvas.n_history, canvas.n_frames)
         _report(request, "fine", _seconds(filled, config), seconds)
@@ -226,6 +232,12 @@ def _sampling(sampling: SamplingParams | None) -> SamplingParams:
             "params leave a stage open; fill them with params.resolve(checkpoint.defaults) first"
         )
     return sampling
+
+
+def _steps_per_look(request: Request) -> int:
+    """Steps to draw at once: one when somebody watches, as many as there are when nobody does."""
+    watched = request.cancel is not None or request.progress is not None
+    return 1 if watched else sys.maxsize
 
 
 def _check_cancel(request: Request) -> None:

@@ -7,12 +7,13 @@ the semantic vocabulary: id = coarse_offset + k * codebook_size + code. Knows no
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
+from openbark.errors import ParamError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import draw, probabilities
 from openbark.stages.semantic import Prompt
@@ -20,6 +21,7 @@ from openbark.stages.semantic import Prompt
 __all__ = [
     "ALIGNMENT_CUT",
     "CoarseContext",
+    "CoarseWindow",
     "Tokens",
     "choose_coarse",
     "coarse_alignment",
@@ -28,12 +30,46 @@ __all__ = [
     "coarse_ids",
     "coarse_window_prompt",
     "n_coarse_steps",
+    "with_coarse_window",
 ]
 
 Tokens = NDArray[np.int64]
 
 ALIGNMENT_CUT = 2
 """Coarse tokens dropped from the end of a voice's history to line it up in time (S37)."""
+
+
+CoarseWindow = str | tuple[int, int]
+"""How far the coarse stage looks back, and how many tokens it draws before it looks again."""
+
+
+def with_coarse_window(config: BarkConfig, window: CoarseWindow | None) -> BarkConfig:
+    """`config` with other coarse windows: "stock" or None keeps its own, "wide" draws as many tokens per
+    window as the context holds (630 and 138 for Suno), a pair names history and hop in tokens.
+
+    Fewer windows are less work; every choice but the checkpoint's own changes what is drawn. Raises ParamError.
+    """
+    rules = config.coarse_rules
+    if window is None or window == "stock":
+        return config
+    if window == "wide":
+        free = config.coarse.block_size - config.coarse_positions(rules.max_history, 0)
+        pair = (rules.max_history, free - free % rules.n_codebooks)
+    elif isinstance(window, tuple) and len(window) == 2:
+        pair = (window[0], window[1])
+    else:
+        raise ParamError(
+            f"coarse_window is {window!r}; legal: 'stock', 'wide', or (history, hop) in coarse tokens"
+        )
+    history, hop = pair
+    n_codebooks = rules.n_codebooks
+    most = config.coarse.block_size - config.coarse_positions(0, 0)
+    if min(pair) < n_codebooks or history % n_codebooks or hop % n_codebooks or sum(pair) > most:
+        raise ParamError(
+            f"coarse_window is ({history}, {hop}); legal: multiples of {n_codebooks} from {n_codebooks}, "
+            f"{most} together at most"
+        )
+    return replace(config, coarse_rules=replace(rules, max_history=history, sliding_window=hop))
 
 
 def n_coarse_steps(n_semantic: int, config: BarkConfig) -> int:

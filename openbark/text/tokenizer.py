@@ -1,4 +1,4 @@
-"""Text to the token ids a checkpoint was trained on, through its own `tokenizer.json`.
+"""Text to the token ids a checkpoint was trained on, through its own `tokenizer.json` or `vocab.txt`.
 
 Knows neither the offset nor the slots of the semantic stage (`openbark.stages.semantic`).
 """
@@ -22,6 +22,7 @@ __all__ = ["Tokenizer", "describe_characters", "squeeze"]
 
 _WHITESPACE = re.compile(r"\s+")
 _MAX_NAMED = 10
+_BERT_SPECIAL = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 
 
 def squeeze(text: str) -> str:
@@ -57,19 +58,29 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path) -> Tokenizer:
-        """Read a `tokenizer.json`. Raises CheckpointNotFoundError or CheckpointCorruptError."""
+        """Read a `tokenizer.json`, or a `vocab.txt` (any other suffix) as cased BERT's vocabulary.
+
+        Raises CheckpointNotFoundError or CheckpointCorruptError.
+        """
         from tokenizers import Tokenizer as Rules
 
         if not path.is_file():
             raise CheckpointNotFoundError(f"no tokenizer at {path}; the checkpoint is incomplete")
         try:
-            rules = Rules.from_file(str(path))
+            rules = Rules.from_file(str(path)) if path.suffix == ".json" else _cased_bert(path)
+        except CheckpointCorruptError:
+            raise
         except Exception as error:  # The library raises bare Exception.
             raise CheckpointCorruptError(f"{path} is no tokenizer.json: {error}") from error
         # A tokenizer.json may carry both, and either would change the text without a word.
         rules.no_truncation()
         rules.no_padding()
         return cls(rules)
+
+    def to_json(self) -> str:
+        """The contents of a `tokenizer.json` with these rules."""
+        text: str = self._rules.to_str(pretty=True)
+        return text
 
     @property
     def vocab_size(self) -> int:
@@ -117,3 +128,30 @@ class Tokenizer:
                 f"this model cannot read {describe_characters(unreadable)}; "
                 "write the text without these characters"
             )
+
+
+def _cased_bert(path: Path) -> _Rules:
+    """WordPiece over a `vocab.txt`, one entry per line, as BERT's multilingual cased tokenizer works
+    (B16, arXiv 1810.04805): control characters dropped, ideographs apart, accents and case kept."""
+    from tokenizers import AddedToken, decoders, models, normalizers, pre_tokenizers
+    from tokenizers import Tokenizer as Rules
+
+    try:
+        lines = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise CheckpointCorruptError(f"{path} is not text: byte {error.start}") from error
+    entries = [line.removesuffix("\r") for line in lines]
+    while entries and not entries[-1]:
+        entries.pop()
+    vocabulary = {entry: index for index, entry in enumerate(entries)}
+    special = [token for token in _BERT_SPECIAL if token in vocabulary]
+    if "[UNK]" not in special:
+        raise CheckpointCorruptError(f"{path} is no BERT vocabulary: it lacks [UNK]")
+    rules = Rules(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
+    rules.normalizer = normalizers.BertNormalizer(
+        clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=False
+    )
+    rules.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    rules.decoder = decoders.WordPiece(prefix="##")
+    rules.add_special_tokens([AddedToken(token, special=True) for token in special])
+    return rules

@@ -17,6 +17,7 @@ from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.semantic_encoder import SemanticEncoder
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.save import save_checkpoint
+from openbark.checkpoints.tokenizer_files import read_tokenizer_json
 from openbark.config import EncodecConfig
 from openbark.errors import CheckpointUnsupportedError
 
@@ -100,5 +101,5 @@ def replace_network(checkpoint: Checkpoint, name: str, module: nn.Module, output
         checkpoint.config,
         tensors,
         checkpoint.defaults,
-        checkpoint.tokenizer_path.read_text(encoding="utf-8"),
+        read_tokenizer_json(checkpoint.tokenizer_path),
     )

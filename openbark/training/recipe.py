@@ -52,9 +52,9 @@ class Recipe:
 
 
 _DEFAULTS = GenerationParams(
-    semantic=SamplingParams(temperature=0.3, min_eos_p=None),
-    coarse=SamplingParams(temperature=0.5),
-    fine=SamplingParams(temperature=0.3),
+    semantic=SamplingParams(temperature=0.2, min_eos_p=None),
+    coarse=SamplingParams(temperature=0.2),
+    fine=SamplingParams(temperature=0.0),
 )
 
 
@@ -72,8 +72,8 @@ def _cpu() -> Recipe:
         coarse_fit=FitOptions(8000, 1.2e-3, decay_fraction=0.35),
         fine=FineOptions(batch_size=12),
         fine_fit=FitOptions(3000, 2e-3),
-        decoder_fit=FitOptions(6500, 5e-4, betas=(0.8, 0.99), grad_clip=5.0),
-        n_decoder_clips=3000,
+        decoder_fit=FitOptions(4000, 5e-4, betas=(0.8, 0.99), grad_clip=5.0),
+        n_decoder_clips=2000,
         defaults=_DEFAULTS,
     )
 

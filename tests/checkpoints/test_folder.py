@@ -157,12 +157,6 @@ def test_missing_generation_config(folder: Path) -> None:
         open_checkpoint(folder)
 
 
-def test_pickled_weights_are_not_opened(folder: Path) -> None:
-    (folder / WEIGHTS).rename(folder / "pytorch_model.bin")
-    with pytest.raises(CheckpointUnsupportedError, match="save_pretrained"):
-        open_checkpoint(folder)
-
-
 def test_missing_tensor_is_named(folder: Path) -> None:
     gone = "coarse_acoustics.layers.1.mlp.in_proj.weight"
     _edit(folder, lambda tensors: tensors.pop(gone) is None)
@@ -312,7 +306,7 @@ def test_an_interrupted_save_leaves_nothing(
     def full(*args: object, **kwargs: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("openbark.checkpoints.save.save_file", full)
+    monkeypatch.setattr("openbark.checkpoints.save.write_safetensors", full)
     with pytest.raises(CheckpointError, match="No space left"):
         save_checkpoint(tmp_path / "m", TINY, random_checkpoint(TINY), SUNO_PARAMS, None)
     assert list(tmp_path.iterdir()) == []

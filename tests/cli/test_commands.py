@@ -159,7 +159,9 @@ def test_doctor_without_torch(
     run: Run, model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("openbark.cli.doctor.find_spec", lambda name: None)
-    monkeypatch.setattr("openbark.api.find_spec", lambda name: None)
+    monkeypatch.setattr("openbark.backends.select.find_spec", lambda name: None)
+    absent = model_folder / "absent.so"
+    monkeypatch.setattr("openbark.backends.select.library_path", lambda: absent)
     result = run("doctor", "--model", str(model_folder))
     assert result.exit_code == 1
     assert "openbark[torch]" in result.stdout

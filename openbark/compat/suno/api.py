@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.compat.suno.generation import (
+    _load_history_prompt,
     codec_decode,
     generate_coarse,
     generate_fine,
@@ -56,6 +57,7 @@ def semantic_to_waveform(
 ) -> Waveform | tuple[FullGeneration, Waveform]:
     """Waveform of semantic tokens [T], with `output_full` after the dictionary of all tokens (S3). `temp` is
     the coarse stage's; the fine stage has 0.5. Raises TextError, VoiceError, ParamError."""
+    history_prompt = _looked_up(history_prompt)
     coarse = generate_coarse(
         semantic_tokens,
         history_prompt=history_prompt,
@@ -85,6 +87,7 @@ def generate_audio(
 ) -> Waveform | tuple[FullGeneration, Waveform]:
     """Waveform of a text, with `output_full` after the dictionary of all tokens (S1). Raises TextError,
     VoiceError, ParamError."""
+    history_prompt = _looked_up(history_prompt)
     semantic = text_to_semantic(text, history_prompt, text_temp, silent)
     return semantic_to_waveform(semantic, history_prompt, waveform_temp, silent, output_full)
 
@@ -93,3 +96,8 @@ def save_as_prompt(filepath: str | os.PathLike[str], full_generation: Mapping[st
     """Write the dictionary of `output_full` as an `.npz` that `history_prompt` takes (S4). Raises
     VoiceError."""
     save_prompt(filepath, full_generation)
+
+
+def _looked_up(history_prompt: HistoryPrompt | None) -> HistoryPrompt | None:
+    """The arrays of a history prompt, so that its file is read, and a stand-in named, once for all stages."""
+    return None if history_prompt is None else _load_history_prompt(history_prompt)

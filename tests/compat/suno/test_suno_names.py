@@ -312,7 +312,7 @@ def test_S39_other_forms_are_value_errors(
 def test_S40_a_preset_has_a_stand_in(
     tiny_generation: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    bark.text_to_semantic("Hi.", history_prompt="v2/en_speaker_3", silent=True)
+    bark.generate_audio("Hi.", history_prompt="v2/en_speaker_3", silent=True)
     assert caplog.messages == [
         "tiny has no preset v2/en_speaker_3; its own voice en_1 stands in for it"
     ]

@@ -1,0 +1,199 @@
+"""The codecs of the compiled engine: EnCodec, the iSTFT codec and the semantic encoder.
+
+The numpy twins of `openbark.backends.torch.encodec.Encodec`, `.istft.IstftCodec` and
+`.semantic_encoder.SemanticEncoder`, one sequence per call and always float32. The arithmetic is in
+`src/codec*.cpp`; here inputs are checked and memory is handed over. Knows no stages and no files.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.backends.native import codec_layout
+from openbark.backends.native.codec_layout import Layout, Tensors
+from openbark.backends.native.library import Pool
+from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
+from openbark.errors import AudioError, InputError
+
+__all__ = ["NativeEncodec", "NativeIstftCodec", "NativeSemanticEncoder"]
+
+_Codes = NDArray[np.integer]
+_Waveform = NDArray[np.float32]
+
+
+class _Network:
+    """One direction of a codec inside the library, destroyed with this object."""
+
+    def __init__(self, pool: Pool, layout: Layout) -> None:
+        self._pool = pool
+        # The library reads codebooks where they are; they live as long as this object.
+        self._tables = layout.tables
+        sizes = np.array(layout.sizes, dtype=np.int32)
+        lengths = np.array([array.size for array in layout.arrays], dtype=np.int64)
+        pointers = (ctypes.c_void_p * len(layout.arrays))(
+            *(array.ctypes.data for array in layout.arrays)
+        )
+        handle = ctypes.c_void_p()
+        pool.call(
+            "ob_codec_create",
+            pool.handle,
+            ctypes.c_int(layout.kind),
+            ctypes.c_void_p(sizes.ctypes.data),
+            ctypes.c_int(sizes.size),
+            pointers,
+            ctypes.c_void_p(lengths.ctypes.data),
+            ctypes.c_int(lengths.size),
+            ctypes.byref(handle),
+        )
+        self._handle = handle
+        weakref.finalize(self, pool.library.ob_codec_destroy, handle)
+
+    def decode(self, codes: NDArray[np.int32], hop_length: int) -> _Waveform:
+        """Waveform [F * hop_length] of codes [K, F], contiguous."""
+        count, frames = codes.shape
+        waveform = np.empty(frames * hop_length, dtype=np.float32)
+        self._pool.call(
+            "ob_codec_decode",
+            self._handle,
+            self._pool.handle,
+            ctypes.c_void_p(codes.ctypes.data),
+            ctypes.c_int(count),
+            ctypes.c_int(frames),
+            ctypes.c_void_p(waveform.ctypes.data),
+        )
+        return waveform
+
+    def encode(self, waveform: _Waveform, hop_length: int, count: int) -> NDArray[np.int64]:
+        """Codes [K, ceil(L / hop_length)] of a contiguous waveform [L]."""
+        frames = -(-waveform.size // hop_length)
+        codes = np.empty((count, frames), dtype=np.int32)
+        self._pool.call(
+            "ob_codec_encode",
+            self._handle,
+            self._pool.handle,
+            ctypes.c_void_p(waveform.ctypes.data),
+            ctypes.c_int64(waveform.size),
+            ctypes.c_int(count),
+            ctypes.c_void_p(codes.ctypes.data),
+        )
+        return codes.astype(np.int64)
+
+
+def _checked_waveform(waveform: NDArray[np.floating]) -> _Waveform:
+    array = np.asarray(waveform)
+    if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
+        raise AudioError(
+            f"codec: the waveform has shape {list(array.shape)} and type {array.dtype}; give one "
+            "channel [L] of floats in [-1, 1]"
+        )
+    if array.size == 0:
+        raise AudioError("codec: the waveform is empty; give at least one sample")
+    return np.ascontiguousarray(array, dtype=np.float32)
+
+
+def _check_count(count: int, n_codebooks: int) -> None:
+    if not 1 <= count <= n_codebooks:
+        raise InputError(
+            f"codec: {count} codebooks asked for or given, legal are 1 to {n_codebooks}; "
+            "slice the codes or change n_codebooks"
+        )
+
+
+def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArray[np.int32]:
+    array = np.asarray(codes)
+    if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
+        raise InputError(
+            f"codec: the codes have shape {list(array.shape)} and type {array.dtype}; "
+            "give whole numbers [K, F]"
+        )
+    _check_count(array.shape[0], n_codebooks)
+    if array.shape[1] == 0:
+        raise InputError("codec: there are no frames to decode")
+    lowest, highest = int(array.min()), int(array.max())
+    if lowest < 0 or highest >= codebook_size:
+        raise InputError(
+            f"codec: the codes reach from {lowest} to {highest}; legal are 0 to {codebook_size - 1}"
+        )
+    return np.ascontiguousarray(array, dtype=np.int32)
+
+
+def _without_decoder(tensors: Tensors) -> Tensors:
+    """What a later encoder needs. The decoder's weights are packed by now, and not kept twice."""
+    return {name: array for name, array in tensors.items() if not name.startswith("decoder.")}
+
+
+class _NativeCodec:
+    """Both directions of a codec. The encoder is built when it is first needed: speaking never does."""
+
+    def __init__(
+        self,
+        config: EncodecConfig | IstftCodecConfig,
+        pool: Pool,
+        decoder: Layout,
+        encoder: Callable[[], Layout],
+    ) -> None:
+        self.config = config
+        self._pool = pool
+        self._decoder = _Network(pool, decoder)
+        self._encoder_layout = encoder
+        self._encoder: _Network | None = None
+
+    def decode(self, codes: _Codes) -> _Waveform:
+        """Waveform [F * hop_length] of codes [K, F], 1 <= K <= n_codebooks. Raises InputError."""
+        config = self.config
+        checked = _checked_codes(codes, config.n_codebooks, config.codebook_size)
+        return self._decoder.decode(checked, config.hop_length)
+
+    def encode(
+        self, waveform: NDArray[np.floating], n_codebooks: int | None = None
+    ) -> NDArray[np.int64]:
+        """Codes [K, ceil(L / hop_length)] of a waveform [L] with the first `n_codebooks` (all).
+
+        Raises AudioError for an empty or misshapen waveform, InputError for an impossible count.
+        """
+        count = self.config.n_codebooks if n_codebooks is None else n_codebooks
+        _check_count(count, self.config.n_codebooks)
+        samples = _checked_waveform(waveform)
+        if self._encoder is None:
+            self._encoder = _Network(self._pool, self._encoder_layout())
+        return self._encoder.encode(samples, self.config.hop_length, count)
+
+
+class NativeEncodec(_NativeCodec):
+    """EnCodec of any size; weights as `Checkpoint.tensors("codec_model.")` gives them."""
+
+    def __init__(self, config: EncodecConfig, tensors: Tensors, pool: Pool) -> None:
+        decoder = codec_layout.encodec_decoder(config, tensors)
+        rest = _without_decoder(tensors)
+        super().__init__(config, pool, decoder, lambda: codec_layout.encodec_encoder(config, rest))
+
+
+class NativeIstftCodec(_NativeCodec):
+    """The iSTFT codec; weights as `Checkpoint.tensors("codec_model.")` gives them."""
+
+    def __init__(self, config: IstftCodecConfig, tensors: Tensors, pool: Pool) -> None:
+        decoder = codec_layout.istft_decoder(config, tensors)
+        rest = _without_decoder(tensors)
+        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, rest))
+
+
+class NativeSemanticEncoder:
+    """Waveform to semantic tokens; weights as `Checkpoint.tensors("semantic_encoder.")` gives them."""
+
+    def __init__(self, config: SemanticEncoderConfig, tensors: Tensors, pool: Pool) -> None:
+        self.config = config
+        self._network = _Network(pool, codec_layout.semantic_encoder(config, tensors))
+
+    def encode(self, waveform: NDArray[np.floating]) -> NDArray[np.int64]:
+        """Most likely semantic tokens [ceil(L / hop_length)] of a waveform [L] in [-1, 1].
+
+        Raises AudioError for an empty or misshapen waveform.
+        """
+        samples = _checked_waveform(waveform)
+        tokens: NDArray[np.int64] = self._network.encode(samples, self.config.hop_length, 1)[0]
+        return tokens

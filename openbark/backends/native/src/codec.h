@@ -1,0 +1,47 @@
+// What every codec network offers to the C interface.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <stdexcept>
+
+#include "codec_description.h"
+#include "threads.h"
+
+namespace ob {
+
+// The numbers are part of the C interface.
+enum class CodecKind : int {
+  kEncodecDecoder = 0,
+  kEncodecEncoder = 1,
+  kIstftDecoder = 2,
+  kIstftEncoder = 3,
+  kSemanticEncoder = 4,
+};
+
+// One direction of a codec. Immutable once built: calls may run at the same time on different pools
+// that use the kernels it was built for.
+class Codec {
+ public:
+  virtual ~Codec() = default;
+
+  // waveform [frames * hop] of codes [n_codebooks, frames].
+  virtual void decode(ThreadPool&, const int32_t* /*codes*/, int /*n_codebooks*/, int /*frames*/,
+                      float* /*waveform*/) const {
+    throw std::logic_error("codec: an encoder cannot decode");
+  }
+
+  // codes [n_codebooks, ceil(length / hop)] of waveform [length].
+  virtual void encode(ThreadPool&, const float* /*waveform*/, int64_t /*length*/,
+                      int /*n_codebooks*/, int32_t* /*codes*/) const {
+    throw std::logic_error("codec: a decoder cannot encode");
+  }
+};
+
+std::unique_ptr<Codec> make_encodec_decoder(Description& description);
+std::unique_ptr<Codec> make_encodec_encoder(Description& description);
+std::unique_ptr<Codec> make_istft_decoder(Description& description);
+std::unique_ptr<Codec> make_istft_encoder(Description& description);
+std::unique_ptr<Codec> make_semantic_encoder(Description& description);
+
+}  // namespace ob

@@ -1,0 +1,53 @@
+// The C interface of the codecs. The caller has checked shapes and code values.
+#include "codec.h"
+#include "guard.h"
+
+namespace ob {
+namespace {
+
+std::unique_ptr<Codec> make_codec(CodecKind kind, Description& description) {
+  switch (kind) {
+    case CodecKind::kEncodecDecoder:
+      return make_encodec_decoder(description);
+    case CodecKind::kEncodecEncoder:
+      return make_encodec_encoder(description);
+    case CodecKind::kIstftDecoder:
+      return make_istft_decoder(description);
+    case CodecKind::kIstftEncoder:
+      return make_istft_encoder(description);
+    case CodecKind::kSemanticEncoder:
+      return make_semantic_encoder(description);
+  }
+  throw std::invalid_argument("codec: unknown kind");
+}
+
+}  // namespace
+}  // namespace ob
+
+// Sizes and arrays in the order of codec_layout.py. Codebook tables are borrowed until
+// ob_codec_destroy, everything else is copied. The codec runs on pools with the same kernels.
+OB_API int ob_codec_create(ob::ThreadPool* pool, int kind, const int32_t* sizes, int n_sizes,
+                           const float* const* arrays, const int64_t* lengths, int n_arrays,
+                           ob::Codec** out) {
+  return ob::guarded([&] {
+    ob::Description description(*pool, sizes, n_sizes, arrays, lengths, n_arrays);
+    std::unique_ptr<ob::Codec> codec =
+        ob::make_codec(static_cast<ob::CodecKind>(kind), description);
+    description.finish();
+    *out = codec.release();
+  });
+}
+
+OB_API void ob_codec_destroy(ob::Codec* codec) { delete codec; }
+
+// waveform [frames * hop] of codes [n_codebooks, frames].
+OB_API int ob_codec_decode(const ob::Codec* codec, ob::ThreadPool* pool, const int32_t* codes,
+                           int n_codebooks, int frames, float* waveform) {
+  return ob::guarded([&] { codec->decode(*pool, codes, n_codebooks, frames, waveform); });
+}
+
+// codes [n_codebooks, ceil(length / hop)] of waveform [length].
+OB_API int ob_codec_encode(const ob::Codec* codec, ob::ThreadPool* pool, const float* waveform,
+                           int64_t length, int n_codebooks, int32_t* codes) {
+  return ob::guarded([&] { codec->encode(*pool, waveform, length, n_codebooks, codes); });
+}

@@ -1,0 +1,57 @@
+#include "codec_lstm.h"
+
+#include "codec_kernels.h"
+
+namespace ob {
+namespace {
+
+// Steps whose input products are computed at once: enough rows for the matrix kernel, while the
+// memory stays bounded however long the sequence is.
+constexpr int kBlock = 128;
+// Multiply-adds below which a step costs less than handing half of it to another thread.
+constexpr int64_t kWorthSharing = 1 << 17;
+
+// One layer: outputs [length, width] of inputs [length, width].
+void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, const float* inputs,
+               float* outputs) {
+  const Kernels& kernels = pool.kernels();
+  const CodecKernels& codec = codec_kernels(kernels.isa);
+  Buffer storage;
+  float* gates = storage.ensure(4LL * kBlock * width);
+  std::vector<float> cell(static_cast<std::size_t>(width), 0.0f), start(cell);
+  const float* hidden = start.data();
+  const int pieces = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
+  for (int block = 0; block < length; block += kBlock) {
+    const int count = std::min(kBlock, length - block);
+    parallel_ranges(pool, count, 12, [&](int64_t first, int64_t last) {
+      layer.input.apply(kernels, inputs + (block + first) * width, width,
+                        static_cast<int>(last - first), gates + first * 4 * width, 4 * width);
+    });
+    for (int t = 0; t < count; ++t) {
+      float* next = outputs + static_cast<int64_t>(block + t) * width;
+      pool.parallel(pieces, [&](int piece, int) {
+        codec.lstm_units(gates + 4LL * t * width, layer.hidden_weight.data(), hidden, cell.data(),
+                         next, width, width * piece / pieces, width * (piece + 1) / pieces);
+      });
+      hidden = next;
+    }
+  }
+}
+
+}  // namespace
+
+void run_lstm(ThreadPool& pool, const ResidualLstm& lstm, int length, float* x) {
+  const int64_t count = static_cast<int64_t>(length) * lstm.width;
+  Buffer first, second;
+  const float* inputs = x;
+  float* outputs = first.ensure(count);
+  float* spare = second.ensure(count);
+  for (const LstmLayer& layer : lstm.layers) {
+    run_layer(pool, layer, lstm.width, length, inputs, outputs);
+    inputs = outputs;
+    std::swap(outputs, spare);
+  }
+  for (int64_t i = 0; i < count; ++i) x[i] += inputs[i];
+}
+
+}  // namespace ob

@@ -1,0 +1,25 @@
+// Residual vector quantisation: codes to latents and back.
+#pragma once
+
+#include <vector>
+
+#include "codec_workspace.h"
+
+namespace ob {
+
+// The tables are borrowed: they are large, and decoding reads a few rows of them.
+struct ResidualQuantizer {
+  int size = 0, dim = 0;
+  std::vector<const float*> tables;  // each [size, dim]
+};
+
+// latent [frames, dim] of codes [n_codebooks, frames]; every code must lie in [0, size).
+void dequantize(const ResidualQuantizer& quantizer, const int32_t* codes, int n_codebooks,
+                int frames, float* latent);
+
+// codes [n_codebooks, frames] of latent [frames, dim], which is overwritten by what is left over.
+// The nearest entry wins (Euclid), the lowest index on ties.
+void quantize(ThreadPool& pool, const ResidualQuantizer& quantizer, float* latent, int n_codebooks,
+              int frames, int32_t* codes);
+
+}  // namespace ob

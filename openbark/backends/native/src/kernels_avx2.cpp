@@ -1,0 +1,67 @@
+// Kernels for x86-64 processors with AVX2 and FMA.
+#if defined(__x86_64__)
+#include "kernels.h"
+#include "target.h"
+
+#include <immintrin.h>
+
+#define OB_WIDTH 8
+#define OB_VECTORS 2
+#define OB_ROWS 6
+#define OB_QUERY_ROWS 4
+#define OB_SCORE_BLOCKS 1
+#define OB_MIX_VECTORS 2
+#define OB_INT_VECTORS 2
+#define OB_INT_ROWS 4
+#define OB_INT4_ROWS 2
+
+OB_TARGET_BEGIN("avx2,fma")
+namespace ob {
+namespace avx2 {
+#include "simd.inc"
+#include "kernels_f32.inc"
+#include "kernels_attention.inc"
+
+constexpr std::int32_t kInputOffset = 0;
+
+// Pairs of products add up in 16 bits: 2 * 127 * 127 and 2 * 15 * 128 stay below 2^15.
+OB_INLINE VI dot_pairs(VI acc, __m256i unsigned_bytes, __m256i signed_bytes) {
+  const __m256i pairs = _mm256_maddubs_epi16(unsigned_bytes, signed_bytes);
+  return acc + reinterpret_cast<VI>(_mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+}
+
+// One factor has to be unsigned: the sign of x moves to w.
+OB_INLINE VI dot_int8(VI acc, VI w, VI x) {
+  const auto inputs = reinterpret_cast<__m256i>(x);
+  return dot_pairs(acc, _mm256_abs_epi8(inputs), _mm256_sign_epi8(reinterpret_cast<__m256i>(w), inputs));
+}
+
+OB_INLINE VI dot_int4(VI acc, VI w, VI x) {
+  return dot_pairs(acc, reinterpret_cast<__m256i>(w), reinterpret_cast<__m256i>(x));
+}
+
+#include "kernels_int.inc"
+}  // namespace avx2
+}  // namespace ob
+OB_TARGET_END
+
+namespace ob {
+
+const Kernels kAvx2Kernels = {
+    Isa::kAvx2,
+    "avx2",
+    avx2::kF32Panel,
+    avx2::f32_product,
+    nullptr,
+    avx2::int8_product,
+    avx2::int4_product,
+    avx2::quantise,
+    nullptr,
+    avx2::layer_norm,
+    avx2::attend<avx2::Float32Cache>,
+    avx2::attend<avx2::Bfloat16Cache>,
+    avx2::dot,
+};
+
+}  // namespace ob
+#endif

@@ -1,0 +1,54 @@
+// Kernels of plain C++: the compiler's four-wide vectors, no processor feature assumed.
+#include "kernels.h"
+
+#define OB_WIDTH 4
+#define OB_VECTORS 2
+#define OB_ROWS 4
+#define OB_QUERY_ROWS 2
+#define OB_SCORE_BLOCKS 1
+#define OB_MIX_VECTORS 2
+#define OB_INT_VECTORS 2
+#define OB_INT_ROWS 4
+#define OB_INT4_ROWS 2
+
+namespace ob {
+namespace generic {
+#include "simd.inc"
+#include "kernels_f32.inc"
+#include "kernels_attention.inc"
+
+constexpr std::int32_t kInputOffset = 0;
+
+// Byte `n` of every word, sign extended.
+template <int N>
+OB_INLINE VI byte_of(VI words) {
+  return (words << (24 - 8 * N)) >> 24;
+}
+
+OB_INLINE VI dot_int8(VI acc, VI w, VI x) {
+  return acc + byte_of<0>(w) * byte_of<0>(x) + byte_of<1>(w) * byte_of<1>(x) +
+         byte_of<2>(w) * byte_of<2>(x) + byte_of<3>(w) * byte_of<3>(x);
+}
+
+OB_INLINE VI dot_int4(VI acc, VI w, VI x) { return dot_int8(acc, w, x); }
+
+#include "kernels_int.inc"
+}  // namespace generic
+
+const Kernels kGenericKernels = {
+    Isa::kGeneric,
+    "generic",
+    generic::kF32Panel,
+    generic::f32_product,
+    nullptr,
+    generic::int8_product,
+    generic::int4_product,
+    generic::quantise,
+    nullptr,
+    generic::layer_norm,
+    generic::attend<generic::Float32Cache>,
+    generic::attend<generic::Bfloat16Cache>,
+    generic::dot,
+};
+
+}  // namespace ob

@@ -1,0 +1,62 @@
+// Kernels for 64-bit ARM processors with the 8-bit dot product.
+#if defined(__aarch64__)
+#include "kernels.h"
+#include "target.h"
+
+#include <arm_neon.h>
+
+#define OB_WIDTH 4
+#define OB_VECTORS 2
+#define OB_ROWS 8
+#define OB_QUERY_ROWS 4
+#define OB_SCORE_BLOCKS 1
+#define OB_MIX_VECTORS 2
+#define OB_INT_VECTORS 4
+#define OB_INT_ROWS 4
+#define OB_INT4_ROWS 4
+
+#if defined(__clang__)
+OB_TARGET_BEGIN("dotprod")
+#else
+OB_TARGET_BEGIN("+dotprod")
+#endif
+namespace ob {
+namespace neon {
+#include "simd.inc"
+#include "kernels_f32.inc"
+#include "kernels_attention.inc"
+
+constexpr std::int32_t kInputOffset = 0;
+
+OB_INLINE VI dot_int8(VI acc, VI w, VI x) {
+  return reinterpret_cast<VI>(vdotq_s32(reinterpret_cast<int32x4_t>(acc), reinterpret_cast<int8x16_t>(w),
+                                        reinterpret_cast<int8x16_t>(x)));
+}
+
+OB_INLINE VI dot_int4(VI acc, VI w, VI x) { return dot_int8(acc, w, x); }
+
+#include "kernels_int.inc"
+}  // namespace neon
+}  // namespace ob
+OB_TARGET_END
+
+namespace ob {
+
+const Kernels kNeonKernels = {
+    Isa::kNeon,
+    "neon",
+    neon::kF32Panel,
+    neon::f32_product,
+    nullptr,
+    neon::int8_product,
+    neon::int4_product,
+    neon::quantise,
+    nullptr,
+    neon::layer_norm,
+    neon::attend<neon::Float32Cache>,
+    neon::attend<neon::Bfloat16Cache>,
+    neon::dot,
+};
+
+}  // namespace ob
+#endif

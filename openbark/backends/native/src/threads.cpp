@@ -1,0 +1,94 @@
+#include "threads.h"
+
+#include <chrono>
+
+#include "cpu.h"
+
+namespace ob {
+
+namespace {
+
+// Longer than the serial part between two loops of a decode step, shorter than anyone notices.
+constexpr std::chrono::microseconds kSpin{100};
+constexpr int kPausesPerLook = 32;
+
+inline void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  asm volatile("yield");
+#endif
+}
+
+}  // namespace
+
+ThreadPool::ThreadPool(int threads, const Kernels& kernels) : kernels_(kernels) {
+  const int wanted = threads > 0 ? threads : usable_cores();
+  workers_.reserve(static_cast<std::size_t>(wanted - 1));
+  for (int worker = 1; worker < wanted; ++worker) {
+    workers_.emplace_back([this, worker] { serve(worker); });
+  }
+}
+
+ThreadPool::~ThreadPool() {
+  stop_.store(true);
+  {
+    const std::lock_guard<std::mutex> lock(sleep_mutex_);
+    wake_.notify_all();
+  }
+  for (std::thread& worker : workers_) worker.join();
+}
+
+void ThreadPool::run(int count, Call call, void* body) {
+  if (count <= 1 || workers_.empty()) {
+    for (int index = 0; index < count; ++index) call(body, index, 0);
+    return;
+  }
+  const std::lock_guard<std::mutex> one_loop(loop_mutex_);
+  call_ = call;
+  body_ = body;
+  done_.store(0, std::memory_order_relaxed);
+  unclaimed_.store(count);
+  // Sequentially consistent on both sides: either we see the sleeper or it sees the iterations.
+  if (sleepers_.load() > 0) {
+    const std::lock_guard<std::mutex> lock(sleep_mutex_);
+    wake_.notify_all();
+  }
+  claim(0);
+  for (int looks = 0; done_.load(std::memory_order_acquire) < count; ++looks) {
+    // A worker that lost its core in the middle of an iteration needs ours.
+    if (looks > 2000) std::this_thread::yield();
+    pause();
+  }
+}
+
+void ThreadPool::claim(int worker) {
+  int left = unclaimed_.load(std::memory_order_acquire);
+  while (left > 0) {
+    if (!unclaimed_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel)) continue;
+    call_(body_, left - 1, worker);
+    done_.fetch_add(1, std::memory_order_release);
+    left = unclaimed_.load(std::memory_order_acquire);
+  }
+}
+
+void ThreadPool::serve(int worker) {
+  while (wait_for_work()) claim(worker);
+}
+
+bool ThreadPool::wait_for_work() {
+  const auto until = std::chrono::steady_clock::now() + kSpin;
+  do {
+    for (int n = 0; n < kPausesPerLook; ++n) {
+      if (unclaimed_.load(std::memory_order_acquire) > 0) return true;
+      pause();
+    }
+  } while (std::chrono::steady_clock::now() < until && !stop_.load(std::memory_order_relaxed));
+  std::unique_lock<std::mutex> lock(sleep_mutex_);
+  sleepers_.fetch_add(1);
+  wake_.wait(lock, [this] { return unclaimed_.load() > 0 || stop_.load(); });
+  sleepers_.fetch_sub(1);
+  return !stop_.load();
+}
+
+}  // namespace ob

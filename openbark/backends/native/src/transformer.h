@@ -1,0 +1,38 @@
+// The blocks of a transformer over rows of activations: the same code for prefill, decode and the fine stage.
+#pragma once
+
+#include "cache.h"
+#include "matrix.h"
+#include "model.h"
+
+namespace ob {
+
+// Activations of up to `rows` positions that are computed together.
+class Workspace {
+ public:
+  Workspace(const Model& model, const Cache& cache, int rows, int workers);
+
+  int rows() const { return rows_; }
+  float* x(int row) const { return memory_.as<float>() + row * ldx_; }      // the residual stream
+  float* hidden(int row) const { return hidden_ + row * ldx_; }             // normalised, or attention's output
+  float* wide(int row) const { return wide_ + row * ldw_; }                 // fused projections, MLP
+  float* scores(int worker) const { return scores_ + worker * scores_size_; }
+  std::ptrdiff_t ldx() const { return ldx_; }
+  std::ptrdiff_t ldw() const { return ldw_; }
+  Inputs& inputs() { return inputs_; }
+
+ private:
+  int rows_;
+  std::ptrdiff_t ldx_, ldw_, scores_size_;
+  Memory memory_;
+  float *hidden_, *wide_, *scores_;
+  Inputs inputs_;
+};
+
+// Runs all blocks on workspace.x(0..rows) at positions `start`.., whose keys and values join the cache, and
+// leaves the final hidden states of rows `wanted`.. in workspace.hidden(wanted..). With wanted == rows only
+// the cache is filled. Causal: a row sees the positions up to its own; else it sees all start + rows.
+void run_blocks(ThreadPool& pool, const Model& model, Cache& cache, Workspace& workspace, int rows, int start,
+                int wanted);
+
+}  // namespace ob

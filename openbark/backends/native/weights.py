@@ -1,0 +1,126 @@
+"""A transformer's weights packed for the compiled engine.
+
+Embedding tables are used where they are, so that a memory-mapped checkpoint is read row by row; everything
+else is packed into one block. Knows neither files nor what tokens mean.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.backends.native.library import Pool
+from openbark.backends.native.structs import MAX_HEAD_PARTS, Precision, Shape
+from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
+
+__all__ = ["Tensors", "Transformer", "causal_shape", "coarse_head_starts", "fine_shape"]
+
+Tensors = dict[str, NDArray[np.float32]]
+
+
+def causal_shape(
+    config: GPTConfig, precision: Precision, head_starts: tuple[int, ...] = (0,)
+) -> Shape:
+    """Shape of a causal stage. `head_starts`: rows of the head at which another set of tokens begins."""
+    shape = _shape(config, precision, norm_bias=config.bias)
+    shape.causal, shape.n_tables, shape.n_codes_given = 1, 1, 0
+    shape.n_heads_cut = len(head_starts)
+    shape.head_starts = (ctypes.c_int32 * MAX_HEAD_PARTS)(*head_starts)
+    return shape
+
+
+def fine_shape(config: FineGPTConfig, precision: Precision) -> Shape:
+    """Shape of the fine stage."""
+    shape = _shape(config, precision, norm_bias=True)
+    shape.causal, shape.n_tables = 0, config.n_codes_total
+    shape.n_codes_given = config.n_codes_given
+    return shape
+
+
+def coarse_head_starts(config: BarkConfig) -> tuple[int, ...]:
+    """Rows of the coarse head where the codebooks begin, and where they end."""
+    n_codebooks = config.coarse_rules.n_codebooks
+    starts = [config.coarse_offset + k * config.codebook_size for k in range(n_codebooks + 1)]
+    if len(starts) + 1 > MAX_HEAD_PARTS:
+        starts = []
+    return (0, *(start for start in starts if 0 < start < config.coarse.output_vocab_size))
+
+
+def _shape(config: GPTConfig, precision: Precision, norm_bias: bool) -> Shape:
+    # 4-bit heads are audible at once: the distribution over a thousand codes is all there is.
+    head = Precision.INT8 if precision is Precision.INT4 else precision
+    return Shape(
+        block_size=config.block_size,
+        n_in=config.input_vocab_size,
+        n_out=config.output_vocab_size,
+        n_layer=config.n_layer,
+        n_head=config.n_head,
+        n_embd=config.n_embd,
+        bias=int(config.bias),
+        norm_bias=int(norm_bias),
+        precision=int(precision),
+        head_precision=int(head),
+    )
+
+
+class Transformer:
+    """Packed weights of one stage, ready for sessions."""
+
+    def __init__(self, pool: Pool, shape: Shape, tensors: Tensors) -> None:
+        """Pack `tensors`, named as in the checkpoint without the stage's prefix, in `shape.precision`.
+
+        Takes them out of the dictionary one by one: a mapped file then leaves memory as it is packed.
+        """
+        self.pool = pool
+        self.shape = shape
+        size = ctypes.c_size_t()
+        pool.call("ob_model_bytes", pool.handle, ctypes.byref(shape), ctypes.byref(size))
+        self.packed_bytes = size.value
+        self._memory, start = _allocate(pool, size.value, self)
+        handle = ctypes.c_void_p()
+        pool.call("ob_model_create", pool.handle, ctypes.byref(shape), start, ctypes.byref(handle))
+        self.handle = handle
+        weakref.finalize(self, pool.library.ob_model_destroy, handle)
+        self._tables = [_table(name, tensors) for name in _table_names(shape)]
+        for index, table in enumerate(self._tables):
+            pool.library.ob_model_table(handle, index, ctypes.c_void_p(table.ctypes.data))
+        for name in list(tensors):
+            array = tensors.pop(name)
+            if not self._is_table_only(name):
+                self._put(name, array)
+
+    def _is_table_only(self, name: str) -> bool:
+        if self.shape.causal:
+            return name == "input_embeds_layer.weight"
+        tied = range(1, self.shape.n_tables - self.shape.n_codes_given + 1)
+        return name.startswith("input_embeds_layers.") and int(name.split(".")[1]) not in tied
+
+    def _put(self, name: str, array: NDArray[np.float32]) -> None:
+        data = np.ascontiguousarray(array, dtype=np.float32)
+        self.pool.call(
+            "ob_model_put",
+            self.handle,
+            self.pool.handle,
+            name.encode(),
+            ctypes.c_void_p(data.ctypes.data),
+        )
+
+
+def _table_names(shape: Shape) -> list[str]:
+    if shape.causal:
+        return ["input_embeds_layer.weight"]
+    return [f"input_embeds_layers.{k}.weight" for k in range(shape.n_tables)]
+
+
+def _table(name: str, tensors: Tensors) -> NDArray[np.float32]:
+    return np.ascontiguousarray(tensors[name], dtype=np.float32)
+
+
+def _allocate(pool: Pool, size: int, owner: object) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
+    memory, start = ctypes.c_void_p(), ctypes.c_void_p()
+    pool.call("ob_memory_create", ctypes.c_size_t(size), ctypes.byref(memory), ctypes.byref(start))
+    weakref.finalize(owner, pool.library.ob_memory_destroy, memory)
+    return memory, start

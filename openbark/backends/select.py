@@ -1,0 +1,70 @@
+"""Which backend computes a checkpoint: the compiled CPU engine where it can, PyTorch everywhere else.
+
+Imports neither before it is chosen.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from openbark.backends.base import Backend
+from openbark.backends.native.library import Pool, library_path
+from openbark.backends.native.structs import DTYPES
+from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.errors import MissingExtraError, ParamError
+
+__all__ = ["BACKENDS", "load_backend"]
+
+BACKENDS = ("auto", "native", "torch")
+
+
+def load_backend(
+    checkpoint: Checkpoint,
+    backend: str | None = None,
+    device: str | None = None,
+    dtype: str | None = None,
+    threads: int | None = None,
+) -> Backend:
+    """Load `checkpoint` into "native", "torch" or, for "auto" and None, the one that fits.
+
+    "auto" is native on the CPU when the library was built and knows the dtype, else torch. Raises
+    ParamError, DeviceError, or MissingExtraError with the ways out when what is needed is not installed.
+    """
+    wanted = backend or "auto"
+    if wanted not in BACKENDS:
+        raise ParamError(f"backend is {backend!r}; legal: {', '.join(BACKENDS)}")
+    if wanted == "native" and device not in (None, "cpu"):
+        raise ParamError(
+            f"backend 'native' computes on the CPU, device is {device!r}; leave the device out, or use "
+            "backend='torch'"
+        )
+    if wanted == "native" or (wanted == "auto" and _native_fits(device, dtype)):
+        from openbark.backends.native.backend import NativeBackend
+
+        return NativeBackend.load(checkpoint, dtype, threads)
+    _require_torch(wanted)
+    from openbark.backends.torch.backend import TorchBackend
+
+    return TorchBackend.load(checkpoint, device, dtype, threads)
+
+
+def _native_fits(device: str | None, dtype: str | None) -> bool:
+    if device not in (None, "cpu") or not library_path().exists():
+        return False
+    if dtype == "bfloat16" and find_spec("torch") is not None:
+        # Known to both; the engine has it only where the processor does.
+        return bool(Pool(threads=1).precisions >> DTYPES[dtype] & 1)
+    return dtype is None or dtype in DTYPES or find_spec("torch") is None
+
+
+def _require_torch(wanted: str) -> None:
+    if find_spec("torch") is not None:
+        return
+    ways = 'install PyTorch: pip install "openbark[torch]"'
+    if wanted == "auto" and not library_path().exists():
+        raise MissingExtraError(
+            "there is nothing to compute with: the CPU engine was not built when openbark was installed, and "
+            f"PyTorch is not installed. Two ways out: install a C++17 compiler (g++ or clang++) and "
+            f"install openbark again; or {ways}"
+        )
+    raise MissingExtraError(f"this needs PyTorch, which is not installed; {ways}")

@@ -1,0 +1,273 @@
+"""Models on a hub, through huggingface_hub with all its settings: cache, mirror (HF_ENDPOINT), tokens,
+HF_HUB_OFFLINE, resumed downloads.
+
+Fetches what OpenBark reads and nothing else: `suno/bark` alone holds every model four times. What is checked:
+sizes by huggingface_hub, the sha256 of large files here, once per file. A file is never deleted or replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from openbark.checkpoints.convert import Announce, cache_directory
+from openbark.checkpoints.suno_folder import TOKENIZER_REPOSITORIES
+from openbark.checkpoints.tensor_files import WEIGHTS_FILES
+from openbark.errors import (
+    CheckpointCorruptError,
+    CheckpointError,
+    CheckpointNotFoundError,
+    CheckpointUnsupportedError,
+    ParamError,
+)
+
+__all__ = ["cached", "choose_files", "download", "is_hub_id"]
+
+_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_TOKENIZER_FILES = (
+    "tokenizer.json",
+    "vocab.txt",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+)
+_SMALL_FILES = ("config.json", "generation_config.json", *_TOKENIZER_FILES)
+_VOICES = re.compile(r"speaker_embeddings\w*\.json|(speaker_embeddings|voices)/.+\.(npy|npz|json)")
+_SHARD = re.compile(r"(model-\d+-of-\d+\.safetensors|pytorch_model-\d+-of-\d+\.bin)")
+_SUNO_SETS = (
+    ("text_2.pt", "coarse_2.pt", "fine_2.pt"),
+    ("text.pt", "coarse.pt", "fine.pt"),
+)
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """A file of a repository; `sha256` is known for large ones."""
+
+    name: str
+    size: int
+    sha256: str | None
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a text has the form OWNER/NAME of a model on a hub."""
+    return _ID.fullmatch(name) is not None and ".." not in name
+
+
+def choose_files(repository: str, names: list[str]) -> list[str]:
+    """Those of a repository's files that a Bark needs: one set of weights, sizes, tokenizer, voices.
+
+    Raises CheckpointUnsupportedError when there are no weights among them.
+    """
+    if repository in TOKENIZER_REPOSITORIES:
+        return [name for name in names if name in _TOKENIZER_FILES]
+    weights = _weights(names)
+    if not weights:
+        raise CheckpointUnsupportedError(
+            f"{repository} on the hub holds no weights that OpenBark reads; looked for "
+            f"{', '.join(WEIGHTS_FILES)}, or Suno's {', '.join(_SUNO_SETS[0])}"
+        )
+    return [
+        name for name in names if name in weights or name in _SMALL_FILES or _VOICES.fullmatch(name)
+    ]
+
+
+def _weights(names: list[str]) -> set[str]:
+    for name in WEIGHTS_FILES:
+        if name in names:
+            kind = name.partition(".")[0]
+            shards = {n for n in names if _SHARD.fullmatch(n) and n.startswith(f"{kind}-")}
+            return {name} | (shards if name.endswith(".json") else set())
+    for trio in _SUNO_SETS:
+        if set(trio) <= set(names):
+            return set(trio) | {name for name in names if name.endswith(".th")}
+    return set()
+
+
+def cached(repository: str, revision: str | None = None) -> Path | None:
+    """The folder of a model that is in the hub's cache, whole or not. Opens no socket."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        # Without a pattern, newer libraries want every file of the repository to be there.
+        found = snapshot_download(
+            repository, revision=revision, local_files_only=True, allow_patterns=["config.json"]
+        )
+        return Path(found)
+    except LocalEntryNotFoundError:
+        return None
+
+
+def download(
+    repository: str,
+    announce: Announce,
+    directory: str | Path | None = None,
+    revision: str | None = None,
+) -> Path:
+    """Fetch a model, into the hub's cache or `directory`, and give its folder; what is there is kept.
+
+    revision: a branch, tag or commit, the default branch if None. `announce` gets one line that says what,
+    how much and where to. With HF_HUB_OFFLINE=1, and when the hub cannot be reached, the cache is all
+    there is. Raises ParamError for a name of another form, CheckpointNotFoundError, CheckpointCorruptError
+    for a file that is not what the hub promised, CheckpointError for a disk that is full.
+    """
+    if not is_hub_id(repository):
+        raise ParamError(f"{repository!r} is no name of a model on a hub; legal: OWNER/NAME")
+    if _offline():
+        return _from_cache(repository, directory, revision, "HF_HUB_OFFLINE is set")
+    try:
+        remote = _listing(repository, revision)
+    except CheckpointError:
+        raise
+    except Exception as error:  # Every version of the library has its own kinds.
+        folder = _from_cache(
+            repository, directory, revision, f"the hub cannot be reached ({error})"
+        )
+        announce(f"{repository}: the hub cannot be reached, using the copy in {folder}")
+        return folder
+    wanted = {name: remote[name] for name in choose_files(repository, list(remote))}
+    where = Path(directory).expanduser() if directory is not None else _cache_home()
+    size = sum(item.size for item in wanted.values())
+    announce(f"{repository}: {len(wanted)} files, {_bytes(size)}, to {where}")
+    folder = _fetch(repository, list(wanted), directory, revision, where)
+    for item in wanted.values():
+        _verify(folder / item.name, item.sha256)
+    return folder
+
+
+def _offline() -> bool:
+    from huggingface_hub import constants
+
+    return bool(constants.HF_HUB_OFFLINE)
+
+
+def _cache_home() -> Path:
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
+def _from_cache(
+    repository: str, directory: str | Path | None, revision: str | None, why: str
+) -> Path:
+    folder = cached(repository, revision) if directory is None else None
+    if folder is None:
+        at = f" at revision {revision}" if revision else ""
+        raise CheckpointNotFoundError(
+            f"{repository}{at} is not on this machine (looked in {_cache_home()}) and {why}; with a "
+            f"connection, say: openbark models download {repository}. A mirror is named by HF_ENDPOINT"
+        )
+    for name in WEIGHTS_FILES:
+        _verify(folder / name, None)
+    return folder
+
+
+def _listing(repository: str, revision: str | None) -> Mapping[str, _Remote]:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import (
+        GatedRepoError,
+        RepositoryNotFoundError,
+        RevisionNotFoundError,
+    )
+
+    try:
+        info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+    except GatedRepoError as error:
+        raise CheckpointNotFoundError(
+            f"{repository} wants you to accept its terms first: do so on its page, then give a token in HF_TOKEN"
+        ) from error
+    except RevisionNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f"{repository} has no revision {revision!r}; name a branch, a tag or a commit of it"
+        ) from error
+    except RepositoryNotFoundError as error:
+        raise CheckpointNotFoundError(
+            f"the hub has no model {repository}, or it is private: check the name, or give a token in HF_TOKEN"
+        ) from error
+    return {
+        item.rfilename: _Remote(
+            item.rfilename, item.size or 0, item.lfs.sha256 if item.lfs is not None else None
+        )
+        for item in info.siblings or []
+    }
+
+
+def _fetch(
+    repository: str,
+    names: list[str],
+    directory: str | Path | None,
+    revision: str | None,
+    where: Path,
+) -> Path:
+    from huggingface_hub import snapshot_download
+
+    try:
+        return Path(
+            snapshot_download(
+                repository,
+                revision=revision,
+                allow_patterns=names,
+                local_dir=None if directory is None else Path(directory).expanduser(),
+            )
+        )
+    except Exception as error:  # Every version of the library has its own kinds.
+        number = getattr(error, "errno", None)
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            raise CheckpointError(
+                f"no space left for {repository} in {where}; free some, or choose another place with --dir "
+                "or HF_HOME, and say the same again: files that have arrived whole are kept"
+            ) from error
+        if number in (errno.EACCES, errno.EROFS, errno.EPERM):
+            raise CheckpointError(
+                f"cannot write {repository} to {where}: {error}; choose another place with --dir or HF_HOME"
+            ) from error
+        if "onsistency check" in str(error):
+            raise CheckpointCorruptError(
+                f"a file of {repository} arrived with another size than the hub promised; say the same "
+                f"again, or set HF_ENDPOINT to another mirror: {error}"
+            ) from error
+        raise CheckpointNotFoundError(
+            f"the download of {repository} to {where} stopped: {error}; say the same again, files "
+            "that have arrived whole are kept"
+        ) from error
+
+
+def _verify(path: Path, sha256: str | None) -> None:
+    """Compare a large file with its sha256, which the hub's cache has for a name, unless that was done
+    before."""
+    if not path.is_file():
+        return
+    real = path.resolve()
+    expected = sha256 or (real.name if _SHA256.fullmatch(real.name) else None)
+    if expected is None:
+        return
+    facts = real.stat()
+    identity = f"{real}\0{facts.st_size}\0{facts.st_mtime_ns}\0{expected}"
+    marker = cache_directory() / "verified" / hashlib.sha256(identity.encode()).hexdigest()
+    if marker.exists():
+        return
+    digest = hashlib.sha256()
+    with real.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    if digest.hexdigest() != expected:
+        raise CheckpointCorruptError(
+            f"{real} is not what the hub promised (sha256 {digest.hexdigest()[:16]}..., promised "
+            f"{expected[:16]}...); delete that file and download the model again"
+        )
+    try:
+        marker.parent.mkdir(parents=True, exist_ok=True)
+        marker.touch()
+    except OSError:
+        # Then the next load hashes again; that is slower and no less right.
+        return
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e9:.2f} GB" if count >= 1e9 else f"{count / 1e6:.1f} MB"

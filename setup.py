@@ -1,0 +1,48 @@
+"""Builds the compiled CPU engine beside the Python files. Everything else is in pyproject.toml.
+
+The extension is optional: without a C++ compiler the package installs without it, and says so when it is asked
+to speak. Each kernel file compiles its functions for one instruction set, so one library serves all machines.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+
+_SOURCES = Path("openbark/backends/native/src")
+
+
+class BuildPlainLibrary(build_ext):
+    """A shared library for ctypes: the name has no Python version, and no module entry point is exported."""
+
+    def get_export_symbols(self, ext: Extension) -> list[str]:
+        """Nothing but the functions marked in the sources."""
+        return []
+
+    def get_ext_filename(self, fullname: str) -> str:
+        """The same name on every Python."""
+        suffix = ".dll" if sys.platform == "win32" else ".so"
+        return str(Path(*fullname.split("."))) + suffix
+
+
+_engine = Extension(
+    "openbark.backends.native.libopenbark",
+    sources=sorted(str(path) for path in _SOURCES.glob("*.cpp")),
+    depends=sorted(str(path) for path in (*_SOURCES.glob("*.h"), *_SOURCES.glob("*.inc"))),
+    language="c++",
+    extra_compile_args=[
+        "-std=c++17",
+        "-O3",
+        "-fvisibility=hidden",
+        "-Wall",
+        "-Wextra",
+        "-Wno-psabi",
+    ],
+    extra_link_args=["-pthread"],
+    optional=True,
+)
+
+setup(ext_modules=[_engine], cmdclass={"build_ext": BuildPlainLibrary})

@@ -1,0 +1,136 @@
+"""Products of packed matrices against numpy on the same rounded numbers, every precision and kernel variant."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+
+import numpy as np
+import pytest
+from native_engine import needs_engine, variants
+from numpy.typing import NDArray
+
+from openbark.backends.native.library import Pool
+from openbark.backends.native.structs import Precision
+
+pytestmark = needs_engine
+
+GROUP = 32
+STORE, ADD, GELU = 0, 1, 2
+SHAPES = (
+    (1, 64, 32),
+    (1, 200, 768),
+    (2, 65, 36),
+    (3, 1, 1),
+    (7, 100, 33),
+    (13, 129, 96),
+    (97, 70, 64),
+)
+
+Array = NDArray[np.float64]
+
+
+def _product(
+    pool: Pool,
+    precision: Precision,
+    x: NDArray[np.float32],
+    weights: NDArray[np.float32],
+    bias: NDArray[np.float32] | None = None,
+    finish: int = STORE,
+    before: NDArray[np.float32] | None = None,
+) -> NDArray[np.float32]:
+    n, k = weights.shape
+    handle = ctypes.c_void_p()
+    address = ctypes.c_void_p(weights.ctypes.data)
+    pool.call("ob_matrix_create", pool.handle, int(precision), n, k, address, ctypes.byref(handle))
+    y = np.zeros((len(x), n), np.float32) if before is None else before.copy()
+    pool.call(
+        "ob_matrix_product",
+        handle,
+        pool.handle,
+        len(x),
+        ctypes.c_void_p(x.ctypes.data),
+        None if bias is None else ctypes.c_void_p(bias.ctypes.data),
+        finish,
+        ctypes.c_void_p(y.ctypes.data),
+        1,
+    )
+    pool.library.ob_matrix_destroy(handle)
+    return y
+
+
+def _bfloat16(x: NDArray[np.float32]) -> Array:
+    bits = np.ascontiguousarray(x, np.float32).view(np.uint32)
+    rounded = (bits + 0x7FFF + ((bits >> 16) & 1)) & np.uint32(0xFFFF0000)
+    return rounded.view(np.float32).astype(np.float64)
+
+
+def _int8(x: NDArray[np.float32]) -> Array:
+    """Rows rounded to 127 steps each way of their largest value."""
+    largest = np.abs(x).max(axis=1, keepdims=True)
+    inverse = np.divide(np.float32(127), largest, out=np.zeros_like(largest), where=largest > 0)
+    return np.rint(x * inverse).astype(np.float64) * (largest.astype(np.float64) / 127)
+
+
+def _int4(x: NDArray[np.float32]) -> Array:
+    """Groups of 32 along a row rounded to -8..7 steps of a bfloat16 scale."""
+    rows, k = x.shape
+    padded = np.zeros((rows, math.ceil(k / GROUP) * GROUP), np.float32)
+    padded[:, :k] = x
+    groups = padded.reshape(rows, -1, GROUP)
+    at = np.abs(groups).argmax(axis=2)[..., None]
+    scale = _bfloat16(np.take_along_axis(groups, at, 2) / np.float32(-8)).astype(np.float32)
+    steps = np.divide(groups, scale, out=np.zeros_like(groups), where=scale != 0)
+    rounded = np.clip(np.rint(steps), -8, 7).astype(np.float64) * scale
+    return rounded.reshape(rows, -1)[:, :k]
+
+
+ROUNDING = {
+    Precision.FLOAT32: (lambda x: x.astype(np.float64), lambda x: x.astype(np.float64)),
+    Precision.BFLOAT16: (_bfloat16, _bfloat16),
+    Precision.INT8: (_int8, _int8),
+    Precision.INT4: (_int8, _int4),
+}
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("precision", Precision)
+@pytest.mark.parametrize("kernels", variants())
+def test_products_of_rounded_numbers_are_exact(
+    kernels: str, precision: Precision, threads: int
+) -> None:
+    pool = Pool(threads, kernels)
+    if not pool.precisions >> precision & 1:
+        pytest.skip(f"{kernels} has no {precision.name.lower()} arithmetic")
+    generator = np.random.default_rng(int(precision))
+    for m, n, k in SHAPES:
+        x = generator.standard_normal((m, k), dtype=np.float32)
+        weights = generator.standard_normal((n, k), dtype=np.float32)
+        weights[0] = 0.0
+        x[-1] = 0.0
+        bias = generator.standard_normal(n, dtype=np.float32)
+        before = generator.standard_normal((m, n), dtype=np.float32)
+        round_x, round_weights = ROUNDING[precision]
+        expected = round_x(x) @ round_weights(weights).T
+        tolerance = 2e-6 * k + 1e-5
+        got = _product(pool, precision, x, weights)
+        np.testing.assert_allclose(got, expected, atol=tolerance, rtol=1e-5)
+        got = _product(pool, precision, x, weights, bias, ADD, before)
+        np.testing.assert_allclose(got, expected + bias + before, atol=tolerance, rtol=1e-5)
+        total = expected + bias
+        gelu = total * 0.5 * (1 + np.vectorize(math.erf)(total / math.sqrt(2)))
+        got = _product(pool, precision, x, weights, bias, GELU)
+        np.testing.assert_allclose(got, gelu, atol=tolerance, rtol=1e-5)
+
+
+def test_a_row_is_the_same_alone_and_among_others() -> None:
+    pool = Pool(2)
+    generator = np.random.default_rng(0)
+    x = generator.standard_normal((50, 160), dtype=np.float32)
+    weights = generator.standard_normal((150, 160), dtype=np.float32)
+    for precision in Precision:
+        if pool.precisions >> precision & 1:
+            together = _product(pool, precision, x, weights)
+            for row in (0, 17, 49):
+                alone = _product(pool, precision, x[row : row + 1], weights)
+                np.testing.assert_array_equal(alone[0], together[row])

@@ -1,0 +1,141 @@
+"""A hub on loopback: the endpoints huggingface_hub asks for a model, over real HTTP, with faults on demand."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
+
+COMMIT = "5" * 40
+
+
+@dataclass
+class Hub:
+    """One model. `large` files have a sha256; `cut` breaks the connection once, half-way through a file;
+    `promised` lists other bytes than are sent."""
+
+    repository: str
+    files: dict[str, bytes]
+    large: tuple[str, ...] = ("model.safetensors",)
+    cut: set[str] = field(default_factory=set)
+    promised: dict[str, bytes] = field(default_factory=dict)
+    requests: list[tuple[str, str, str | None]] = field(default_factory=list)
+    endpoint: str = ""
+
+    def facts(self, name: str) -> tuple[int, str, str]:
+        data = self.promised.get(name, self.files[name])
+        sha = hashlib.sha256(data).hexdigest()
+        return len(data), sha, sha if name in self.large else hashlib.sha1(data).hexdigest()
+
+    def sibling(self, name: str) -> dict[str, object]:
+        size, sha, etag = self.facts(name)
+        entry: dict[str, object] = {"rfilename": name, "size": size, "blobId": etag}
+        if name in self.large:
+            entry["lfs"] = {"sha256": sha, "size": size, "pointerSize": 134}
+        return entry
+
+    def branch(self, name: str) -> dict[str, object]:
+        size, sha, etag = self.facts(name)
+        entry: dict[str, object] = {"type": "file", "path": name, "size": size, "oid": etag}
+        if name in self.large:
+            entry["lfs"] = {"oid": sha, "size": size, "pointerSize": 134}
+        return entry
+
+    def ranges(self, name: str) -> list[str | None]:
+        """Range headers of the GET requests for a file."""
+        return [r for method, path, r in self.requests if method == "GET" and path.endswith(name)]
+
+
+def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Silence."""
+
+        def do_HEAD(self) -> None:
+            self.answer(body=False)
+
+        def do_GET(self) -> None:
+            self.answer(body=True)
+
+        def answer(self, body: bool) -> None:
+            path = urlsplit(self.path).path
+            hub.requests.append((self.command, path, self.headers.get("Range")))
+            api = f"/api/models/{hub.repository}"
+            known = (api, f"{api}/revision/main", f"{api}/revision/{COMMIT}")
+            if path in known:
+                siblings = [hub.sibling(name) for name in hub.files]
+                self.reply({"id": hub.repository, "sha": COMMIT, "siblings": siblings})
+            elif path.startswith(f"{api}/tree/"):
+                self.reply([hub.branch(name) for name in hub.files])
+            elif path.startswith(f"{api}/revision/"):
+                self.missing("RevisionNotFound")
+            elif path.startswith(f"/{hub.repository}/resolve/"):
+                self.send_file(path.split("/", 5)[5], body)
+            else:
+                self.missing("RepoNotFound")
+
+        def reply(self, document: object) -> None:
+            data = json.dumps(document).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def missing(self, code: str) -> None:
+            self.send_response(404)
+            self.send_header("X-Error-Code", code)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def send_file(self, name: str, body: bool) -> None:
+            if name not in hub.files:
+                self.missing("EntryNotFound")
+                return
+            data = hub.files[name]
+            size, _, etag = hub.facts(name)
+            begin = 0
+            wanted = self.headers.get("Range")
+            if wanted:
+                begin = int(wanted.removeprefix("bytes=").split("-")[0])
+            self.send_response(206 if wanted else 200)
+            self.send_header("ETag", f'"{etag}"')
+            self.send_header("X-Repo-Commit", COMMIT)
+            self.send_header("Accept-Ranges", "bytes")
+            if wanted:
+                self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
+            self.send_header("Content-Length", str((len(data) if body else size) - begin))
+            self.end_headers()
+            if not body:
+                return
+            if name in hub.cut:
+                hub.cut.discard(name)
+                self.wfile.write(data[begin : len(data) // 2])
+                self.close_connection = True
+                return
+            self.wfile.write(data[begin:])
+
+    return Handler
+
+
+@contextmanager
+def serve(hub: Hub) -> Iterator[Hub]:
+    """Serve until the block ends; `hub.endpoint` is the address."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    hub.endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+    try:
+        yield hub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
