@@ -21,6 +21,7 @@ from openbark.stages.semantic import Prompt
 __all__ = [
     "ALIGNMENT_CUT",
     "CoarseContext",
+    "CoarseWindow",
     "Tokens",
     "choose_coarse",
     "coarse_alignment",

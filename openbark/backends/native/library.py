@@ -17,6 +17,7 @@ from openbark.errors import InputError, MissingExtraError, OpenBarkError, ParamE
 
 __all__ = [
     "KERNELS_VARIABLE",
+    "LIBRARY_VARIABLE",
     "Kernels",
     "Pool",
     "available_kernels",
