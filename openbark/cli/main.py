@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "voices": ("openbark.cli.voices", "List, check, make and exchange voices."),
         "models": ("openbark.cli.models", "List, inspect, fetch and convert models."),
         "coqui": ("openbark.cli.coqui", "Coqui's `tts` command line, with Bark."),
+        "infinity": ("openbark.cli.infinity", "Bark Infinity's command line: texts of any length."),
         "doctor": ("openbark.cli.doctor", "Check this installation, down to a spoken word."),
         "train": ("openbark.cli.train", "Train a Bark, or the embedded model from nothing."),
     }

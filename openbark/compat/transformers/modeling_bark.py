@@ -1,0 +1,316 @@
+"""`BarkModel`, the whole cascade under transformers' names (parity H12-H15, H20-H29).
+
+The rules are transformers' (`decoding`, `modeling_causal`, `modeling_fine`); where those crash or lose what
+was asked for, docs/migrating-transformers.md says what happens here.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from openbark.backends.torch.encodec import Encodec
+from openbark.backends.torch.istft import IstftCodec
+from openbark.compat.transformers.configuration import BarkConfig
+from openbark.compat.transformers.folders import (
+    LoadedTensors,
+    check_attention,
+    load_folder,
+    parse_dtype,
+    save_folder,
+)
+from openbark.compat.transformers.generation_configuration import BarkGenerationConfig
+from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
+from openbark.compat.transformers.modeling_causal import BarkCoarseModel, BarkSemanticModel
+from openbark.compat.transformers.modeling_fine import BarkFineModel
+from openbark.config import EncodecConfig
+from openbark.errors import DeviceError, ParamError, VoiceError
+
+__all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_options"]
+
+_HALF = (torch.float16, torch.bfloat16)
+_STAGES = ("semantic", "coarse", "fine")
+_ONLY_SEMANTIC = ("attention_mask", "max_new_tokens", "min_eos_p", "min_new_tokens")
+
+
+def route_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Keywords of `BarkModel.generate` by stage (H20): a prefix names the stage and wins, no prefix means all
+    three. Options of the end of speech and of length go to the semantic stage alone."""
+    routed: dict[str, dict[str, Any]] = {stage: {} for stage in _STAGES}
+    for name, value in options.items():
+        if name.partition("_")[0] in _STAGES:
+            continue
+        for stage in _STAGES[:1] if name in _ONLY_SEMANTIC else _STAGES:
+            routed[stage][name] = value
+    for name, value in options.items():
+        stage, _, rest = name.partition("_")
+        if stage in _STAGES:
+            routed[stage][rest] = value
+    return routed
+
+
+class BarkModel(BarkPreTrainedModel):
+    """Text ids to waveforms."""
+
+    def __init__(self, config: BarkConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.generation_config = BarkGenerationConfig()
+        self.semantic = BarkSemanticModel(config.semantic_config)
+        self.coarse_acoustics = BarkCoarseModel(config.coarse_acoustics_config)
+        self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
+        codec = config.codec_config
+        self.codec_model: nn.Module
+        if isinstance(codec, EncodecConfig):
+            self.codec_model = Encodec(codec)
+        else:
+            self.codec_model = IstftCodec(codec)
+        self._offload_to: torch.device | None = None
+        self._besides = LoadedTensors({})
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        config: BarkConfig | None = None,
+        dtype: torch.dtype | str | None = None,
+        torch_dtype: torch.dtype | str | None = None,
+        device_map: str | torch.device | None = None,
+        attn_implementation: str | None = None,
+        low_cpu_mem_usage: bool | None = None,
+        use_safetensors: bool | None = None,
+        generation_config: BarkGenerationConfig | None = None,
+    ) -> Self:
+        """Load a checkpoint folder, ready to generate.
+
+        dtype (or torch_dtype): a torch dtype, its name, or "auto" for the one stored; the codec stays in
+        float32 at least. device_map: a device, or "auto". attn_implementation: "eager", "sdpa" or
+        "flash_attention_2", which all mean torch's fused attention. low_cpu_mem_usage and use_safetensors
+        are always so. Raises CheckpointError, DeviceError, ParamError.
+        """
+        check_attention(attn_implementation)
+        folder = load_folder(pretrained_model_name_or_path)
+        with torch.device("meta"):
+            model = cls(config or folder.config)
+        folder.fill(model)
+        model.generation_config = generation_config or folder.generation_config
+        model._besides = folder.besides
+        kind = parse_dtype(torch_dtype if dtype is None else dtype, folder.stored_dtype)
+        model.to(kind)
+        if device_map is not None:
+            model.to(_device(device_map))
+        return model.eval()
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], safe_serialization: bool = True
+    ) -> None:
+        """Write a folder that both `from_pretrained` load; other files there are kept.
+
+        Raises CheckpointError, or ParamError for `safe_serialization=False`: pickles are not written.
+        """
+        if not safe_serialization:
+            raise ParamError("safe_serialization is False; legal: True, pickles are not written")
+        tensors = {
+            name: tensor.detach().float().cpu().numpy()
+            for name, tensor in self.state_dict().items()
+            if not name.startswith("fine_acoustics.lm_heads.")
+        }
+        half = self.dtype == torch.float16
+        kind: Literal["float32", "float16"] = "float16" if half else "float32"
+        everything = {**self._besides.tensors, **tensors}
+        save_folder(save_directory, self.config, self.generation_config, everything, kind)
+
+    @property
+    def device(self) -> torch.device:
+        """Where stages compute; with offloading, where they are moved to (H15)."""
+        return self._offload_to or super().device
+
+    def _apply(self, fn: Any, recurse: bool = True) -> Self:
+        """Conversions reach the codec too, but not below float32: half precision is audible there."""
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if next(self.codec_model.parameters()).dtype in _HALF:
+            self.codec_model.float()
+        return self
+
+    def enable_cpu_offload(self, accelerator_id: int | None = 0) -> None:
+        """Keep the stages in CPU memory and move each to the accelerator while it computes (H14).
+
+        Needs no accelerate. Raises DeviceError without an accelerator.
+        """
+        accelerator = torch.accelerator.current_accelerator()
+        if accelerator is None or not torch.accelerator.is_available():
+            raise DeviceError(
+                "enable_cpu_offload moves stages to an accelerator, and torch finds none here; "
+                "leave the call out to compute on the CPU"
+            )
+        self._offload_to = None
+        self.to("cpu")
+        self._offload_to = torch.device(accelerator.type, accelerator_id or 0)
+
+    @contextmanager
+    def _placed(self, *modules: nn.Module) -> Iterator[None]:
+        if self._offload_to is None:
+            yield
+            return
+        for module in modules:
+            module.to(self._offload_to)
+        try:
+            yield
+        finally:
+            for module in modules:
+                module.to("cpu")
+
+    def codec_decode(
+        self, fine_output: Tensor, output_lengths: Sequence[int] | Tensor | None = None
+    ) -> Tensor | list[Tensor]:
+        """Codes [B, K, F] to waveforms [B, L]; with lengths in frames, a list of [L] decoded one by one, so
+        that padding reaches no LSTM (H13)."""
+        codec = self.codec_model
+        codes = fine_output.to(next(codec.parameters()).device)
+        if output_lengths is None:
+            decoded: Tensor = codec.decode(codes)  # type: ignore[operator]
+            return decoded
+        parameter = next(codec.parameters())
+        waveforms = []
+        for row, length in zip(codes, output_lengths, strict=True):
+            n_frames = int(length)
+            if n_frames == 0:
+                waveforms.append(parameter.new_zeros(0))
+            else:
+                waveforms.append(codec.decode(row[None, :, :n_frames])[0])  # type: ignore[operator]
+        return waveforms
+
+    @torch.no_grad()
+    def generate(
+        self,
+        input_ids: Tensor | None = None,
+        history_prompt: Mapping[str, Tensor] | None = None,
+        return_output_lengths: bool | None = None,
+        generation_config: BarkGenerationConfig | Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> Tensor | tuple[Tensor, list[int]]:
+        """Waveforms [B, L] of tokenizer ids [B, N], and with `return_output_lengths` their samples (H12).
+
+        options: for all stages, or with the prefix semantic_, coarse_ or fine_ for one (H20); see
+        `decoding.StageOptions`. generation_config: instead of the model's own, for this call.
+        Raises TextError, VoiceError, ParamError.
+        """
+        if input_ids is None:
+            raise ParamError("input_ids is missing; processor(text) makes it")
+        rules = self._rules(generation_config)
+        routed = route_options(options)
+        voice = self._checked_voice(history_prompt, rules)
+        semantic_rules, coarse_rules = rules.semantic_config, rules.coarse_acoustics_config
+        with self._placed(self.semantic):
+            semantic = self.semantic.generate(
+                input_ids.to(self.device),
+                history_prompt=voice,
+                semantic_generation_config=semantic_rules,
+                **_to_device(routed["semantic"], self.device),
+            )
+        with self._placed(self.coarse_acoustics):
+            coarse = self.coarse_acoustics.generate(
+                semantic,
+                history_prompt=voice,
+                semantic_generation_config=semantic_rules,
+                coarse_generation_config=coarse_rules,
+                codebook_size=rules.codebook_size,
+                return_output_lengths=True,
+                **routed["coarse"],
+            )
+        with self._placed(self.fine_acoustics):
+            fine = self.fine_acoustics.generate(
+                coarse[0],
+                history_prompt=voice,
+                semantic_generation_config=semantic_rules,
+                coarse_generation_config=coarse_rules,
+                fine_generation_config=rules.fine_acoustics_config,
+                codebook_size=rules.codebook_size,
+                **routed["fine"],
+            )
+        frames = coarse[1] // coarse_rules.n_coarse_codebooks
+        with self._placed(self.codec_model):
+            audio = self.codec_decode(fine, frames if return_output_lengths else None)
+        if isinstance(audio, Tensor):
+            return audio
+        padded = nn.utils.rnn.pad_sequence(audio, batch_first=True, padding_value=0)
+        return padded, [len(waveform) for waveform in audio]
+
+    def _rules(
+        self, generation_config: BarkGenerationConfig | Mapping[str, Any] | None
+    ) -> BarkGenerationConfig:
+        chosen = self.generation_config if generation_config is None else generation_config
+        if isinstance(chosen, BarkGenerationConfig):
+            return chosen
+        return BarkGenerationConfig.from_dict(chosen)
+
+    def _checked_voice(
+        self, history: Mapping[str, Tensor] | None, rules: BarkGenerationConfig
+    ) -> dict[str, Tensor] | None:
+        """The voice as int64 here. Raises VoiceError for tokens that the model does not have."""
+        if history is None:
+            return None
+        sizes = {
+            "semantic_prompt": rules.semantic_config.semantic_vocab_size,
+            "coarse_prompt": rules.codebook_size,
+            "fine_prompt": rules.codebook_size,
+        }
+        voice = {}
+        for key, size in sizes.items():
+            if key not in history:
+                raise VoiceError(f"history_prompt lacks {key}; it needs {', '.join(sizes)}")
+            tokens = torch.as_tensor(history[key]).to(self.device, torch.int64)
+            if tokens.numel() == 0 or int(tokens.min()) < 0 or int(tokens.max()) >= size:
+                raise VoiceError(
+                    f"history_prompt: {key} must hold tokens 0..{size - 1}; "
+                    "it is empty, or belongs to another model"
+                )
+            voice[key] = tokens
+        return voice
+
+
+class AutoModel:
+    """Finds the model class; here always `BarkModel` (H18). `from_pretrained` takes what BarkModel's takes."""
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **options: Any
+    ) -> BarkModel:
+        """Load a checkpoint folder. Raises CheckpointError, DeviceError, ParamError."""
+        return BarkModel.from_pretrained(pretrained_model_name_or_path, **options)
+
+    @classmethod
+    def from_config(cls, config: BarkConfig) -> BarkModel:
+        """A model with random weights."""
+        return BarkModel(config)
+
+
+class AutoModelForTextToWaveform(AutoModel):
+    """The same under the task's name."""
+
+
+def _to_device(options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    return {
+        name: value.to(device) if isinstance(value, Tensor) else value
+        for name, value in options.items()
+    }
+
+
+def _device(device_map: str | torch.device) -> torch.device:
+    if device_map == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(device_map)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise DeviceError(
+            f"device_map {device_map!r} is not usable here; legal: 'auto', 'cpu', or a device of "
+            "this torch build"
+        ) from error
+    return device
