@@ -36,6 +36,7 @@ _engine = Extension(
     extra_compile_args=[
         "-std=c++17",
         "-O3",
+        "-g0",
         "-fvisibility=hidden",
         "-Wall",
         "-Wextra",

@@ -48,6 +48,7 @@ def doctor(ctx: click.Context, model: str | None, device: str | None, as_json: b
         Finding("python", True, f"{platform.python_version()}, {platform.platform()}"),
         Finding("cpu", True, f"{_cores()} cores usable"),
         Finding("packages", True, _packages()),
+        _attempt("cpu engine", _engine),
         *_torch_findings(),
         _attempt("audio files", _check_audio),
         _attempt("current folder", _check_folder),
@@ -89,10 +90,18 @@ def _packages() -> str:
     return ", ".join(found)
 
 
+def _engine() -> str:
+    from openbark.backends.native.library import Pool, available_kernels
+
+    pool = Pool()
+    known = ", ".join(kind.name.lower() for kind in available_kernels())
+    return f"{pool.kernels} kernels (of {known}), {pool.threads} threads"
+
+
 def _torch_findings() -> list[Finding]:
     if find_spec("torch") is None:
-        remedy = 'not installed; this version computes with it: pip install "openbark[torch]"'
-        return [Finding("torch", False, remedy, required=True)]
+        remedy = 'not installed; needed for GPUs and training: pip install "openbark[torch]"'
+        return [Finding("torch", False, remedy)]
     from openbark.backends.torch.devices import describe_torch
 
     report = describe_torch()
