@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from openbark.checkpoints import random_checkpoint, save_checkpoint  # noqa: E402
 from openbark.compat import transformers as hf  # noqa: E402
+from openbark.config import BarkConfig, IstftCodecConfig  # noqa: E402
 from openbark.errors import (  # noqa: E402
     CheckpointCorruptError,
     DeviceError,
@@ -23,6 +26,7 @@ from openbark.errors import (  # noqa: E402
     TrainingError,
     VoiceError,
 )
+from openbark.params import SUNO_PARAMS  # noqa: E402
 from openbark.voices.voice import Voice  # noqa: E402
 
 SLOTS = 16
@@ -241,10 +245,17 @@ def test_H22_min_eos_p_of_the_config_counts(folder: Path, processor: hf.BarkProc
     assert audio.shape[1] > 0
 
 
-def test_H26_temperature_zero(model: hf.BarkModel, processor: hf.BarkProcessor) -> None:
-    for name in ("temperature", "fine_temperature"):
-        with pytest.raises(ParamError, match="temperature is 0"):
-            model.generate(**processor("hello"), **{name: 0})
+def test_H26_temperature_zero_is_greedy(folder: Path, processor: hf.BarkProcessor) -> None:
+    """In a call and in a checkpoint, as the embedded one has it; transformers raises."""
+    model = hf.BarkModel.from_pretrained(folder)
+    inputs = processor("hello")
+    greedy = model.generate(**inputs, do_sample=False, temperature=1.0)
+    assert torch.equal(model.generate(**inputs, do_sample=True, temperature=0), greedy)
+    for part in ("semantic_config", "coarse_acoustics_config", "fine_acoustics_config"):
+        model.generation_config[part].update({"do_sample": True, "temperature": 0.0})
+    assert torch.equal(model.generate(**inputs), greedy)
+    with pytest.raises(ParamError, match="temperature is -1"):
+        model.generate(**inputs, temperature=-1)
 
 
 def test_H23_unknown_and_absent_options(model: hf.BarkModel, processor: hf.BarkProcessor) -> None:
@@ -358,6 +369,22 @@ def test_pickled_weights_and_a_vocabulary_file(
     assert torch.equal(loaded.semantic.lm_head.weight, model.semantic.lm_head.weight)
     ids = hf.AutoProcessor.from_pretrained(published)("hello hellos")["input_ids"]
     assert ids[0, :4].tolist() == [5, 5, 6, 0]
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_the_embedded_models_codec(tmp_path: Path, processor: hf.BarkProcessor, dtype: str) -> None:
+    """The istft codec has buffers that no file fills."""
+    codec = IstftCodecConfig(
+        codebook_size=32, codebook_dim=8, encoder_dim=8, encoder_layers=1, decoder_dim=8, decoder_layers=1
+    )  # fmt: skip
+    config = replace(BarkConfig.tiny(), codec=codec)
+    save_checkpoint(tmp_path / "m", config, random_checkpoint(config), SUNO_PARAMS, None)
+    model = hf.BarkModel.from_pretrained(tmp_path / "m", dtype=dtype)
+    audio = model.generate(**processor("hello"), semantic_min_new_tokens=5)
+    assert audio.dtype == torch.float32 and torch.isfinite(audio).all()
+    model.save_pretrained(tmp_path / "again")
+    again = hf.BarkModel.from_pretrained(tmp_path / "again")
+    assert torch.equal(again.codec_model.decoder.window, model.codec_model.decoder.window)
 
 
 def test_random_model_from_a_config(tmp_path: Path) -> None:

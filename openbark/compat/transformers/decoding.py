@@ -74,7 +74,7 @@ class StageOptions:
 
     def __post_init__(self) -> None:
         checks: list[tuple[str, bool, str]] = [
-            ("temperature", self.temperature is None or self.temperature > 0, "more than 0"),
+            ("temperature", self.temperature is None or self.temperature > 0, "0 (greedy) or more"),
             ("top_k", self.top_k is None or self.top_k >= 0, "a whole number from 1, or 0 for all"),
             ("top_p", self.top_p is None or 0 < self.top_p <= 1, "0 < p <= 1"),
             ("min_p", self.min_p is None or 0 <= self.min_p <= 1, "0 <= p <= 1"),
@@ -86,14 +86,13 @@ class StageOptions:
         ]
         for name, holds, legal in checks:
             if not holds:
-                hint = "; do_sample=False is greedy" if name == "temperature" else ""
-                raise ParamError(f"{name} is {getattr(self, name)!r}; legal: {legal}{hint}")
+                raise ParamError(f"{name} is {getattr(self, name)!r}; legal: {legal}")
 
 
 def stage_options(stage: str, config: GenerationConfig, given: Mapping[str, Any]) -> StageOptions:
     """Options of a stage: `given` keywords, else the config's, else transformers' defaults.
 
-    Raises ParamError for names that nobody knows, and for values outside their range.
+    A temperature of 0 is greedy. Raises ParamError for names that nobody knows, and for values outside their range.
     """
     known = {item.name: item.default for item in fields(StageOptions)}
     unknown = sorted(set(given) - set(known) - set(_WITHOUT_EFFECT))
@@ -109,6 +108,9 @@ def stage_options(stage: str, config: GenerationConfig, given: Mapping[str, Any]
             values[name] = config[name]
         if values.get(name) is None and name not in ("temperature", "min_eos_p"):
             values.pop(name, None)
+    if values.get("temperature") == 0:
+        # transformers raises (H26); OpenBark's own checkpoints and calls mean greedy by it.
+        values |= {"do_sample": False, "temperature": 1.0}
     for name in ("suppress_tokens", "stopping_criteria"):
         if name in values:
             values[name] = tuple(values[name])

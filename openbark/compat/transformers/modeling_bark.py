@@ -28,7 +28,7 @@ from openbark.compat.transformers.generation_configuration import BarkGeneration
 from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
 from openbark.compat.transformers.modeling_causal import BarkCoarseModel, BarkSemanticModel
 from openbark.compat.transformers.modeling_fine import BarkFineModel
-from openbark.config import EncodecConfig
+from openbark.config import CodecConfig, EncodecConfig
 from openbark.errors import DeviceError, ParamError, VoiceError
 
 __all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_options"]
@@ -64,12 +64,7 @@ class BarkModel(BarkPreTrainedModel):
         self.semantic = BarkSemanticModel(config.semantic_config)
         self.coarse_acoustics = BarkCoarseModel(config.coarse_acoustics_config)
         self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
-        codec = config.codec_config
-        self.codec_model: nn.Module
-        if isinstance(codec, EncodecConfig):
-            self.codec_model = Encodec(codec)
-        else:
-            self.codec_model = IstftCodec(codec)
+        self.codec_model = _codec(config.codec_config)
         self._offload_to: torch.device | None = None
         self._besides = LoadedTensors({})
 
@@ -98,6 +93,8 @@ class BarkModel(BarkPreTrainedModel):
         folder = load_folder(pretrained_model_name_or_path)
         with torch.device("meta"):
             model = cls(config or folder.config)
+        # Its window is no weight: nothing would fill it.
+        model.codec_model = _codec(model.config.codec_config)
         folder.fill(model)
         model.generation_config = generation_config or folder.generation_config
         model._besides = folder.besides
@@ -133,9 +130,13 @@ class BarkModel(BarkPreTrainedModel):
 
     def _apply(self, fn: Any, recurse: bool = True) -> Self:
         """Conversions reach the codec too, but not below float32: half precision is audible there."""
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if next(self.codec_model.parameters()).dtype in _HALF:
-            self.codec_model.float()
+
+        def at_least_single(tensor: Tensor) -> Tensor:
+            converted: Tensor = fn(tensor)
+            return tensor.to(converted.device) if converted.dtype in _HALF else converted
+
+        for name, part in self.named_children():
+            part._apply(at_least_single if name == "codec_model" else fn)  # type: ignore[no-untyped-call]
         return self
 
     def enable_cpu_offload(self, accelerator_id: int | None = 0) -> None:
@@ -293,6 +294,10 @@ class AutoModel:
 
 class AutoModelForTextToWaveform(AutoModel):
     """The same under the task's name."""
+
+
+def _codec(config: CodecConfig) -> nn.Module:
+    return Encodec(config) if isinstance(config, EncodecConfig) else IstftCodec(config)
 
 
 def _to_device(options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
