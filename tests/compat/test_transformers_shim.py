@@ -340,6 +340,26 @@ def test_save_and_load(model: hf.BarkModel, processor: hf.BarkProcessor, tmp_pat
         model.save_pretrained(tmp_path / "m", safe_serialization=False)
 
 
+def test_pickled_weights_and_a_vocabulary_file(
+    folder: Path, model: hf.BarkModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The layout that is published: pytorch_model.bin and vocab.txt."""
+    from safetensors.torch import load_file
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("OPENBARK_CACHE", str(tmp_path / "cache"))
+    published = tmp_path / "published"
+    published.mkdir()
+    for name in ("config.json", "generation_config.json"):
+        shutil.copy(folder / name, published / name)
+    torch.save(load_file(folder / "model.safetensors"), published / "pytorch_model.bin")
+    (published / "vocab.txt").write_text("[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nhello\n##s\n")
+    loaded = hf.BarkModel.from_pretrained(published)
+    assert torch.equal(loaded.semantic.lm_head.weight, model.semantic.lm_head.weight)
+    ids = hf.AutoProcessor.from_pretrained(published)("hello hellos")["input_ids"]
+    assert ids[0, :4].tolist() == [5, 5, 6, 0]
+
+
 def test_random_model_from_a_config(tmp_path: Path) -> None:
     sub = {"num_layers": 1, "num_heads": 1, "hidden_size": 4}
     model = hf.BarkModel(hf.BarkConfig(semantic_config=sub, coarse_acoustics_config=sub))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from torch import nn
 
 from openbark.api import find_checkpoint
 from openbark.checkpoints.checkpoint import CONFIG_FILE, Checkpoint, open_checkpoint
+from openbark.checkpoints.config_json import config_json
+from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.generation_json import GENERATION_FILE, assemble, generation_json
 from openbark.checkpoints.json_file import read_json
 from openbark.checkpoints.save import save_checkpoint
@@ -82,8 +85,11 @@ class FolderContents:
 
 
 def load_folder(path: str | os.PathLike[str]) -> FolderContents:
-    """Open what a user's model names. Raises CheckpointError."""
-    checkpoint = open_checkpoint(find_checkpoint(path), need_tokenizer=False)
+    """Open what a user's model names: a folder of either layout, or a hub's OWNER/NAME. CheckpointError."""
+    checkpoint = ready_checkpoint(
+        open_checkpoint(find_checkpoint(path), need_tokenizer=False), _tell
+    )
+    config_file = checkpoint.directory / CONFIG_FILE
     generation_file = checkpoint.directory / GENERATION_FILE
     values = (
         read_json(generation_file)
@@ -92,9 +98,18 @@ def load_folder(path: str | os.PathLike[str]) -> FolderContents:
     )
     return FolderContents(
         checkpoint,
-        BarkConfig.from_dict(read_json(checkpoint.directory / CONFIG_FILE)),
+        BarkConfig.from_dict(
+            read_json(config_file)
+            if config_file.exists()
+            else config_json(checkpoint.config, "float32")
+        ),
         BarkGenerationConfig.from_dict(values),
     )
+
+
+def _tell(line: str) -> None:
+    """What takes minutes or gigabytes is said before it starts."""
+    print(line, file=sys.stderr, flush=True)
 
 
 def save_folder(

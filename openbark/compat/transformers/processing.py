@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from openbark.api import find_checkpoint
-from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE
+from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from openbark.checkpoints.json_file import read_json
 from openbark.compat.transformers.speaker_embeddings import SpeakerEmbeddings
 from openbark.errors import CheckpointError, ParamError, TextError, VoiceError
@@ -38,7 +38,12 @@ __all__ = [
 
 _SLOTS = 256
 _PROCESSOR_FILE = "processor_config.json"
-_TOKENIZER_FILES = (TOKENIZER_FILE, "tokenizer_config.json", "special_tokens_map.json", "vocab.txt")
+_TOKENIZER_FILES = (
+    TOKENIZER_FILE,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    VOCABULARY_FILE,
+)
 _TENSORS = ("pt", "np", None)
 
 
@@ -84,6 +89,8 @@ class BarkTokenizer:
         """Read the tokenizer of a checkpoint folder. Raises CheckpointError."""
         folder = find_checkpoint(pretrained_model_name_or_path)
         path = folder / TOKENIZER_FILE
+        if not path.is_file() and (folder / VOCABULARY_FILE).is_file():
+            path = folder / VOCABULARY_FILE
         tokenizer = Tokenizer.load(path)
         config = _read(folder / CONFIG_FILE)
         generation = _read(folder / "generation_config.json")
