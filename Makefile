@@ -32,7 +32,7 @@ python:
 $(DEMO_VENV)/.installed: pyproject.toml constraints.txt openbark/__init__.py | python
 	"$(PYTHON)" -m venv $(DEMO_VENV)
 	rm -rf build
-	$(DEMO_VENV)/bin/python $(PIP_INSTALL) '.[torch]'
+	$(DEMO_VENV)/bin/python $(PIP_INSTALL) .
 	touch $@
 
 demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sentence to hello.wav

@@ -1,4 +1,4 @@
-"""Real-time factor of every stage of the PyTorch reference, and how far a decode step is from the machine's limit.
+"""Real-time factor of every stage on either backend, and how far a decode step is from the machine's limit.
 
     python -m benchmarks.reference                          # the embedded model
     python -m benchmarks.reference --model DIR
@@ -29,7 +29,8 @@ import torch
 from numpy.typing import NDArray
 
 import openbark
-from openbark.backends.torch.backend import TorchBackend
+from openbark.backends.base import Backend
+from openbark.backends.select import BACKENDS, load_backend
 from openbark.checkpoints import open_checkpoint, random_checkpoint
 from openbark.config import BarkConfig, GPTConfig
 from openbark.engine.cascade import STAGES, CascadeResult, Request, run
@@ -42,7 +43,7 @@ TEXT_TOKENS = 20
 STEPS_TIMED = 48
 PROBE_REPEATS = 20
 PROBE_LEAST_BYTES = 1 << 20
-ITEM_BYTES = {"float32": 4, "float64": 8, "bfloat16": 2}
+ITEM_BYTES = {"float32": 4.0, "float64": 8.0, "bfloat16": 2.0, "int8": 1.0, "int4": 0.5}
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def shape_config(shape: str) -> BarkConfig:
     )
 
 
-def load_backend(options: argparse.Namespace) -> tuple[str, TorchBackend]:
+def load_model(options: argparse.Namespace) -> tuple[str, Backend]:
     """The model asked for, and its name in the report."""
     if options.shape is not None:
         config = shape_config(options.shape)
@@ -100,7 +101,9 @@ def load_backend(options: argparse.Namespace) -> tuple[str, TorchBackend]:
             options.model = embedded_directory()
         source = open_checkpoint(options.model, need_tokenizer=False)
         name = source.config.name
-    return name, TorchBackend.load(source, options.device, options.dtype, options.threads)
+    return name, load_backend(
+        source, options.backend, options.device, options.dtype, options.threads
+    )
 
 
 def weights_per_step(config: GPTConfig) -> int:
@@ -135,7 +138,7 @@ def text_tokens(config: BarkConfig) -> NDArray[np.int64]:
     return np.arange(min(TEXT_TOKENS, config.semantic_rules.max_text_tokens), dtype=np.int64) % 2
 
 
-def step_cost(backend: TorchBackend, stage: Stage, gpt: GPTConfig, item_bytes: int) -> StepCost:
+def step_cost(backend: Backend, stage: Stage, gpt: GPTConfig, item_bytes: float) -> StepCost:
     """Time single decode steps after a real prompt, apart from sampling."""
     config = backend.config
     session = backend.session(stage)
@@ -150,7 +153,7 @@ def step_cost(backend: TorchBackend, stage: Stage, gpt: GPTConfig, item_bytes: i
         session.step(token)
         seconds.append(time.perf_counter() - start)
     step = statistics.median(seconds)
-    n_bytes = weights_per_step(gpt) * item_bytes
+    n_bytes = round(weights_per_step(gpt) * item_bytes)
     limit = read_rate(n_bytes)
     return StepCost(
         ms_per_step=1e3 * step,
@@ -231,8 +234,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     source.add_argument("--shape", choices=("tiny", "small", "large"), help="random weights")
     parser.add_argument("--seconds", type=float, default=5.0, help="audio per run (5)")
     parser.add_argument("--runs", type=int, default=3, help="runs after one to warm up (3)")
-    parser.add_argument("--threads", type=int, default=None, help="torch threads (torch's choice)")
-    parser.add_argument("--device", default=None, help="torch device (cpu)")
+    parser.add_argument("--backend", choices=BACKENDS, default="auto", help="what computes (auto)")
+    parser.add_argument("--threads", type=int, default=None, help="CPU threads (all)")
+    parser.add_argument("--device", default=None, help="device (cpu)")
     parser.add_argument("--dtype", choices=sorted(ITEM_BYTES), default="float32")
     options = parser.parse_args(arguments)
     if not options.seconds > 0 or options.runs < 1 or (options.threads or 1) < 1:
@@ -243,7 +247,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print the card, then one JSON document; returns the exit code."""
     options = parse(arguments)
-    name, backend = load_backend(options)
+    name, backend = load_model(options)
     config = backend.config
     if options.seconds > config.max_seconds:
         print(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from torch import nn
 
 from openbark.backends.torch.gpt import initialise
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.config import IstftCodecConfig
+from openbark.config import GPTConfig, IstftCodecConfig
 from openbark.errors import CheckpointUnsupportedError, TrainingError
 from openbark.text.tokenizer import Tokenizer
 from openbark.training.coarse import CoarseOptions, CoarseTask
@@ -32,7 +33,9 @@ from openbark.training.networks import (
 from openbark.training.semantic import SemanticOptions, SemanticTask
 from openbark.training.semantic_tokenizer import SemanticTokenizerOptions, SemanticTokenizerTask
 
-__all__ = ["NETWORKS", "train_network"]
+__all__ = ["NETWORKS", "Network", "train_network"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 NETWORKS = tuple(PREFIXES)
 """Names of what can be trained."""
@@ -79,6 +82,13 @@ def train_network(
     return result
 
 
+def _start(model: Network, config: GPTConfig, seed: int, fresh: bool) -> Network:
+    """The network as it is, or with fresh weights drawn from the seed."""
+    if fresh:
+        initialise(model, config.n_layer, torch.Generator().manual_seed(seed))
+    return model
+
+
 def _semantic(
     checkpoint: Checkpoint,
     train: Sequence[Utterance],
@@ -86,9 +96,7 @@ def _semantic(
     seed: int,
     fresh: bool,
 ) -> Task:
-    model = semantic_from(checkpoint)
-    if fresh:
-        initialise(model, checkpoint.config.semantic.n_layer, torch.Generator().manual_seed(seed))
+    model = _start(semantic_from(checkpoint), checkpoint.config.semantic, seed, fresh)
     encode = Tokenizer.load(checkpoint.tokenizer_path).encode
     return SemanticTask(model, checkpoint.config, encode, train, valid, SemanticOptions(seed=seed))
 
@@ -100,9 +108,7 @@ def _coarse(
     seed: int,
     fresh: bool,
 ) -> Task:
-    model = coarse_from(checkpoint)
-    if fresh:
-        initialise(model, checkpoint.config.coarse.n_layer, torch.Generator().manual_seed(seed))
+    model = _start(coarse_from(checkpoint), checkpoint.config.coarse, seed, fresh)
     return CoarseTask(model, checkpoint.config, train, valid, CoarseOptions(seed=seed))
 
 
@@ -113,9 +119,7 @@ def _fine(
     seed: int,
     fresh: bool,
 ) -> Task:
-    model = fine_from(checkpoint)
-    if fresh:
-        initialise(model, checkpoint.config.fine.n_layer, torch.Generator().manual_seed(seed))
+    model = _start(fine_from(checkpoint), checkpoint.config.fine, seed, fresh)
     return FineTask(model, checkpoint.config, train, valid, FineOptions(seed=seed))
 
 

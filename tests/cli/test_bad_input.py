@@ -162,6 +162,8 @@ def test_read_only_folder(run: Run, model_folder: Path, tmp_path: Path) -> None:
 def test_interrupt_leaves_no_file_and_exits_130(model_folder: Path, tmp_path: Path) -> None:
     code = (
         "import os, signal\n"
+        # A parent that runs in the background hands SIGINT down ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from openbark.engine import cascade\n"
         "original = cascade.run_coarse\n"
         "def interrupted(*arguments):\n"
