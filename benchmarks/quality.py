@@ -68,6 +68,7 @@ class Options:
         presets: voices, each against its own flite voice.
         parts: further systems of `PARTS`.
         temperatures: stage -> temperature that replaces the checkpoint's own.
+        dtype: precision of the model; None is float32.
         n_pictures: spectrograms per voice in `out`.
     """
 
@@ -83,6 +84,7 @@ class Options:
     temperatures: tuple[tuple[str, float], ...] = ()
     extra_metrics: bool = False
     threads: int | None = None
+    dtype: str | None = None
     n_pictures: int = 2
     n_fitting: int = 40
 
@@ -111,6 +113,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     add("--parts", default="", help=f"measure parts of the model too: {', '.join(PARTS)}")
     add("--extra-metrics", action="store_true", help="STOI and PESQ of the parts")
     add("--threads", type=int, help="CPU threads of the model")
+    add("--dtype", help="precision of the model: float32, bfloat16, int8, int4")
     for stage in ("semantic", "coarse", "fine"):
         add(f"--{stage}-temperature", type=float, help="instead of the checkpoint's own")
     given = parser.parse_args(arguments)
@@ -128,6 +131,7 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
         temperatures=tuple((k, v) for k, v in temperatures.items() if v is not None),
         extra_metrics=given.extra_metrics,
         threads=given.threads,
+        dtype=given.dtype,
     )
     _check(options)
     return options
@@ -271,7 +275,7 @@ def _draw(options: Options, material: Material, results: Sequence[Evaluation]) -
 
 
 def _load_bark(options: Options) -> Bark:
-    return Bark.load(options.model, threads=options.threads)
+    return Bark.load(options.model, threads=options.threads, dtype=options.dtype)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
