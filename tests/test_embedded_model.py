@@ -11,6 +11,9 @@ import openbark
 from openbark.assets import embedded_directory, has_embedded
 from openbark.audio import read_audio
 from openbark.errors import TextError
+from openbark.stages.coarse import coarse_context, coarse_window_prompt
+from openbark.stages.sampling import Stage
+from openbark.stages.semantic import semantic_prompt
 
 pytestmark = pytest.mark.skipif(not has_embedded(), reason="no embedded model in this checkout")
 
@@ -74,3 +77,25 @@ def test_a_clip_becomes_a_voice_and_a_file(bark: openbark.Bark, tmp_path: Path) 
     np.testing.assert_allclose(waveform, clip.waveform.clip(-1, 1), atol=1.0 / 32767)
     again = bark.generate("And one more.", voice=clip.as_voice(), seed=3)
     assert again.stop_reason == "eos"
+
+
+def test_compiled_engine_and_pytorch_compute_the_same(bark: openbark.Bark) -> None:
+    available = pytest.importorskip("openbark.backends.native.library").available_kernels()
+    if not available:
+        pytest.skip("the compiled engine is not built here")
+    engines = [openbark.Bark.load(backend=name).backend for name in ("native", "torch")]
+    voice = bark.find_voice("en_1")
+    assert voice is not None
+    text_tokens = bark.tokenizer.encode(SENTENCE)
+    prompt = semantic_prompt(text_tokens, voice.semantic, bark.config.semantic_rules)
+    context = coarse_context(voice.semantic, voice.semantic, voice.coarse, bark.config)
+    window = coarse_window_prompt(context, np.zeros(0, dtype=np.int64), bark.config)
+    offset, size = bark.config.coarse_offset, bark.config.codebook_size
+    for stage, what, rows in (
+        (Stage.SEMANTIC, prompt, slice(None)),
+        (Stage.COARSE, window, slice(offset, offset + size)),
+    ):
+        ours, theirs = (engine.causal_logits(stage, what)[rows] for engine in engines)
+        np.testing.assert_allclose(ours, theirs, atol=2e-4)
+    ours, theirs = (engine.codec_decode(voice.fine) for engine in engines)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4)

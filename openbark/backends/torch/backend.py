@@ -170,14 +170,14 @@ class TorchBackend:
     def fine_logits(self, codes: Tokens, k: int) -> Logits:
         """Logits [N, V] of codebook k for a window of codes [K, N]."""
         device = self._causal[Stage.SEMANTIC].lm_head.weight.device
-        window = torch.from_numpy(np.ascontiguousarray(codes))[None].to(device)
+        window = torch.tensor(codes)[None].to(device)
         return _array(self._fine(window, k)[0])
 
     @torch.inference_mode()
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
         device = self._causal[Stage.SEMANTIC].lm_head.weight.device
-        decoded = self._codec.decode(torch.from_numpy(np.ascontiguousarray(codes))[None].to(device))  # type: ignore[operator]
+        decoded = self._codec.decode(torch.tensor(codes)[None].to(device))  # type: ignore[operator]
         waveform: NDArray[np.float32] = decoded[0].float().cpu().numpy()
         return waveform
 
@@ -185,6 +185,6 @@ class TorchBackend:
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
         parameter = next(self._codec.parameters())
-        samples = torch.from_numpy(waveform)[None].to(parameter)
+        samples = torch.tensor(waveform)[None].to(parameter)
         codes: Tokens = self._codec.encode(samples, n_codebooks)[0].cpu().numpy()  # type: ignore[operator]
         return codes
