@@ -17,7 +17,9 @@ from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.cli.train import train
 from openbark.errors import CheckpointUnsupportedError, TrainingError
 from openbark.training.data import read_shards
+from openbark.training.embedded import STEPS
 from openbark.training.prepare import find_recordings, prepare
+from openbark.training.stage_run import NETWORKS as TRAINABLE
 
 pytestmark = pytest.mark.skipif(not has_embedded(), reason="no embedded model in this checkout")
 
@@ -141,3 +143,11 @@ def test_sources_that_are_no_data_set_are_refused(
         find_recordings(tmp_path / "bad.jsonl")
     with pytest.raises(CheckpointUnsupportedError, match="semantic encoder"):
         prepare(find_recordings(tmp_path), open_checkpoint(tiny_checkpoint_dir), tmp_path / "out")
+
+
+def test_the_command_line_offers_every_network_and_step() -> None:
+    # Typed again in the command line, which must not import torch to print its help.
+    assert set(NETWORKS) == set(TRAINABLE)
+    assert set(TRAINABLE) < set(train.commands)
+    only = next(option for option in train.commands["embedded"].params if option.name == "only")
+    assert tuple(only.type.choices) == STEPS  # type: ignore[attr-defined]
