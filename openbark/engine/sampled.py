@@ -20,11 +20,18 @@ from openbark.stages.coarse import (
     coarse_codes,
     coarse_context,
     coarse_window_prompt,
+    codebook_ids,
     n_coarse_steps,
 )
 from openbark.stages.fine import fine_canvas, fine_windows
 from openbark.stages.sampling import Noise, Stage, draw, probabilities
-from openbark.stages.semantic import StopReason, TokenLimit, semantic_prompt
+from openbark.stages.semantic import (
+    StopReason,
+    TokenLimit,
+    drawable_logits,
+    early_stop,
+    semantic_prompt,
+)
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -97,14 +104,11 @@ def sampled_semantic(
     logits = session.prefill(semantic_prompt(text_tokens, voice.semantic if voice else None, rules))
     drawn: list[int] = []
     while True:
-        support = logits[: rules.semantic_vocab_size]
-        if allow_early_stop:
-            support = np.append(support, logits[rules.eos_token])
+        support = drawable_logits(logits, allow_early_stop, rules)
         token, p_last = sampler.token(support, sampling, Stage.SEMANTIC, len(drawn))
-        if allow_early_stop and token == rules.semantic_vocab_size:
-            return np.array(drawn, dtype=np.int64), StopReason.EOS
-        if allow_early_stop and sampling.min_eos_p is not None and p_last >= sampling.min_eos_p:
-            return np.array(drawn, dtype=np.int64), StopReason.EOS_PROBABILITY
+        reason = early_stop(token, p_last, sampling, rules) if allow_early_stop else None
+        if reason is not None:
+            return np.array(drawn, dtype=np.int64), reason
         drawn.append(token)
         if report is not None:
             report(len(drawn), limit.n_tokens)
@@ -136,10 +140,9 @@ def sampled_coarse(
         prompt = coarse_window_prompt(context, np.array(drawn, dtype=np.int64), config)
         logits = session.prefill(prompt)
         while True:
-            k = len(drawn) % rules.n_codebooks
-            start = config.coarse_offset + k * config.codebook_size
-            support = logits[start : start + config.codebook_size]
-            drawn.append(start + sampler.token(support, sampling, Stage.COARSE, len(drawn))[0])
+            ids = codebook_ids(len(drawn) % rules.n_codebooks, config)
+            code, _ = sampler.token(logits[ids], sampling, Stage.COARSE, len(drawn))
+            drawn.append(ids.start + code)
             if report is not None:
                 report(len(drawn), n_steps)
             if len(drawn) == stop:

@@ -29,6 +29,7 @@ __all__ = [
     "coarse_context",
     "coarse_ids",
     "coarse_window_prompt",
+    "codebook_ids",
     "n_coarse_steps",
     "with_coarse_window",
 ]
@@ -175,6 +176,12 @@ def coarse_alignment(
     return np.where((slots >= 0) & (slots < visible), slots, -1)
 
 
+def codebook_ids(k: int, config: BarkConfig) -> slice:
+    """The coarse token ids of codebook k."""
+    start = config.coarse_offset + k * config.codebook_size
+    return slice(start, start + config.codebook_size)
+
+
 def choose_coarse(
     logits: NDArray[np.floating],
     step: int,
@@ -184,7 +191,7 @@ def choose_coarse(
 ) -> int:
     """Draw coarse token number `step` of the request from logits [V]: only the codebook whose turn it is,
     counted over the whole request, can be drawn (S36). Returns the token id."""
-    start = config.coarse_offset + (step % config.coarse_rules.n_codebooks) * config.codebook_size
-    support = np.asarray(logits[start : start + config.codebook_size], dtype=np.float64)
+    ids = codebook_ids(step % config.coarse_rules.n_codebooks, config)
+    support = np.asarray(logits[ids], dtype=np.float64)
     code = draw(probabilities(support[None], sampling), np.array([uniform]))[0]
-    return start + int(code)
+    return int(ids.start + code)

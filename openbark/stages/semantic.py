@@ -24,6 +24,8 @@ __all__ = [
     "TokenLimit",
     "Tokens",
     "choose_semantic",
+    "drawable_logits",
+    "early_stop",
     "semantic_prompt",
     "token_limit",
 ]
@@ -94,6 +96,27 @@ def token_limit(params: GenerationParams, rules: SemanticRules) -> TokenLimit:
     return limit
 
 
+def drawable_logits(
+    logits: NDArray[np.floating], allow_early_stop: bool, rules: SemanticRules
+) -> NDArray[np.floating]:
+    """The part of a row of logits [V] that can be drawn: the semantic vocabulary and, with
+    `allow_early_stop`, the end token behind it (S32)."""
+    support = logits[: rules.semantic_vocab_size]
+    return np.append(support, logits[rules.eos_token]) if allow_early_stop else support
+
+
+def early_stop(
+    token: int, eos_probability: float, sampling: SamplingParams, rules: SemanticRules
+) -> StopReason | None:
+    """Why a draw from `drawable_logits` ends the stage, or None: it is the end token, or the end token's
+    probability after filters and temperature reaches `min_eos_p`; the draw is discarded then (S34)."""
+    if token == rules.semantic_vocab_size:
+        return StopReason.EOS
+    if sampling.min_eos_p is not None and eos_probability >= sampling.min_eos_p:
+        return StopReason.EOS_PROBABILITY
+    return None
+
+
 def choose_semantic(
     logits: NDArray[np.floating],
     sampling: SamplingParams,
@@ -106,14 +129,9 @@ def choose_semantic(
     Only the semantic vocabulary and, with `allow_early_stop`, the end token can be drawn. A draw is
     discarded when the end token's probability, after filters and temperature, reaches `min_eos_p`.
     """
-    support = np.asarray(logits[: rules.semantic_vocab_size], dtype=np.float64)
-    if allow_early_stop:
-        support = np.append(support, np.float64(logits[rules.eos_token]))
+    support = drawable_logits(logits, allow_early_stop, rules)
     distribution = probabilities(support[None], sampling)
     token = int(draw(distribution, np.array([uniform]))[0])
-    if allow_early_stop:
-        if token == rules.semantic_vocab_size:
-            return StopReason.EOS
-        if sampling.min_eos_p is not None and distribution[0, -1] >= sampling.min_eos_p:
-            return StopReason.EOS_PROBABILITY
-    return token
+    if not allow_early_stop:
+        return token
+    return early_stop(token, float(distribution[0, -1]), sampling, rules) or token

@@ -25,6 +25,7 @@ from openbark.stages.coarse import (
     coarse_context,
     coarse_ids,
     coarse_window_prompt,
+    codebook_ids,
     n_coarse_steps,
 )
 from openbark.training.batching import VoicePool, corrupt, step_rng
@@ -173,11 +174,11 @@ class CoarseTask:
         that inference would draw from takes part, as in `stages.coarse.choose_coarse`."""
         config, parts = self._config, []
         for k in range(config.coarse_rules.n_codebooks):
-            start = config.coarse_offset + k * config.codebook_size
-            mine = (targets >= start) & (targets < start + config.codebook_size)
-            rows = self.module.lm_head.weight[start : start + config.codebook_size]
+            ids = codebook_ids(k, config)
+            mine = (targets >= ids.start) & (targets < ids.stop)
+            rows = self.module.lm_head.weight[ids]
             logits = F.linear(hidden[mine], rows).float()
-            codes = targets[mine] - start
+            codes = targets[mine] - ids.start
             total = F.cross_entropy(logits, codes, reduction="sum")
             correct = (logits.detach().argmax(-1) == codes).sum()
             parts.append((total, correct.float(), int(mine.sum())))
