@@ -73,15 +73,17 @@ lint: venv ## ruff: rules and format
 types: venv ## mypy --strict on the package
 	$(BIN)/mypy
 
-docs-check: venv ## docs/cli.md is what --help says; README and docs agree with the tree
+docs-check: venv ## docs/cli.md is what --help says, docs/parity.md what tests are called; docs agree with the tree
 	$(BIN)/python scripts/cli_docs.py --check
+	$(BIN)/python scripts/parity_docs.py --check
 	$(BIN)/python -m pytest -q tests/docs
 
 architecture: venv ## import levels, light import, sizes, __all__
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-docs: venv ## write docs/cli.md from --help
+docs: venv ## write docs/cli.md from --help and docs/parity.md from the names of the tests
 	$(BIN)/python scripts/cli_docs.py
+	$(BIN)/python scripts/parity_docs.py
 
 format: venv ## let ruff format and fix what it can
 	$(BIN)/ruff check --fix .
