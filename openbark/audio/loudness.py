@@ -14,7 +14,8 @@ from openbark.errors import ParamError
 
 __all__ = ["MAX_LOUDNESS", "MIN_LOUDNESS", "check_loudness", "loudness", "with_loudness"]
 
-MIN_LOUDNESS, MAX_LOUDNESS = -70.0, -5.0
+MIN_LOUDNESS = -70.0
+MAX_LOUDNESS = -5.0
 """Legal targets in LUFS: above the absolute gate, below what speech reaches without distortion."""
 
 _FILTER_RATE = 48_000
