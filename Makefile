@@ -50,8 +50,8 @@ test: venv ## the test suite: offline, no GPU
 
 check: lint types docs-check architecture ## everything but the test suite
 
-native: venv ## compile the CPU engine in place
-	$(BIN)/python setup.py --quiet build_ext --inplace
+native: venv ## compile the CPU engine in place; warnings are errors
+	$(BIN)/python setup.py --quiet build_ext --inplace --strict
 
 $(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc)
 	@mkdir -p $(SANITIZED)
@@ -73,15 +73,17 @@ lint: venv ## ruff: rules and format
 types: venv ## mypy --strict on the package
 	$(BIN)/mypy
 
-docs-check: venv ## docs/cli.md is what --help says; README and docs agree with the tree
+docs-check: venv ## docs/cli.md is what --help says, docs/parity.md what tests are called; docs agree with the tree
 	$(BIN)/python scripts/cli_docs.py --check
+	$(BIN)/python scripts/parity_docs.py --check
 	$(BIN)/python -m pytest -q tests/docs
 
 architecture: venv ## import levels, light import, sizes, __all__
 	$(BIN)/python -m pytest -q tests/test_architecture.py
 
-docs: venv ## write docs/cli.md from --help
+docs: venv ## write docs/cli.md from --help and docs/parity.md from the names of the tests
 	$(BIN)/python scripts/cli_docs.py
+	$(BIN)/python scripts/parity_docs.py
 
 format: venv ## let ruff format and fix what it can
 	$(BIN)/ruff check --fix .
