@@ -19,7 +19,8 @@ from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.hub import download, is_hub_id
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Cancel, Progress, Request, Tokens, run
+from openbark.engine.cascade import run
+from openbark.engine.request import Cancel, Progress, Request, Tokens
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
