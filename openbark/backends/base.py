@@ -6,20 +6,41 @@ no sampling, no windows and no stop rules: those are `openbark.stages`.
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
+from openbark.errors import CheckpointUnsupportedError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 
-__all__ = ["Backend", "CausalSession", "DrawingBackend", "DrawingSession", "Logits", "Tokens"]
+__all__ = [
+    "Backend",
+    "CausalSession",
+    "DrawingBackend",
+    "DrawingSession",
+    "Logits",
+    "Network",
+    "Tokens",
+    "held",
+]
+
+Network = TypeVar("Network")
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]
+
+
+def held(network: Network | None, name: str) -> Network:
+    """A network of a backend. Raises CheckpointUnsupportedError where its checkpoint holds only others."""
+    if network is None:
+        raise CheckpointUnsupportedError(
+            f"this model was loaded without its {name} network; load the whole checkpoint"
+        )
+    return network
 
 
 class CausalSession(Protocol):

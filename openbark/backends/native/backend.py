@@ -11,12 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Tokens
+from openbark.backends.base import Tokens, held
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.sessions import FineSession, NativeSession, Stop
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
 from openbark.backends.native.weights import (
+    Tensors,
     Transformer,
     causal_shape,
     coarse_head_starts,
@@ -94,11 +95,15 @@ class NativeBackend:
     def __init__(
         self,
         config: BarkConfig,
+        pool: Pool,
+        precision: Precision,
         causal: dict[Stage, Transformer],
-        fine: Transformer,
-        codec: Codec,
+        fine: Transformer | None,
+        codec: Codec | None,
     ) -> None:
         self.config = config
+        self._pool = pool
+        self._precision = precision
         self._causal = causal
         self._fine = fine
         self._fine_session: FineSession | None = None
@@ -113,7 +118,8 @@ class NativeBackend:
         threads: int | None = None,
         kernels: str | None = None,
     ) -> NativeBackend:
-        """Pack a checkpoint. dtype: "float32" (default, exact), "bfloat16", "int8" or "int4".
+        """Pack a checkpoint. dtype: "float32" (default, exact), "bfloat16", "int8" or "int4". Networks that
+        the checkpoint does not hold are left out.
 
         Raises MissingExtraError when the library was not built, ParamError for a dtype or kernels that
         this machine does not have.
@@ -123,35 +129,35 @@ class NativeBackend:
         config = checkpoint.config
         semantic = causal_shape(config.semantic, precision)
         coarse = causal_shape(config.coarse, precision, coarse_head_starts(config))
-        causal = {
-            Stage.SEMANTIC: Transformer(pool, semantic, checkpoint.tensors("semantic.")),
-            Stage.COARSE: Transformer(pool, coarse, checkpoint.tensors("coarse_acoustics.")),
-        }
-        shape = fine_shape(config.fine, precision)
-        fine = Transformer(pool, shape, checkpoint.tensors("fine_acoustics."))
-        tensors = checkpoint.tensors("codec_model.")
-        codec: Codec
-        if isinstance(config.codec, EncodecConfig):
-            codec = NativeEncodec(config.codec, tensors, pool)
-        else:
-            codec = NativeIstftCodec(config.codec, tensors, pool)
-        return cls(config, causal, fine, codec)
+        causal, fine, codec = {}, None, None
+        if "semantic" in checkpoint.parts:
+            causal[Stage.SEMANTIC] = Transformer(pool, semantic, checkpoint.tensors("semantic."))
+        if "coarse_acoustics" in checkpoint.parts:
+            causal[Stage.COARSE] = Transformer(
+                pool, coarse, checkpoint.tensors("coarse_acoustics.")
+            )
+        if "fine_acoustics" in checkpoint.parts:
+            shape = fine_shape(config.fine, precision)
+            fine = Transformer(pool, shape, checkpoint.tensors("fine_acoustics."))
+        if "codec_model" in checkpoint.parts:
+            codec = _codec(config, checkpoint.tensors("codec_model."), pool)
+        return cls(config, pool, precision, causal, fine, codec)
 
     @property
     def description(self) -> str:
         """Engine, kernels, dtype and threads in one line."""
-        pool = self._fine.pool
-        dtype = Precision(self._fine.shape.precision).name.lower()
-        return f"native {pool.kernels}, cpu, {dtype}, {pool.threads} threads"
+        dtype = self._precision.name.lower()
+        return f"native {self._pool.kernels}, cpu, {dtype}, {self._pool.threads} threads"
 
     @property
     def packed_bytes(self) -> int:
-        """Memory of the packed weights of the three transformers."""
-        return sum(model.packed_bytes for model in (*self._causal.values(), self._fine))
+        """Memory of the packed weights of the transformers."""
+        models = [*self._causal.values(), *([self._fine] if self._fine else [])]
+        return sum(model.packed_bytes for model in models)
 
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
-        return StageSession(self._causal[stage], stage, self.config)
+        return StageSession(held(self._causal.get(stage), stage.name.lower()), stage, self.config)
 
     def causal_logits(self, stage: Stage, prompt: Prompt) -> NDArray[np.float32]:
         """Logits [V] after the last position of the prompt, from an empty cache."""
@@ -180,17 +186,23 @@ class NativeBackend:
 
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
-        return self._codec.decode(codes)
+        return held(self._codec, "codec").decode(codes)
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
-        return self._codec.encode(waveform, n_codebooks)
+        return held(self._codec, "codec").encode(waveform, n_codebooks)
 
     def _window(self) -> FineSession:
         # One for all callers, in turn: its memory is worth keeping, a clip runs dozens of windows.
         if self._fine_session is None:
-            self._fine_session = FineSession(self._fine)
+            self._fine_session = FineSession(held(self._fine, "fine"))
         return self._fine_session
+
+
+def _codec(config: BarkConfig, tensors: Tensors, pool: Pool) -> Codec:
+    if isinstance(config.codec, EncodecConfig):
+        return NativeEncodec(config.codec, tensors, pool)
+    return NativeIstftCodec(config.codec, tensors, pool)
 
 
 def _precision(dtype: str | None, pool: Pool) -> Precision:
