@@ -6,24 +6,32 @@ The stages' rules become plain numbers here: which head rows may be drawn at whi
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Tokens, held
+from openbark.backends.base import Drawn, DrawRun, Flag, Tokens, held
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
-from openbark.backends.native.sessions import FineSession, NativeSession, Stop
+from openbark.backends.native.packed_files import fill_packed, packed_file_for
+from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
 from openbark.backends.native.weights import (
-    Tensors,
     Transformer,
     causal_shape,
     coarse_head_starts,
     fine_shape,
 )
+from openbark.checkpoints.canonical import part_of
 from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.shapes import (
+    COARSE_PREFIX,
+    CODEC_PREFIX,
+    FINE_PREFIX,
+    SEMANTIC_PREFIX,
+)
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import ParamError
 from openbark.params import SamplingParams
@@ -49,9 +57,9 @@ class StageSession(NativeSession):
     """A row of the semantic or coarse stage that also draws whole runs of tokens
     (`backends.base.DrawingSession`)."""
 
-    def __init__(self, model: Transformer, stage: Stage, config: BarkConfig) -> None:
-        super().__init__(model)
-        self._stage = stage
+    def __init__(self, rows: CausalStage, stage: Stage, config: BarkConfig) -> None:
+        super().__init__(rows)
+        self._name = stage
         self._config = config
 
     def draw_run(
@@ -61,36 +69,45 @@ class StageSession(NativeSession):
         first_step: int,
         n_steps: int,
         allow_early_stop: bool = True,
-        cancel: NDArray[np.int32] | None = None,
-    ) -> tuple[Tokens, StopReason | None]:
+        cancel: Flag | None = None,
+    ) -> Drawn:
         """Tokens number `first_step`.. of the request, `n_steps` of them unless the stage ends before.
 
         Equal to `choose_semantic` or `choose_coarse` step by step (S32-S36). Fewer tokens without a
         reason: `cancel` [1] was set.
         """
+        run = DrawRun(self, sampling, noise, first_step, n_steps, allow_early_stop, cancel)
+        return _drawn(self.draw(self.rules(run), cancel))
+
+    def rules(self, run: DrawRun) -> DrawRules:
+        """What the stage's rules let a run draw, in the engine's numbers (S32, S36)."""
         rules = DrawRules(
-            sampling=sampling_struct(sampling),
-            seed=noise.seed,
-            stage=int(self._stage),
-            first_step=first_step,
-            n_steps=n_steps,
+            sampling=sampling_struct(run.sampling),
+            seed=run.noise.seed,
+            stage=int(self._name),
+            first_step=run.first_step,
+            n_steps=run.n_steps,
             end_token=-1,
         )
-        if self._stage is Stage.SEMANTIC:
+        if self._name is Stage.SEMANTIC:
             semantic = self._config.semantic_rules
             rules.first_token, rules.n_tokens, rules.n_turns = 0, semantic.semantic_vocab_size, 1
-            rules.end_token = semantic.eos_token if allow_early_stop else -1
+            rules.end_token = semantic.eos_token if run.allow_early_stop else -1
         else:
             rules.first_token = self._config.coarse_offset
             rules.n_tokens = self._config.codebook_size
             rules.n_turns = self._config.coarse_rules.n_codebooks
-        tokens, stop = self.draw(rules, cancel)
-        reasons = {Stop.END: StopReason.EOS, Stop.END_PROBABILITY: StopReason.EOS_PROBABILITY}
-        return tokens, reasons.get(stop)
+        return rules
+
+
+def _drawn(drawn: tuple[Tokens, Stop]) -> Drawn:
+    tokens, stop = drawn
+    reasons = {Stop.END: StopReason.EOS, Stop.END_PROBABILITY: StopReason.EOS_PROBABILITY}
+    return tokens, reasons.get(stop)
 
 
 class NativeBackend:
-    """A Bark in the compiled engine (`backends.base.DrawingBackend`)."""
+    """A Bark in the compiled engine (`backends.base.BatchingBackend`)."""
 
     def __init__(
         self,
@@ -105,6 +122,7 @@ class NativeBackend:
         self._pool = pool
         self._precision = precision
         self._causal = causal
+        self._rows = {stage: CausalStage(model) for stage, model in causal.items()}
         self._fine = fine
         self._fine_session: FineSession | None = None
         self._fine_lock = threading.Lock()
@@ -127,21 +145,12 @@ class NativeBackend:
         pool = Pool(threads, kernels)
         precision = _precision(dtype, pool)
         config = checkpoint.config
-        semantic = causal_shape(config.semantic, precision)
-        coarse = causal_shape(config.coarse, precision, coarse_head_starts(config))
-        causal, fine, codec = {}, None, None
-        if "semantic" in checkpoint.parts:
-            causal[Stage.SEMANTIC] = Transformer(pool, semantic, checkpoint.tensors("semantic."))
-        if "coarse_acoustics" in checkpoint.parts:
-            causal[Stage.COARSE] = Transformer(
-                pool, coarse, checkpoint.tensors("coarse_acoustics.")
-            )
-        if "fine_acoustics" in checkpoint.parts:
-            shape = fine_shape(config.fine, precision)
-            fine = Transformer(pool, shape, checkpoint.tensors("fine_acoustics."))
-        if "codec_model" in checkpoint.parts:
-            codec = _codec(config, checkpoint.tensors("codec_model."), pool)
-        return cls(config, pool, precision, causal, fine, codec)
+        # First, as it is the only part that needs more memory while it is read than after.
+        codec = _codec(checkpoint, pool) if part_of(CODEC_PREFIX) in checkpoint.parts else None
+        models = _transformers(pool, checkpoint, precision)
+        stages = {Stage.SEMANTIC: SEMANTIC_PREFIX, Stage.COARSE: COARSE_PREFIX}
+        causal = {stage: models[prefix] for stage, prefix in stages.items() if prefix in models}
+        return cls(config, pool, precision, causal, models.get(FINE_PREFIX), codec)
 
     @property
     def description(self) -> str:
@@ -157,7 +166,23 @@ class NativeBackend:
 
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
-        return StageSession(held(self._causal.get(stage), stage.name.lower()), stage, self.config)
+        return StageSession(held(self._rows.get(stage), stage.name.lower()), stage, self.config)
+
+    def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
+        """Rows of one stage that advance together: each weight is read once for all of them at each step.
+
+        Every run is made by a session of this backend.
+        """
+        draws: list[Draw] = []
+        for run in runs:
+            if not isinstance(run.session, StageSession):
+                raise TypeError(
+                    f"{type(run.session).__name__} is no session of the compiled engine"
+                )
+            draws.append((run.session, run.session.rules(run), run.cancel))
+        if not draws:
+            return []
+        return [_drawn(drawn) for drawn in draws[0][0].rows.draw(draws)]
 
     def causal_logits(self, stage: Stage, prompt: Prompt) -> NDArray[np.float32]:
         """Logits [V] after the last position of the prompt, from an empty cache."""
@@ -199,10 +224,43 @@ class NativeBackend:
         return self._fine_session
 
 
-def _codec(config: BarkConfig, tensors: Tensors, pool: Pool) -> Codec:
-    if isinstance(config.codec, EncodecConfig):
-        return NativeEncodec(config.codec, tensors, pool)
-    return NativeIstftCodec(config.codec, tensors, pool)
+def _codec(checkpoint: Checkpoint, pool: Pool) -> Codec:
+    config, tensors = checkpoint.config.codec, checkpoint.part(CODEC_PREFIX)
+    if isinstance(config, EncodecConfig):
+        return NativeEncodec(config, tensors, pool)
+    return NativeIstftCodec(config, tensors, pool)
+
+
+def _transformers(
+    pool: Pool, checkpoint: Checkpoint, precision: Precision
+) -> dict[str, Transformer]:
+    """The transformers that the checkpoint holds, by prefix, packed now or before."""
+    config = checkpoint.config
+    shapes = {
+        SEMANTIC_PREFIX: causal_shape(config.semantic, precision),
+        COARSE_PREFIX: causal_shape(config.coarse, precision, coarse_head_starts(config)),
+        FINE_PREFIX: fine_shape(config.fine, precision),
+    }
+    models = {
+        prefix: Transformer(pool, shape)
+        for prefix, shape in shapes.items()
+        if part_of(prefix) in checkpoint.parts
+    }
+
+    def pack() -> None:
+        for prefix, model in models.items():
+            model.pack(checkpoint.part(prefix))
+
+    if not models:
+        return models
+    file = packed_file_for(checkpoint, tuple(models), pool, precision)
+    if file is None:
+        pack()
+    else:
+        fill_packed(file, {prefix: model.packed for prefix, model in models.items()}, pack)
+    for prefix, model in models.items():
+        model.use_tables(checkpoint.part(prefix))
+    return models
 
 
 def _precision(dtype: str | None, pool: Pool) -> Precision:

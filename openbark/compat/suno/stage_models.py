@@ -87,9 +87,9 @@ def load_stage(
     """
     place = beside or find_place("fine" if stage == "codec" else stage, small, notices)
     checkpoint = ready_checkpoint(_opened(stage, place), _tell).only([_PARTS[stage]])
-    # Only PyTorch moves weights between devices.
+    # Only PyTorch moves weights between devices; only full precision gives Suno's tokens.
     kind = None if device == "cpu" else "torch"
-    backend = load_backend(checkpoint, kind, "cpu" if offload else device)
+    backend = load_backend(checkpoint, kind, "cpu" if offload else device, "float32")
     tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
     bark = Bark(backend, tokenizer, checkpoint.defaults, library_of(checkpoint.directory))
     return StageModel(bark, stage, small, device, place)

@@ -81,6 +81,8 @@ struct Kernels {
   void (*attend_f32)(const Attention& attention);
   void (*attend_bf16)(const Attention& attention);
   float (*dot)(const float* a, const float* b, int n);
+  // Touches every byte of a multiple of 256, in order, as fast as they come; returns them combined.
+  std::int32_t (*read)(const std::uint8_t* from, std::size_t bytes);
 };
 
 // The table of an available variant.

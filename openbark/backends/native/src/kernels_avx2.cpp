@@ -61,6 +61,7 @@ const Kernels kAvx2Kernels = {
     avx2::attend<avx2::Float32Cache>,
     avx2::attend<avx2::Bfloat16Cache>,
     avx2::dot,
+    avx2::read,
 };
 
 }  // namespace ob

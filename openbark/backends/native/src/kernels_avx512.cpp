@@ -115,6 +115,7 @@ const Kernels kAvx512Kernels = {
     avx512::attend<avx512::Float32Cache>,
     avx512::attend<avx512::PairCache>,
     avx512::dot,
+    avx512::read,
 };
 
 }  // namespace ob

@@ -49,6 +49,7 @@ const Kernels kGenericKernels = {
     generic::attend<generic::Float32Cache>,
     generic::attend<generic::Bfloat16Cache>,
     generic::dot,
+    generic::read,
 };
 
 }  // namespace ob

@@ -56,6 +56,7 @@ const Kernels kNeonKernels = {
     neon::attend<neon::Float32Cache>,
     neon::attend<neon::Bfloat16Cache>,
     neon::dot,
+    neon::read,
 };
 
 }  // namespace ob

@@ -166,53 +166,78 @@ void for_each_row(ThreadPool& pool, int rows, Body&& body) {
   });
 }
 
+// Elements from one row of converted inputs to the next: rows of a whole multiple of 4 KiB would fight for
+// the same lines of the first-level cache.
+std::ptrdiff_t input_stride(const Matrix& matrix) { return padded(matrix.k, kPad) + kPad; }
+
 }  // namespace
+
+int panel_rows(const Kernels& kernels, const Matrix& matrix) {
+  return matrix.precision == Precision::kFloat32 ? kernels.f32_panel : kPanel;
+}
+
+void Inputs::convert(const Kernels& kernels, const Matrix& matrix, int first, int last, const float* x,
+                     std::ptrdiff_t ldx) {
+  if (matrix.precision == Precision::kFloat32) return;
+  const int wide = padded(matrix.k, kPad);
+  const std::ptrdiff_t stride = input_stride(matrix);
+  const int groups = wide / kGroup;
+  auto* sums = matrix.precision == Precision::kInt4 ? sums_.as<std::int32_t>() : nullptr;
+  for (int row = first; row < last; ++row) {
+    const float* from = x + row * ldx;
+    if (matrix.precision == Precision::kBfloat16) {
+      kernels.to_bf16(from, matrix.k, wide, converted_.as<std::uint16_t>() + row * stride);
+    } else {
+      kernels.quantise(from, matrix.k, wide, converted_.as<std::int8_t>() + row * stride,
+                       scales_.as<float>() + row,
+                       sums ? sums + static_cast<std::ptrdiff_t>(row) * groups : nullptr);
+    }
+  }
+}
+
+void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs, const Tile& tile,
+              const float* x, std::ptrdiff_t ldx, Finish finish, float* y, std::ptrdiff_t ldy) {
+  const bool is_float = matrix.precision == Precision::kFloat32;
+  const int wide = is_float ? matrix.k : padded(matrix.k, kPad);
+  const std::ptrdiff_t skipped = static_cast<std::ptrdiff_t>(tile.column) * wide;
+  const Product product{tile.rows, tile.columns, wide, matrix.bias ? matrix.bias + tile.column : nullptr,
+                        finish, y + tile.row * ldy + tile.column, ldy};
+  if (is_float) {
+    return kernels.f32(product, x + tile.row * ldx, ldx, static_cast<const float*>(matrix.weights) + skipped);
+  }
+  const std::ptrdiff_t stride = input_stride(matrix);
+  const std::ptrdiff_t first = tile.row * stride;
+  if (matrix.precision == Precision::kBfloat16) {
+    return kernels.bf16(product, inputs.converted_.as<std::uint16_t>() + first, stride,
+                        static_cast<const std::uint16_t*>(matrix.weights) + skipped);
+  }
+  const int groups = wide / kGroup;
+  const QuantisedRows a{inputs.converted_.as<std::int8_t>() + first, stride,
+                        inputs.scales_.as<float>() + tile.row,
+                        inputs.sums_.as<std::int32_t>() + static_cast<std::ptrdiff_t>(tile.row) * groups, groups};
+  if (matrix.precision == Precision::kInt8) {
+    kernels.int8(product, a, static_cast<const std::int8_t*>(matrix.weights) + skipped,
+                 static_cast<const float*>(matrix.scales) + tile.column, matrix.sums + tile.column);
+  } else {
+    kernels.int4(product, a, static_cast<const std::uint8_t*>(matrix.weights) + skipped / 2,
+                 static_cast<const std::uint16_t*>(matrix.scales) + skipped / kGroup);
+  }
+}
 
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs) {
-  const int k = matrix.k;
-  if (matrix.precision == Precision::kFloat32) {
-    return gemm_f32_packed(pool, m, n, k, x, ldx, static_cast<const float*>(matrix.weights), matrix.bias,
-                           finish, y, ldy);
-  }
   const Kernels& kernels = pool.kernels();
-  const int wide = padded(k, kPad);
-  // Rows of a whole multiple of 4 KiB would fight for the same lines of the first-level cache.
-  const std::ptrdiff_t stride = wide + kPad;
-  auto* halves = inputs.converted_.as<std::uint16_t>();
-  auto* bytes = inputs.converted_.as<std::int8_t>();
-  auto* scales = inputs.scales_.as<float>();
-  const int groups = wide / kGroup;
-  auto* sums = matrix.precision == Precision::kInt4 ? inputs.sums_.as<std::int32_t>() : nullptr;
-  for_each_row(pool, m, [&](int row) {
-    const float* from = x + static_cast<std::ptrdiff_t>(row) * ldx;
-    if (matrix.precision == Precision::kBfloat16) {
-      kernels.to_bf16(from, k, wide, halves + row * stride);
-    } else {
-      kernels.quantise(from, k, wide, bytes + row * stride, scales + row,
-                       sums ? sums + static_cast<std::ptrdiff_t>(row) * groups : nullptr);
-    }
-  });
-  const double work = static_cast<double>(m) * n * k / 4;
-  const int panels = (n + kPanel - 1) / kPanel;
+  if (matrix.precision != Precision::kFloat32) {
+    for_each_row(pool, m,
+                 [&](int row) { inputs.convert(kernels, matrix, row, row + 1, x, ldx); });
+  }
+  const double work = static_cast<double>(m) * n * matrix.k / (matrix.precision == Precision::kFloat32 ? 1 : 4);
+  const int width = panel_rows(kernels, matrix);
+  const int panels = (n + width - 1) / width;
   for_each_tile(pool, m, panels, work, [&](int row, int rows, int panel, int count, int) {
-    const int column = panel * kPanel;
-    const std::ptrdiff_t skipped = static_cast<std::ptrdiff_t>(column) * wide;
-    const Product product{rows, std::min(count * kPanel, n - column), wide,
-                          matrix.bias ? matrix.bias + column : nullptr, finish,
-                          y + static_cast<std::ptrdiff_t>(row) * ldy + column, ldy};
-    const QuantisedRows a{bytes + row * stride, stride, scales + row,
-                          sums ? sums + static_cast<std::ptrdiff_t>(row) * groups : nullptr, groups};
-    if (matrix.precision == Precision::kBfloat16) {
-      kernels.bf16(product, halves + row * stride, stride,
-                   static_cast<const std::uint16_t*>(matrix.weights) + skipped);
-    } else if (matrix.precision == Precision::kInt8) {
-      kernels.int8(product, a, static_cast<const std::int8_t*>(matrix.weights) + skipped,
-                   static_cast<const float*>(matrix.scales) + column, matrix.sums + column);
-    } else {
-      kernels.int4(product, a, static_cast<const std::uint8_t*>(matrix.weights) + skipped / 2,
-                   static_cast<const std::uint16_t*>(matrix.scales) + skipped / kGroup);
-    }
+    const int column = panel * width;
+    const Tile tile{row, rows, column, std::min(count * width, n - column)};
+    multiply(kernels, matrix, inputs, tile, x, ldx, finish, y, ldy);
   });
 }
 

@@ -35,18 +35,35 @@ void pack(ThreadPool& pool, const Matrix& matrix, const float* rows);
 // The rows of `matrix` from `row` on, a multiple of kPanel.
 Matrix rows_from(const Kernels& kernels, const Matrix& matrix, int row);
 
+// Rows of the input and of the matrix; `column` is the first of a panel.
+struct Tile {
+  int row, rows, column, columns;
+};
+
 // Room for the inputs of a product in the form its precision needs, for up to `rows` rows of up to `k`.
 class Inputs {
  public:
   Inputs() = default;
   Inputs(int rows, int k);
 
+  // Converts rows first..last of x to what `matrix` multiplies. float32 is multiplied where it is.
+  void convert(const Kernels& kernels, const Matrix& matrix, int first, int last, const float* x,
+               std::ptrdiff_t ldx);
+
  private:
-  friend void linear(ThreadPool&, const Matrix&, int, int, const float*, int, Finish, float*, int, Inputs&);
+  friend void multiply(const Kernels&, const Matrix&, const Inputs&, const Tile&, const float*,
+                       std::ptrdiff_t, Finish, float*, std::ptrdiff_t);
   Memory converted_, scales_, sums_;
 };
 
-// y[m, n] = finish(x[m, k] . matrix^T + bias) for the first n rows of the matrix.
+// Rows of the matrix that are stored together, and computed best together.
+int panel_rows(const Kernels& kernels, const Matrix& matrix);
+
+// y = finish(x . matrix^T + bias) for one tile, on the calling thread, from converted inputs.
+void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs, const Tile& tile,
+              const float* x, std::ptrdiff_t ldx, Finish finish, float* y, std::ptrdiff_t ldy);
+
+// y[m, n] = finish(x[m, k] . matrix^T + bias) for the first n rows of the matrix, on all threads.
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs);
 

@@ -49,17 +49,35 @@ void ThreadPool::run(int count, Call call, void* body) {
   body_ = body;
   done_.store(0, std::memory_order_relaxed);
   unclaimed_.store(count);
-  // Sequentially consistent on both sides: either we see the sleeper or it sees the iterations.
-  if (sleepers_.load() > 0) {
-    const std::lock_guard<std::mutex> lock(sleep_mutex_);
-    wake_.notify_all();
-  }
+  wake_sleepers();
   claim(0);
   for (int looks = 0; done_.load(std::memory_order_acquire) < count; ++looks) {
     // A worker that lost its core in the middle of an iteration needs ours.
     if (looks > 2000) std::this_thread::yield();
     pause();
   }
+}
+
+void ThreadPool::run_team(Call call, void* body) {
+  if (workers_.empty()) return call(body, 0, 0);
+  const std::lock_guard<std::mutex> one_loop(loop_mutex_);
+  call_ = call;
+  body_ = body;
+  members_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
+  teams_.fetch_add(1);
+  wake_sleepers();
+  call(body, 0, 0);
+  for (int looks = 0; members_.load(std::memory_order_acquire) > 0; ++looks) {
+    if (looks > 2000) std::this_thread::yield();
+    pause();
+  }
+}
+
+void ThreadPool::wake_sleepers() {
+  // Sequentially consistent on both sides: either we see the sleeper or it sees the work.
+  if (sleepers_.load() == 0) return;
+  const std::lock_guard<std::mutex> lock(sleep_mutex_);
+  wake_.notify_all();
 }
 
 void ThreadPool::claim(int worker) {
@@ -73,20 +91,31 @@ void ThreadPool::claim(int worker) {
 }
 
 void ThreadPool::serve(int worker) {
-  while (wait_for_work()) claim(worker);
+  std::uint32_t seen = 0;
+  while (wait_for_work(seen)) {
+    if (teams_.load(std::memory_order_acquire) == seen) {
+      claim(worker);
+      continue;
+    }
+    ++seen;
+    call_(body_, worker, worker);
+    members_.fetch_sub(1, std::memory_order_release);
+  }
 }
 
-bool ThreadPool::wait_for_work() {
+bool ThreadPool::has_work(std::uint32_t seen) const { return unclaimed_.load() > 0 || teams_.load() != seen; }
+
+bool ThreadPool::wait_for_work(std::uint32_t seen) {
   const auto until = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int n = 0; n < kPausesPerLook; ++n) {
-      if (unclaimed_.load(std::memory_order_acquire) > 0) return true;
+      if (has_work(seen)) return true;
       pause();
     }
   } while (std::chrono::steady_clock::now() < until && !stop_.load(std::memory_order_relaxed));
   std::unique_lock<std::mutex> lock(sleep_mutex_);
   sleepers_.fetch_add(1);
-  wake_.wait(lock, [this] { return unclaimed_.load() > 0 || stop_.load(); });
+  wake_.wait(lock, [&] { return has_work(seen) || stop_.load(); });
   sleepers_.fetch_sub(1);
   return !stop_.load();
 }

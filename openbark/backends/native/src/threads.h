@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <condition_variable>
+#include <cstdint>
 #include <mutex>
 #include <thread>
 #include <type_traits>
@@ -11,6 +12,42 @@
 #include "kernels.h"
 
 namespace ob {
+
+// Keeps the threads of a team in step. Every thread has a line of its own to write, and reads the others'.
+class Barrier {
+ public:
+  explicit Barrier(int threads) : arrivals_(static_cast<std::size_t>(threads)) {}
+
+  // Returns once every thread has called it as often as this one; what they wrote before is then visible.
+  // Meanwhile idle() runs over and over: it does something short and useful, or nothing.
+  template <class Idle>
+  void wait(int worker, Idle&& idle) {
+    const auto own = static_cast<std::size_t>(worker);
+    const std::uint32_t round = arrivals_[own].count.load(std::memory_order_relaxed) + 1;
+    arrivals_[own].count.store(round, std::memory_order_release);
+    for (std::size_t other = 0; other < arrivals_.size(); ++other) {
+      if (other == own) continue;
+      for (int looks = 0; behind(other, round); ++looks) {
+        // A thread that lost its core needs ours.
+        if (looks > kPatience) std::this_thread::yield();
+        idle();
+      }
+    }
+  }
+
+ private:
+  static constexpr int kPatience = 20000;
+  struct alignas(64) Arrival {
+    std::atomic<std::uint32_t> count{0};
+  };
+
+  bool behind(std::size_t other, std::uint32_t round) const {
+    const std::uint32_t count = arrivals_[other].count.load(std::memory_order_acquire);
+    return static_cast<std::int32_t>(count - round) < 0;
+  }
+
+  std::vector<Arrival> arrivals_;
+};
 
 // Loops run one at a time, on the calling thread and `size() - 1` workers. Workers wait for the next loop
 // by spinning for a moment, then asleep, so that an idle pool costs nothing. The pool also carries the
@@ -36,13 +73,32 @@ class ThreadPool {
         const_cast<void*>(static_cast<const void*>(&task)));
   }
 
+  // Calls task(worker, barrier) once on every thread, all at the same time, and returns when all are done:
+  // for work whose parts wait for each other. As with loops, no exceptions and nothing nested.
+  template <class Task>
+  void team(Task&& task) {
+    using Body = std::remove_reference_t<Task>;
+    struct Team {
+      Body& body;
+      Barrier barrier;
+    } together{task, Barrier(size())};
+    run_team([](void* body, int, int worker) {
+      auto& team = *static_cast<Team*>(body);
+      team.body(worker, team.barrier);
+    }, &together);
+  }
+
  private:
   using Call = void (*)(void* body, int index, int worker);
 
   void run(int count, Call call, void* body);
+  void run_team(Call call, void* body);
+  void wake_sleepers();
   void claim(int worker);
   void serve(int worker);
-  bool wait_for_work();
+  // Waits for a loop, or a team after number `seen`; false when the pool ends.
+  bool wait_for_work(std::uint32_t seen);
+  bool has_work(std::uint32_t seen) const;
 
   const Kernels& kernels_;
   std::vector<std::thread> workers_;
@@ -53,6 +109,9 @@ class ThreadPool {
   // belongs to the current loop: the loop cannot end before that iteration is done.
   alignas(64) std::atomic<int> unclaimed_{0};
   alignas(64) std::atomic<int> done_{0};
+  // Teams started, and workers that have not left the current one.
+  alignas(64) std::atomic<std::uint32_t> teams_{0};
+  alignas(64) std::atomic<int> members_{0};
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::mutex sleep_mutex_;

@@ -1,6 +1,7 @@
 #include "transformer.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "tiling.h"
 
@@ -32,79 +33,127 @@ void normalise(ThreadPool& pool, const Model& model, const Norm& norm, Workspace
   });
 }
 
-void append(const Model& model, Cache& cache, const Workspace& w, int layer, int head, int rows, int start) {
+// Consecutive rows of one span that attention takes together.
+struct Block {
+  Cache* cache;
+  int row, position, rows, visible;  // the first row sees `visible` positions
+};
+
+// The blocks of the rows from `wanted` on, at most `longest` rows each.
+std::vector<Block> blocks_of(const Span* spans, int n, int wanted, int longest, bool causal) {
+  std::vector<Block> blocks;
+  int row = 0;
+  for (int i = 0; i < n; ++i) {
+    const Span& span = spans[i];
+    for (int at = std::max(0, wanted - row); at < span.rows; at += longest) {
+      const int position = span.start + at;
+      blocks.push_back({span.cache, row + at, position, std::min(longest, span.rows - at),
+                        causal ? position + 1 : span.start + span.rows});
+    }
+    row += span.rows;
+  }
+  return blocks;
+}
+
+void append(const Model& model, const Workspace& w, int layer, int head, const Block& block) {
   const int width = model.shape().n_embd;
   const int at = head * model.head_dim();
-  for (int row = 0; row < rows; ++row) {
-    const float* fused = w.wide(row) + at;
-    cache.append(layer, head, start + row, fused + width, fused + 2 * width);
+  for (int i = 0; i < block.rows; ++i) {
+    const float* fused = w.wide(block.row + i) + at;
+    block.cache->append(layer, head, block.position + i, fused + width, fused + 2 * width);
   }
 }
 
-// Fills the cache from the fused projections and attends for the rows from `wanted` on.
-void attention(ThreadPool& pool, const Model& model, Cache& cache, Workspace& w, int layer, int rows,
-               int start, int wanted) {
+void attend(ThreadPool& pool, const Model& model, Workspace& w, int layer, int head, const Block& block,
+            int worker) {
+  const int at = head * model.head_dim();
+  block.cache->attend(pool.kernels(), layer, head, block.rows, block.visible, model.shape().causal != 0,
+                      w.wide(block.row) + at, w.ldw(), w.scores(worker), w.hidden(block.row) + at, w.ldx());
+}
+
+// What run_blocks knows of its rows before the first layer.
+struct Rows {
+  int n = 0, wanted = 0;
+  std::vector<Block> spans;   // whole spans, for the caches
+  std::vector<Block> all, last;  // what attention takes together: before the last layer, and in it
+  double seen = 0;            // positions that all rows see
+
+  Rows(const Span* given, int count, int wanted, bool causal) : wanted(wanted) {
+    constexpr int kTogether = 64;
+    constexpr int kWhole = 1 << 30;
+    spans = blocks_of(given, count, 0, kWhole, causal);
+    all = blocks_of(given, count, 0, kTogether, causal);
+    last = blocks_of(given, count, wanted, kTogether, causal);
+    for (const Block& span : spans) {
+      n += span.rows;
+      seen += static_cast<double>(span.rows + 1) * (span.position + span.rows);
+    }
+  }
+  bool single() const { return static_cast<int>(spans.size()) == n && wanted == 0; }
+};
+
+// Fills the caches from the fused projections and attends for `blocks`.
+void attention(ThreadPool& pool, const Model& model, Workspace& w, int layer, const Rows& rows,
+               const std::vector<Block>& blocks) {
   const int n_head = model.shape().n_head;
-  const bool causal = model.shape().causal != 0;
-  const int dim = model.head_dim();
-  const double work = 2.0 * (rows - wanted + 1) * (start + rows) * dim * n_head;
-  const auto attend = [&](int head, int first, int count, int worker) {
-    const int visible = causal ? start + first + 1 : start + rows;
-    cache.attend(pool.kernels(), layer, head, count, visible, causal ? 1 : 0, w.wide(first) + head * dim,
-                 w.ldw(), w.scores(worker), w.hidden(first) + head * dim, w.ldx());
+  const double work = 2.0 * rows.seen * model.head_dim() * n_head;
+  const auto fill = [&](int index, int) {
+    append(model, w, layer, index % n_head, rows.spans[static_cast<std::size_t>(index / n_head)]);
   };
-  if (rows == 1) {
-    return shared(pool, n_head, work, [&](int head, int worker) {
-      append(model, cache, w, layer, head, 1, start);
-      if (wanted == 0) attend(head, 0, 1, worker);
+  const auto look = [&](int index, int worker) {
+    attend(pool, model, w, layer, index % n_head, blocks[static_cast<std::size_t>(index / n_head)], worker);
+  };
+  const int n_spans = static_cast<int>(rows.spans.size());
+  const int n_blocks = static_cast<int>(blocks.size());
+  // A row of its own needs no key but its own and those before: one loop fills and looks.
+  if (rows.single()) {
+    return shared(pool, n_spans * n_head, work, [&](int index, int worker) {
+      fill(index, worker);
+      look(index, worker);
     });
   }
-  shared(pool, n_head, work, [&](int head, int) { append(model, cache, w, layer, head, rows, start); });
-  constexpr int kRows = 64;
-  const int blocks = (rows - wanted + kRows - 1) / kRows;
-  shared(pool, n_head * blocks, work, [&](int index, int worker) {
-    const int first = wanted + index / n_head * kRows;
-    attend(index % n_head, first, std::min(kRows, rows - first), worker);
-  });
+  shared(pool, n_spans * n_head, work, fill);
+  shared(pool, n_blocks * n_head, work, look);
 }
 
 }  // namespace
 
-Workspace::Workspace(const Model& model, const Cache& cache, int rows, int workers)
+Workspace::Workspace(const Model& model, int rows, int workers)
     : rows_(rows),
       ldx_(row_stride(model.shape().n_embd)),
       ldw_(row_stride(4 * model.shape().n_embd)),
-      scores_size_(static_cast<std::ptrdiff_t>(cache.scores_size())),
+      scores_size_(static_cast<std::ptrdiff_t>(Cache::scores_size(model.shape().block_size))),
       memory_(sizeof(float) * static_cast<std::size_t>(rows * (2 * ldx_ + ldw_) + workers * scores_size_)),
       hidden_(memory_.as<float>() + rows * ldx_),
       wide_(hidden_ + rows * ldx_),
       scores_(wide_ + rows * ldw_),
       inputs_(rows, 4 * model.shape().n_embd) {}
 
-void run_blocks(ThreadPool& pool, const Model& model, Cache& cache, Workspace& w, int rows, int start,
-                int wanted) {
+void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* spans, int n, int wanted) {
   const int width = model.shape().n_embd;
   const int n_layer = model.shape().n_layer;
   const int ldx = static_cast<int>(w.ldx());
   const int ldw = static_cast<int>(w.ldw());
+  const Rows rows(spans, n, wanted, model.shape().causal != 0);
   for (int i = 0; i < n_layer; ++i) {
     const Layer& layer = model.layers()[static_cast<std::size_t>(i)];
     // Behind the last layer's keys and values nothing depends on the rows that nobody wants.
-    const int first = i + 1 == n_layer ? wanted : 0;
-    const int kept = rows - first;
-    normalise(pool, model, layer.norm_1, w, 0, rows);
-    linear(pool, layer.att_proj, rows, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
+    const bool last = i + 1 == n_layer;
+    const int first = last ? wanted : 0;
+    const int kept = rows.n - first;
+    normalise(pool, model, layer.norm_1, w, 0, rows.n);
+    linear(pool, layer.att_proj, rows.n, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
            w.inputs());
-    attention(pool, model, cache, w, i, rows, start, first);
+    attention(pool, model, w, i, rows, last ? rows.last : rows.all);
     if (kept == 0) return;
     linear(pool, layer.attn_out, kept, width, w.hidden(first), ldx, Finish::kAdd, w.x(first), ldx,
            w.inputs());
-    normalise(pool, model, layer.norm_2, w, first, rows);
+    normalise(pool, model, layer.norm_2, w, first, rows.n);
     linear(pool, layer.mlp_in, kept, 4 * width, w.hidden(first), ldx, Finish::kGelu, w.wide(first), ldw,
            w.inputs());
     linear(pool, layer.mlp_out, kept, width, w.wide(first), ldw, Finish::kAdd, w.x(first), ldx, w.inputs());
   }
-  normalise(pool, model, model.final_norm(), w, wanted, rows);
+  normalise(pool, model, model.final_norm(), w, wanted, rows.n);
 }
 
 }  // namespace ob
