@@ -139,7 +139,6 @@ class NativeBackend:
         pool = Pool(threads, kernels)
         precision = _precision(dtype, pool)
         config = checkpoint.config
-        # First, as it is the only part that needs more memory while it is read than after.
         tensors = checkpoint.part(CODEC_PREFIX)
         codec: Codec
         if isinstance(config.codec, EncodecConfig):
@@ -168,6 +167,7 @@ class NativeBackend:
 
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
+        self._release_rows()
         return StageSession(self._rows[stage], stage, self.config)
 
     def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
@@ -208,19 +208,30 @@ class NativeBackend:
         frame `first_frame` of the canvas. Equal to `choose_fine` on `fine_logits` (S38)."""
         keys = (noise.seed, int(Stage.FINE), first_frame)
         size = self.config.codebook_size
+        for model in self._causal.values():
+            model.release_rows()
         with self._fine_lock:
             return self._window().draw(codes, k, first, sampling_struct(sampling), keys, size)
 
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
+        self._release_rows()
+        with self._fine_lock:
+            # Made again for the next clip in a few milliseconds; the codec needs room of its own.
+            self._fine_session = None
         return self._codec.decode(codes)
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
         return self._codec.encode(waveform, n_codebooks)
 
+    def _release_rows(self) -> None:
+        # Between stages: what one has looked up, the next does not need.
+        for model in (*self._causal.values(), self._fine):
+            model.release_rows()
+
     def _window(self) -> FineSession:
-        # One for all callers, in turn: its memory is worth keeping, a clip runs dozens of windows.
+        # One for all callers, in turn: a clip runs dozens of windows.
         if self._fine_session is None:
             self._fine_session = FineSession(self._fine)
         return self._fine_session
@@ -250,6 +261,7 @@ def _transformers(
         fill_packed(file, {prefix: model.packed for prefix, model in models.items()}, pack)
     for prefix, model in models.items():
         model.use_tables(checkpoint.part(prefix))
+    pool.library.ob_memory_trim()
     return models
 
 
