@@ -33,7 +33,7 @@ from openbark.compat.infinity.text_processing import (
     split_text,
 )
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Progress
+from openbark.engine.request import Progress
 from openbark.errors import ParamError, TextError
 from openbark.voices.voice import Voice
 
