@@ -199,4 +199,5 @@ def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     source = "\n".join(blocks(ROOT / name, "python"))
     monkeypatch.chdir(tmp_path)
     exec(compile(source, name, "exec"), {"__name__": "documentation"})
-    assert (tmp_path / "hello.wav").stat().st_size > 1000
+    if "hello.wav" in source:
+        assert (tmp_path / "hello.wav").stat().st_size > 1000
