@@ -18,7 +18,7 @@ from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.fingerprint import fingerprint
-from openbark.checkpoints.hub import download, is_hub_id
+from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run
 from openbark.engine.request import Cancel, Progress, Request, Tokens
@@ -43,19 +43,23 @@ VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 """A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
 
 
-def find_checkpoint(path: str | os.PathLike[str] | None = None) -> Path:
+def find_checkpoint(
+    path: str | os.PathLike[str] | None = None, access: HubAccess | None = None
+) -> Path:
     """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
-    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched now unless it is cached.
+    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched as `access` says unless
+    it is cached. A subfolder counts for folders too.
 
     Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
     """
     if path is None or path == EMBEDDED_NAME:
         return embedded_directory()
+    access = access or HubAccess()
     folder = Path(path).expanduser()
     if folder.exists():
-        return folder
+        return folder / access.subfolder
     if isinstance(path, str) and is_hub_id(path):
-        return download(path, _tell)
+        return download(path, _tell, access)
     raise CheckpointNotFoundError(
         f"no checkpoint folder at {folder}; give the path of a folder, {EMBEDDED_NAME!r} for the model "
         "inside the package, or the name of a model on the hub such as 'suno/bark-small'"

@@ -338,9 +338,10 @@ def test_weights_that_disagree_with_the_config_are_refused() -> None:
     name = "decoder.layers.0.conv.weight"
     missing = {key: value for key, value in tensors.items() if key != name}
     with pytest.raises(CheckpointCorruptError, match=rf"{name} is missing"):
-        NativeEncodec(TINY_ENCODEC, missing, _pool())
+        NativeEncodec(TINY_ENCODEC, missing, _pool()).decode(np.zeros((2, 3), dtype=np.int64))
+    misshapen = NativeEncodec(TINY_ENCODEC, tensors | {name: tensors[name][:, :1]}, _pool())
     with pytest.raises(CheckpointCorruptError, match=rf"{name} has shape"):
-        NativeEncodec(TINY_ENCODEC, tensors | {name: tensors[name][:, :1]}, _pool())
+        misshapen.decode(np.zeros((2, 3), dtype=np.int64))
 
 
 def test_codecs_the_engine_cannot_run_are_refused() -> None:

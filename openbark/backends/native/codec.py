@@ -8,6 +8,7 @@ The numpy twins of `openbark.backends.torch.encodec.Encodec`, `.istft.IstftCodec
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable
 
@@ -123,26 +124,33 @@ def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArr
 
 
 class _NativeCodec:
-    """Both directions of a codec. The encoder is built when it is first needed: speaking never does."""
+    """Both directions of a codec, each built when it is first needed: speaking needs no encoder, and until
+    the last stage no decoder, whose weights and memory are a large part of a small model's."""
 
     def __init__(
         self,
         config: EncodecConfig | IstftCodecConfig,
         pool: Pool,
-        decoder: Layout,
+        decoder: Callable[[], Layout],
         encoder: Callable[[], Layout],
     ) -> None:
         self.config = config
         self._pool = pool
-        self._decoder = _Network(pool, decoder)
-        self._encoder_layout = encoder
-        self._encoder: _Network | None = None
+        self._layouts = {"decoder": decoder, "encoder": encoder}
+        self._networks: dict[str, _Network] = {}
+        self._lock = threading.Lock()
+
+    def _network(self, direction: str) -> _Network:
+        with self._lock:
+            if direction not in self._networks:
+                self._networks[direction] = _Network(self._pool, self._layouts[direction]())
+            return self._networks[direction]
 
     def decode(self, codes: _Codes) -> _Waveform:
         """Waveform [F * hop_length] of codes [K, F], 1 <= K <= n_codebooks. Raises InputError."""
         config = self.config
         checked = _checked_codes(codes, config.n_codebooks, config.codebook_size)
-        return self._decoder.decode(checked, config.hop_length)
+        return self._network("decoder").decode(checked, config.hop_length)
 
     def encode(
         self, waveform: NDArray[np.floating], n_codebooks: int | None = None
@@ -154,18 +162,20 @@ class _NativeCodec:
         count = self.config.n_codebooks if n_codebooks is None else n_codebooks
         _check_count(count, self.config.n_codebooks)
         samples = _checked_waveform(waveform)
-        if self._encoder is None:
-            self._encoder = _Network(self._pool, self._encoder_layout())
-        return self._encoder.encode(samples, self.config.hop_length, count)
+        return self._network("encoder").encode(samples, self.config.hop_length, count)
 
 
 class NativeEncodec(_NativeCodec):
-    """EnCodec of any size; weights as `Checkpoint.part("codec_model.")` gives them."""
+    """EnCodec of any size; weights as `Checkpoint.part("codec_model.")` gives them, read when needed."""
 
     def __init__(self, config: EncodecConfig, tensors: Tensors, pool: Pool) -> None:
-        decoder = codec_layout.encodec_decoder(config, tensors)
+        """Raises CheckpointUnsupportedError for what the engine cannot run."""
+        codec_layout.check_encodec(config)
         super().__init__(
-            config, pool, decoder, lambda: codec_layout.encodec_encoder(config, tensors)
+            config,
+            pool,
+            lambda: codec_layout.encodec_decoder(config, tensors),
+            lambda: codec_layout.encodec_encoder(config, tensors),
         )
 
 
@@ -173,8 +183,15 @@ class NativeIstftCodec(_NativeCodec):
     """The iSTFT codec; weights as `Checkpoint.part("codec_model.")` gives them."""
 
     def __init__(self, config: IstftCodecConfig, tensors: Tensors, pool: Pool) -> None:
-        decoder = codec_layout.istft_decoder(config, tensors)
-        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, tensors))
+        """Raises CheckpointUnsupportedError for what the engine cannot run."""
+        super().__init__(
+            config,
+            pool,
+            lambda: codec_layout.istft_decoder(config, tensors),
+            lambda: codec_layout.istft_encoder(config, tensors),
+        )
+        # A small network: the first clip need not wait for it.
+        self._network("decoder")
 
 
 class NativeSemanticEncoder:
