@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -21,17 +22,24 @@ from openbark.checkpoints.fingerprint import fingerprint
 from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run
-from openbark.engine.request import Cancel, Progress, Request, Tokens
+from openbark.engine.engine import Engine
+from openbark.engine.longform_options import LongFormOptions
+from openbark.engine.plan import fits, plan_script, plan_text
+from openbark.engine.request import Cancel, Progress, Request, Tokens, Waveform
+from openbark.engine.scoring import Scorer
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ParamError,
     VoiceError,
 )
+from openbark.narration import Narration
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
+from openbark.text.script import parse_script, script_format
+from openbark.text.script_items import Speech
 from openbark.text.tokenizer import Tokenizer, squeeze
 from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
@@ -142,6 +150,11 @@ class Bark:
             origin=origin,
         )
 
+    @cached_property
+    def engine(self) -> Engine:
+        """Where pieces of long texts run, several at a time."""
+        return Engine(self.backend)
+
     @property
     def config(self) -> BarkConfig:
         """Sizes and rules of the model."""
@@ -160,14 +173,24 @@ class Bark:
         params: GenerationParams | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
     ) -> Clip:
-        """Speak `text`: at most `config.semantic_rules.max_text_tokens` tokens, `config.max_seconds` of audio.
+        """Speak `text`, of any length: what fits one request is one, longer text is spoken in pieces.
 
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
         None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
-        params: what is left open takes `default_params`. progress, cancel: see `engine.cascade`.
+        params: of each request; what is left open takes `default_params`. progress, cancel: see
+        `engine.request`; of pieces progress tells the stage "speech".
+        options: how pieces are cut, joined, and made again; given, they also hold for text that fits.
+        scorer: judges attempts at pieces, `engine.scoring.DefaultScorer` for None.
         Raises TextError, VoiceError, ParamError or CancelledError.
         """
+        if options is not None or not self._is_one_request(text):
+            narration = self._narration(
+                text, voice, seed, params, options, scorer, progress, cancel
+            )
+            return narration.clip(self.engine)
         used_seed = check_seed(seed)
         used_params = (params or GenerationParams()).resolve(self.default_params)
         used_voice = self.find_voice(voice)
@@ -196,6 +219,117 @@ class Bark:
             config=self.config,
             origin=self.origin,
             voice_digest=used_voice.digest if used_voice else None,
+        )
+
+    def stream(
+        self,
+        text: str,
+        voice: VoiceLike | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
+    ) -> Iterator[Waveform]:
+        """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
+
+        Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
+        than `options.ahead` pieces are held. Leaving the loop early stops the work. Raises as `generate`.
+        """
+        if options is None and self._is_one_request(text):
+            return iter([self.generate(text, voice, seed, params, None, cancel).waveform])
+        narration = self._narration(text, voice, seed, params, options, scorer, None, cancel)
+        self.engine.start()
+        return narration.stream(self.engine)
+
+    def generate_script(
+        self,
+        source: str,
+        voice: VoiceLike | None = None,
+        speakers: Mapping[str, VoiceLike | None] | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        format: str | None = None,
+        markup: str = "error",
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
+    ) -> Clip:
+        """Speak a script: dialogue, pauses, other voices, SSML, or subtitles at their times.
+
+        speakers: the names that may stand before a colon, each with its voice; `[voice:x]` and SSML's
+        <voice name="x"> look here first, then in `voices`. voice: of everything else. format: a key of
+        `text.script.SCRIPT_FORMATS`, None tells "ssml" from "text". markup: what nobody knows is refused
+        ("error") or said as it is written ("speak"). The rest as `generate`. In the clip, `segments` say where
+        each piece is in `source`, and how late a subtitle came.
+        Raises TextError with its place, VoiceError, ParamError or CancelledError.
+        """
+        cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
+        default = self.find_voice(voice)
+        used_options = options or LongFormOptions()
+
+        def voice_of(speech: Speech) -> tuple[str | None, Voice | None]:
+            name = speech.voice or speech.speaker
+            if name is None:
+                return None, default
+            return name, cast[name] if name in cast else self.find_voice(name)
+
+        items = parse_script(source, format, tuple(cast), markup)
+        plan = plan_script(items, self._read, voice_of, self.config, used_options)
+        script = {
+            "format": script_format(source, format),
+            "markup": markup,
+            "speakers": {name: each.name if each else None for name, each in cast.items()},
+        }
+        return Narration(
+            text=source,
+            plan=plan,
+            params=(params or GenerationParams()).resolve(self.default_params),
+            seed=check_seed(seed),
+            options=used_options,
+            voice=default,
+            scorer=scorer,
+            cancel=cancel,
+            progress=progress,
+            origin=self.origin,
+            recipe={"script": script},
+        ).clip(self.engine)
+
+    def _is_one_request(self, text: str) -> bool:
+        # What is no string is refused where text is read.
+        is_text = isinstance(text, str)
+        return not is_text or fits(text, self._read, self.config, LongFormOptions())
+
+    def _read(self, text: str) -> tuple[str, Tokens]:
+        normalized = self.normalize(text)
+        return normalized, self._encode(normalized)
+
+    def _narration(
+        self,
+        text: str,
+        voice: VoiceLike | None,
+        seed: int | None,
+        params: GenerationParams | None,
+        options: LongFormOptions | None,
+        scorer: Scorer | None,
+        progress: Progress | None,
+        cancel: Cancel | None,
+    ) -> Narration:
+        used_voice = self.find_voice(voice)
+        used_options = options or LongFormOptions()
+        squeeze(text)
+        return Narration(
+            text=text,
+            plan=plan_text(text, self._read, used_voice, self.config, used_options),
+            params=(params or GenerationParams()).resolve(self.default_params),
+            seed=check_seed(seed),
+            options=used_options,
+            voice=used_voice,
+            scorer=scorer,
+            cancel=cancel,
+            progress=progress,
+            origin=self.origin,
         )
 
     def normalize(self, text: str) -> str:

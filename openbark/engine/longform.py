@@ -154,9 +154,15 @@ class LongForm:
                 self._look()
                 yield spoken
         finally:
-            for row in self._rows.values():
-                for each in row.tries:
-                    each.handle.cancel()
+            self._leave()
+
+    def _leave(self) -> None:
+        """Cancel what is in the works, and see it gone."""
+        left = list(self._waiting())
+        for each in left:
+            each.handle.cancel()
+        while not all(each.handle.done for each in left) and self._engine.step():
+            pass
 
     def _enter(self, index: int) -> None:
         """Make rows of the pieces from `index` on, as many as may be in the works."""
@@ -177,10 +183,11 @@ class LongForm:
             raise CancelledError("the request was cancelled")
         if self._look() or self._engine.step():
             return
-        waiting = next(each for each in self._waiting() if not each.handle.done)
-        # What it fails with is found when its row is judged.
-        with suppress(Exception):
-            waiting.handle.result(_WAIT_SECONDS)
+        waiting = next((each for each in self._waiting() if not each.handle.done), None)
+        if waiting is not None:
+            # What it fails with is found when its row is judged.
+            with suppress(Exception):
+                waiting.handle.result(_WAIT_SECONDS)
 
     def _look(self) -> bool:
         """Begin what can begin, judge what is back. False when there was nothing."""

@@ -84,11 +84,13 @@ def piece_budget(config: BarkConfig, options: LongFormOptions) -> Budget:
     )
 
 
-def fits(text: str, text_tokens: Tokens, config: BarkConfig, options: LongFormOptions) -> bool:
-    """Whether a text is one request: its tokens have slots, and its speech has time."""
+def fits(text: str, encode: Encode, config: BarkConfig, options: LongFormOptions) -> bool:
+    """Whether a text is one request: its speech has time, and its tokens have slots."""
     budget = piece_budget(config, options)
-    has_slots = len(text_tokens) <= config.semantic_rules.max_text_tokens
-    return has_slots and expected_seconds(text) * budget.pace <= budget.max_seconds
+    # A book need not be tokenized to see that it is long.
+    if expected_seconds(text) * budget.pace > budget.max_seconds:
+        return False
+    return len(encode(text)[1]) <= config.semantic_rules.max_text_tokens
 
 
 def plan_text(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from openbark.audio.trim import speech_bounds
 from openbark.config import BarkConfig
+from openbark.engine.request import Waveform
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
 
@@ -29,8 +30,6 @@ __all__ = [
     "sound_profile",
     "word_error_rate",
 ]
-
-Waveform = NDArray[np.float32]
 
 Recogniser = Callable[[Waveform, int], str]
 """The words in a waveform [L] at a sample rate."""
