@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Drawn, DrawRun, Flag, Tokens, held
+from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, held
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
@@ -50,6 +50,10 @@ class Codec(Protocol):
 
     def decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] -> waveform [L]."""
+        ...
+
+    def stream(self) -> CodecStream:
+        """A decoder for codes that arrive in pieces."""
         ...
 
 
@@ -218,6 +222,10 @@ class NativeBackend:
             # Made again for the next clip in a few milliseconds; the codec needs room of its own.
             self._fine_session = None
         return held(self._codec, "codec").decode(codes)
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
+        return held(self._codec, "codec").stream()
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
