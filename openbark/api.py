@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
@@ -21,25 +21,32 @@ from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
+from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions
-from openbark.engine.plan import fits, plan_script, plan_text
-from openbark.engine.request import Cancel, Progress, Request, Tokens, Waveform
+from openbark.engine.plan import fits
+from openbark.engine.request import (
+    Cancel,
+    CascadeResult,
+    Progress,
+    Request,
+    Tokens,
+    Waveform,
+)
 from openbark.engine.scoring import Scorer
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ParamError,
+    TextError,
     VoiceError,
 )
-from openbark.narration import Narration
+from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
-from openbark.text.script import parse_script, script_format
-from openbark.text.script_items import Speech
 from openbark.text.tokenizer import Tokenizer, squeeze
 from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
@@ -165,6 +172,7 @@ class Bark:
         """Samples per second of every clip."""
         return self.config.sample_rate
 
+    @overload
     def generate(
         self,
         text: str,
@@ -175,51 +183,69 @@ class Bark:
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
-    ) -> Clip:
+    ) -> Clip: ...
+
+    @overload
+    def generate(
+        self,
+        text: Many[str],
+        voice: VoiceLike | Many[VoiceLike | None] | None = None,
+        seed: int | Many[int | None] | None = None,
+        params: GenerationParams | Many[GenerationParams | None] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
+    ) -> list[Clip]: ...
+
+    def generate(
+        self,
+        text: str | Many[str],
+        voice: VoiceLike | Many[VoiceLike | None] | None = None,
+        seed: int | Many[int | None] | None = None,
+        params: GenerationParams | Many[GenerationParams | None] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
+    ) -> Clip | list[Clip]:
         """Speak `text`, of any length: what fits one request is one, longer text is spoken in pieces.
+        A list of texts becomes a list of clips, made together: each is what it would be alone, to the token.
 
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
         None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
-        params: of each request; what is left open takes `default_params`. progress, cancel: see
-        `engine.request`; of pieces progress tells the stage "speech".
+        params: of each request; what is left open takes `default_params`. Of a list of texts each of these
+        three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
+        of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
+        the clips that are done, None).
         options: how pieces are cut, joined, and made again; given, they also hold for text that fits.
         scorer: judges attempts at pieces, `engine.scoring.DefaultScorer` for None.
-        Raises TextError, VoiceError, ParamError or CancelledError.
+        Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
+        voices or lengths is at fault.
         """
-        if options is not None or not self._is_one_request(text):
-            narration = self._narration(
-                text, voice, seed, params, options, scorer, progress, cancel
-            )
-            return narration.clip(self.engine)
-        used_seed = check_seed(seed)
-        used_params = (params or GenerationParams()).resolve(self.default_params)
-        used_voice = self.find_voice(voice)
-        normalized = self.normalize(text)
-        request = Request(
-            text_tokens=self._encode(normalized),
-            params=used_params,
-            seed=used_seed,
-            voice=used_voice,
-            cancel=cancel,
-            progress=progress,
+        if not isinstance(text, (list, tuple)):
+            refuse_lists({"voice": voice, "seed": seed, "params": params})
+            asked = self._ask(text, voice, seed, params, progress, cancel, options, scorer)  # type: ignore[arg-type]
+            if isinstance(asked, Narration):
+                return asked.clip(self.engine)
+            return self.clip(text, asked, run(self.backend, asked))
+        given = zip(
+            text,
+            spread("voice", voice, len(text)),
+            spread("seed", seed, len(text)),
+            spread("params", params, len(text)),
+            strict=True,
         )
-        result = run(self.backend, request)
-        return Clip(
-            waveform=result.waveform,
-            sample_rate=self.sample_rate,
-            tokens=ClipTokens(result.semantic, result.coarse, result.fine),
-            seed=used_seed,
-            stop_reason=result.stop_reason,
-            timings=result.timings,
-            text=text,
-            normalized_text=normalized,
-            n_text_tokens=result.n_text_tokens,
-            voice=(used_voice.name or "unnamed") if used_voice else None,
-            params=used_params,
-            config=self.config,
-            origin=self.origin,
-            voice_digest=used_voice.digest if used_voice else None,
-        )
+        every = [self._ask(*each, None, cancel, options, scorer) for each in given]
+        requests = [each for each in every if isinstance(each, Request)]
+        finished = batch_progress(self.config, progress)
+        results = iter(run_batch(self.backend, requests, finished=finished))
+        return [
+            asked.clip(self.engine)
+            if isinstance(asked, Narration)
+            else self.clip(each, asked, next(results))
+            for each, asked in zip(text, every, strict=True)
+        ]
 
     def stream(
         self,
@@ -236,11 +262,11 @@ class Bark:
         Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
         than `options.ahead` pieces are held. Leaving the loop early stops the work. Raises as `generate`.
         """
-        if options is None and self._is_one_request(text):
-            return iter([self.generate(text, voice, seed, params, None, cancel).waveform])
-        narration = self._narration(text, voice, seed, params, options, scorer, None, cancel)
+        asked = self._ask(text, voice, seed, params, None, cancel, options, scorer)
         self.engine.start()
-        return narration.stream(self.engine)
+        return (
+            asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)
+        )
 
     def generate_script(
         self,
@@ -266,75 +292,82 @@ class Bark:
         Raises TextError with its place, VoiceError, ParamError or CancelledError.
         """
         cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
-        default = self.find_voice(voice)
-        used_options = options or LongFormOptions()
+        how = Manner(seed, params, options, scorer, cancel, progress)
+        script = Script(source, cast, format, markup)
+        return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine)
 
-        def voice_of(speech: Speech) -> tuple[str | None, Voice | None]:
-            name = speech.voice or speech.speaker
-            if name is None:
-                return None, default
-            return name, cast[name] if name in cast else self.find_voice(name)
-
-        items = parse_script(source, format, tuple(cast), markup)
-        plan = plan_script(items, self._read, voice_of, self.config, used_options)
-        script = {
-            "format": script_format(source, format),
-            "markup": markup,
-            "speakers": {name: each.name if each else None for name, each in cast.items()},
-        }
-        return Narration(
-            text=source,
-            plan=plan,
-            params=(params or GenerationParams()).resolve(self.default_params),
-            seed=check_seed(seed),
-            options=used_options,
-            voice=default,
-            scorer=scorer,
-            cancel=cancel,
-            progress=progress,
-            origin=self.origin,
-            recipe={"script": script},
-        ).clip(self.engine)
-
-    def _is_one_request(self, text: str) -> bool:
-        # What is no string is refused where text is read.
-        is_text = isinstance(text, str)
-        return not is_text or fits(text, self._read, self.config, LongFormOptions())
-
-    def _read(self, text: str) -> tuple[str, Tokens]:
-        normalized = self.normalize(text)
-        return normalized, self._encode(normalized)
-
-    def _narration(
+    def _ask(
         self,
         text: str,
         voice: VoiceLike | None,
         seed: int | None,
         params: GenerationParams | None,
-        options: LongFormOptions | None,
-        scorer: Scorer | None,
         progress: Progress | None,
         cancel: Cancel | None,
-    ) -> Narration:
-        used_voice = self.find_voice(voice)
-        used_options = options or LongFormOptions()
-        squeeze(text)
-        return Narration(
-            text=text,
-            plan=plan_text(text, self._read, used_voice, self.config, used_options),
+        options: LongFormOptions | None,
+        scorer: Scorer | None,
+    ) -> Request | Narration:
+        """One request where that is enough, else a narration."""
+        is_text = isinstance(text, str)
+        if options is None and (
+            not is_text or fits(text, self.read, self.config, LongFormOptions())
+        ):
+            return self.request(text, voice, seed, params, progress, cancel)
+        how = Manner(seed, params, options, scorer, cancel, progress)
+        return narrate_text(self, text, self.find_voice(voice), how)
+
+    def request(
+        self,
+        text: str,
+        voice: VoiceLike | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Request:
+        """What `generate` asks of the engine, for callers with an `engine.engine.Engine` of their own.
+
+        Raises TextError, VoiceError or ParamError.
+        """
+        if not isinstance(text, str):
+            raise TextError(f"a text is a string, not {type(text).__name__}")
+        return Request(
+            text_tokens=self._encode(self.normalize(text)),
             params=(params or GenerationParams()).resolve(self.default_params),
             seed=check_seed(seed),
-            options=used_options,
-            voice=used_voice,
-            scorer=scorer,
+            voice=self.find_voice(voice),
             cancel=cancel,
             progress=progress,
+        )
+
+    def clip(self, text: str, request: Request, result: CascadeResult) -> Clip:
+        """The clip that the engine made of `request(text)`."""
+        voice = request.voice
+        return Clip(
+            waveform=result.waveform,
+            sample_rate=self.sample_rate,
+            tokens=ClipTokens(result.semantic, result.coarse, result.fine),
+            seed=request.seed,
+            stop_reason=result.stop_reason,
+            timings=result.timings,
+            text=text,
+            normalized_text=self.normalize(text),
+            n_text_tokens=result.n_text_tokens,
+            voice=(voice.name or "unnamed") if voice else None,
+            params=request.params,
+            config=self.config,
             origin=self.origin,
+            voice_digest=voice.digest if voice else None,
         )
 
     def normalize(self, text: str) -> str:
         """`text` as the model will read it. Raises TextError when it is empty or cannot be read."""
         return squeeze(normalize(squeeze(text), self.config.text_normalizer))
+
+    def read(self, text: str) -> tuple[str, Tokens]:
+        """`text` as the model will read it, and its tokenizer ids [N]. Raises TextError."""
+        normalized = self.normalize(text)
+        return normalized, self._encode(normalized)
 
     def find_voice(self, voice: VoiceLike | None) -> Voice | None:
         """The voice that `generate` would use, checked against the model. Raises VoiceError."""

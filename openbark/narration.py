@@ -9,23 +9,37 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from openbark.audio import Waveform
+from openbark.config import BarkConfig
 from openbark.engine.longform import LongForm, PieceEngine
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.plan import Plan
-from openbark.engine.request import Cancel, Progress
+from openbark.engine.plan import Plan, plan_script, plan_text
+from openbark.engine.request import Cancel, Progress, Tokens
 from openbark.engine.scoring import DefaultScorer, Scorer
 from openbark.engine.spoken import Placed, SpokenPiece, join_pieces
-from openbark.params import GenerationParams
+from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
+from openbark.text.script import parse_script, script_format
+from openbark.text.script_items import Speech
+from openbark.text.tokenizer import squeeze
 from openbark.voices.voice import Voice
 
-__all__ = ["PROGRESS_STAGE", "Narration", "options_from", "segment_of"]
+__all__ = [
+    "PROGRESS_STAGE",
+    "Manner",
+    "Model",
+    "Narration",
+    "Script",
+    "narrate_script",
+    "narrate_text",
+    "options_from",
+    "segment_of",
+]
 
 PROGRESS_STAGE = "speech"
 """Stage that progress is told of: pieces are finished out of step, so only their audio is counted."""
@@ -119,6 +133,100 @@ class Narration:
         if progress is None:
             return None
         return lambda done, total: progress(PROGRESS_STAGE, done, total)
+
+
+class Model(Protocol):
+    """What is used of `openbark.api.Bark`."""
+
+    default_params: GenerationParams
+    origin: ModelOrigin
+
+    @property
+    def config(self) -> BarkConfig:
+        """Sizes and rules of the model."""
+        ...
+
+    def read(self, text: str) -> tuple[str, Tokens]:
+        """A text as the model reads it, and its tokenizer ids [N]."""
+        ...
+
+    def find_voice(self, voice: str) -> Voice | None:
+        """The voice of a name."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Manner:
+    """How a text is to be spoken, as callers say it; see `Bark.generate`."""
+
+    seed: int | None = None
+    params: GenerationParams | None = None
+    options: LongFormOptions | None = None
+    scorer: Scorer | None = None
+    cancel: Cancel | None = None
+    progress: Progress | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Script:
+    """A script and who speaks in it; see `Bark.generate_script`."""
+
+    source: str
+    speakers: Mapping[str, Voice | None]
+    format: str | None = None
+    markup: str = "error"
+
+
+def narrate_text(model: Model, text: str, voice: Voice | None, how: Manner) -> Narration:
+    """A plain text in one voice. Raises TextError or ParamError."""
+    squeeze(text)
+    options = how.options or LongFormOptions()
+    plan = plan_text(text, model.read, voice, model.config, options)
+    return _narration(model, text, plan, voice, how, {})
+
+
+def narrate_script(model: Model, script: Script, voice: Voice | None, how: Manner) -> Narration:
+    """A script; `voice` is that of everything nobody else says. Raises TextError, VoiceError or ParamError."""
+    cast = script.speakers
+
+    def voice_of(speech: Speech) -> tuple[str | None, Voice | None]:
+        name = speech.voice or speech.speaker
+        if name is None:
+            return None, voice
+        return name, cast[name] if name in cast else model.find_voice(name)
+
+    options = how.options or LongFormOptions()
+    items = parse_script(script.source, script.format, tuple(cast), script.markup)
+    plan = plan_script(items, model.read, voice_of, model.config, options)
+    recipe = {
+        "format": script_format(script.source, script.format),
+        "markup": script.markup,
+        "speakers": {name: each.name if each else None for name, each in cast.items()},
+    }
+    return _narration(model, script.source, plan, voice, how, {"script": recipe})
+
+
+def _narration(
+    model: Model,
+    text: str,
+    plan: Plan,
+    voice: Voice | None,
+    how: Manner,
+    recipe: Mapping[str, Any],
+) -> Narration:
+    return Narration(
+        text=text,
+        plan=plan,
+        params=(how.params or GenerationParams()).resolve(model.default_params),
+        seed=check_seed(how.seed),
+        options=how.options or LongFormOptions(),
+        voice=voice,
+        scorer=how.scorer,
+        cancel=how.cancel,
+        progress=how.progress,
+        origin=model.origin,
+        recipe=recipe,
+    )
 
 
 def segment_of(placed: Placed, spoken: SpokenPiece) -> Segment:

@@ -162,6 +162,15 @@ def test_voices_of_markup_are_looked_up(bark: Bark, cast: dict[str, Path]) -> No
         bark.generate_script("[what] One.", None, cast, 5, PARAMS)
 
 
+def test_a_list_may_hold_long_and_short_texts(
+    bark: Bark, cast: dict[str, Path], clip: Clip
+) -> None:
+    short, long = bark.generate(["It was late.", TEXT], cast["V1"], [3, 7], PARAMS)
+    assert np.array_equal(long.waveform, clip.waveform)
+    alone = bark.generate("It was late.", cast["V1"], 3, PARAMS)
+    assert np.array_equal(short.waveform, alone.waveform)
+
+
 @pytest.mark.parametrize("text", ["", " \n ", 5])
 def test_text_that_is_none(bark: Bark, text: object) -> None:
     for speak in (bark.generate, bark.stream):
