@@ -1,198 +1,83 @@
-"""One model under many requests, in this process: together against one by one, at a steady load, and overrun.
-
-The load is open: requests arrive when they arrive, whether or not the engine keeps up. Knows no command line.
-"""
+"""The report of `openbark bench serve` for people, and the whole run that makes it."""
 
 from __future__ import annotations
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
-from openbark.backends.base import Backend
+from openbark import __version__
+from openbark.backends.native.backend import NativeBackend
+from openbark.bench.load import Serving, listening, overrun, together
 from openbark.bench.traffic import Traffic
-from openbark.engine.batch import run_batch
-from openbark.engine.cascade import run
-from openbark.engine.engine import Engine
-from openbark.engine.handle import Handle
-from openbark.engine.request import CascadeResult
-from openbark.errors import BusyError
+from openbark.bench.workload import Workload, load_model
+from openbark.errors import ParamError
 
-__all__ = ["Serving", "listening", "overrun", "together"]
-
-Report = dict[str, Any]
-
-_PIECES = 3
-"""Requests of one listener, played one after the other."""
-
-_OVERLOAD = 10.0
+__all__ = ["serve_card", "serve_report"]
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """What is measured. clips: concurrent ones, against as many one by one; repeat: rounds of that; load: part
-    of the measured throughput that listeners ask for; seconds: how long they keep coming."""
+def serve_report(
+    workload: Workload, dtype: str, serving: Serving, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """Load the model, measure, and report. `say` is told of each step.
 
-    clips: int = 8
-    repeat: int = 3
-    load: float = 0.7
-    seconds: float = 20.0
-    max_batch: int = 16
-    max_queued: int = 64
-
-
-def together(
-    backend: Backend, traffic: Traffic, serving: Serving, say: Callable[[str], None]
-) -> Report:
-    """`clips` requests one by one, then at once; medians over the rounds, and whether the tokens are equal."""
-    requests = [traffic.request(number) for number in range(serving.clips)]
-    rounds: list[tuple[float, float]] = []
-    same = True
-    audio_seconds = 0.0
-    for number in range(serving.repeat):
-        started = time.perf_counter()
-        alone = [run(backend, request) for request in requests]
-        between = time.perf_counter()
-        batch = run_batch(backend, requests, serving.max_batch)
-        rounds.append((between - started, time.perf_counter() - between))
-        say(f"round {number + 1}: {rounds[-1][0]:.2f} s alone, {rounds[-1][1]:.2f} s together")
-        same &= all(
-            np.array_equal(one.fine, other.fine) for one, other in zip(alone, batch, strict=True)
-        )
-        audio_seconds = sum(_seconds(result, backend) for result in alone)
-    solo, batched = (statistics.median(column) for column in zip(*rounds, strict=True))
+    Raises ParamError for impossible settings, CheckpointError for a model that cannot be read.
+    """
+    for name, value, least in (
+        ("--clips", serving.clips, 1),
+        ("--repeat", serving.repeat, 1),
+        ("--load", serving.load, 0.01),
+        ("--for", serving.seconds, 0.1),
+    ):
+        if value < least:
+            raise ParamError(f"{name} is {value}; legal: {least} or more")
+    checkpoint = load_model(workload, workload.window)
+    backend = NativeBackend.load(checkpoint, dtype, workload.threads)
+    traffic = Traffic(workload, checkpoint.config)
+    say(f"{checkpoint.config.name}: {backend.description}")
+    batch = together(backend, traffic, serving, say)
+    say(f"listeners for {serving.seconds:g} s at {serving.load:.0%} of the throughput")
+    steady = listening(backend, traffic, serving, batch["batch_throughput"])
+    say("ten times too many requests")
+    overload = overrun(backend, traffic, serving, batch["batch_throughput"])
     return {
-        "clips": serving.clips,
-        "rounds": serving.repeat,
-        "audio_seconds": audio_seconds,
-        "solo_seconds": solo,
-        "batch_seconds": batched,
-        "solo_throughput": audio_seconds / solo,
-        "batch_throughput": audio_seconds / batched,
-        "gain": solo / batched,
-        "tokens_equal": same,
+        "benchmark": "serve",
+        "version": __version__,
+        "model": checkpoint.config.name,
+        "backend": backend.description,
+        "clip_seconds": workload.seconds,
+        "voice": workload.voice,
+        "window": workload.window,
+        "max_batch": serving.max_batch,
+        "max_queued": serving.max_queued,
+        "together": batch,
+        "listeners": steady,
+        "overload": overload,
     }
 
 
-@dataclass(eq=False)
-class _Listener:
-    """Someone who asked for a few clips at once and plays them as they come."""
-
-    arrived: float
-    handles: list[Handle] = field(default_factory=list)
-    ready: dict[int, float] = field(default_factory=dict)
-
-    def gaps(self, seconds: Sequence[float]) -> int:
-        """How often the playback of clips of these lengths ran dry."""
-        playing, count = self.ready[0], 0
-        for index, length in enumerate(seconds):
-            if self.ready[index] > playing:
-                count += index > 0
-                playing = self.ready[index]
-            playing += length
-        return count
-
-
-def listening(backend: Backend, traffic: Traffic, serving: Serving, throughput: float) -> Report:
-    """Listeners who arrive at random, at `load` of the `throughput` in audio seconds per second: how long until
-    they hear something, and how often playback runs dry."""
-    dice = np.random.default_rng(0)
-    per_second = serving.load * throughput / (_PIECES * traffic.workload.seconds)
-    listeners: list[_Listener] = []
-    n_rejected = 0
-    with Engine(
-        backend, max_batch=serving.max_batch, max_queued=serving.max_queued
-    ) as engine:
-        engine.start()
-        started = arrival = time.perf_counter()
-        while arrival - started < serving.seconds:
-            time.sleep(max(0.0, arrival - time.perf_counter()))
-            listener = _Listener(arrived=arrival)
-            try:
-                _listen(engine, traffic, listener, len(listeners))
-                listeners.append(listener)
-            except BusyError:
-                n_rejected += 1
-            arrival += dice.exponential(1 / per_second)
-        for listener in listeners:
-            for handle in listener.handles:
-                handle.result()
-        wall = time.perf_counter() - started
-    seconds = [
-        [_seconds(handle.result(), backend) for handle in listener.handles]
-        for listener in listeners
-    ]
-    waits = [listener.ready[0] - listener.arrived for listener in listeners]
-    gaps = [
-        listener.gaps(lengths) for listener, lengths in zip(listeners, seconds, strict=True)
-    ]
-    return {
-        "load": serving.load,
-        "listeners": len(listeners),
-        "rejected": n_rejected,
-        "pieces": _PIECES,
-        "ttfa_p50_seconds": float(np.percentile(waits, 50)),
-        "ttfa_p99_seconds": float(np.percentile(waits, 99)),
-        "underruns": sum(gaps),
-        "listeners_with_underruns": sum(count > 0 for count in gaps),
-        "throughput": float(sum(map(sum, seconds))) / wall,
-    }
-
-
-def _listen(engine: Engine, traffic: Traffic, listener: _Listener, number: int) -> None:
-    """Ask for all pieces of a listener, or for none."""
-    for index in range(_PIECES):
-
-        def done(_: Handle, index: int = index) -> None:
-            listener.ready[index] = time.perf_counter()
-
-        try:
-            handle = engine.submit(traffic.request(number * _PIECES + index))
-        except BusyError:
-            for other in listener.handles:
-                other.cancel()
-            raise
-        handle.add_done_callback(done)
-        listener.handles.append(handle)
-
-
-def overrun(backend: Backend, traffic: Traffic, serving: Serving, throughput: float) -> Report:
-    """Ten times as many requests as can be served: how long a refusal takes, and what the queue holds."""
-    pause = traffic.workload.seconds / (_OVERLOAD * throughput)
-    refused: list[float] = []
-    waits: list[float] = []
-    most_queued = n_accepted = 0
-    with Engine(
-        backend, max_batch=serving.max_batch, max_queued=serving.max_queued
-    ) as engine:
-        engine.start()
-        until = time.perf_counter() + serving.seconds / 4
-        while (now := time.perf_counter()) < until or not refused:
-            try:
-                engine.submit(traffic.request(n_accepted))
-                n_accepted += 1
-            except BusyError as error:
-                refused.append(time.perf_counter() - now)
-                waits.append(error.retry_after or 0.0)
-            most_queued = max(most_queued, engine.stats.queued)
-            time.sleep(max(0.0, pause - (time.perf_counter() - now)))
-        engine.close(drain=False)
-        stats = engine.stats
-    return {
-        "offered_per_second": 1 / pause,
-        "accepted": n_accepted,
-        "rejected": len(refused),
-        "reject_p50_ms": float(np.percentile(refused, 50)) * 1e3,
-        "reject_p99_ms": float(np.percentile(refused, 99)) * 1e3,
-        "retry_after_p50_seconds": float(np.percentile(waits, 50)),
-        "most_queued": most_queued,
-        "left_running": stats.running + stats.queued,
-    }
-
-
-def _seconds(result: CascadeResult, backend: Backend) -> float:
-    return result.fine.shape[1] / backend.config.coarse_rules.rate_hz
+def serve_card(report: dict[str, Any]) -> str:
+    """Lines of text."""
+    batch, steady, overload = report["together"], report["listeners"], report["overload"]
+    return "\n".join(
+        [
+            f"{report['model']} ({report['backend']}), clips of about {report['clip_seconds']:g} s, "
+            f"voice {report['voice']}, window {report['window']}",
+            f"{batch['clips']} clips, {batch['audio_seconds']:.1f} s of audio, median of "
+            f"{batch['rounds']} rounds:",
+            f"  one by one {batch['solo_seconds']:8.2f} s   {batch['solo_throughput']:7.2f} s of audio "
+            "per second",
+            f"  together   {batch['batch_seconds']:8.2f} s   {batch['batch_throughput']:7.2f} s of audio "
+            f"per second   {batch['gain']:.2f} times as fast, "
+            f"tokens {'equal' if batch['tokens_equal'] else 'DIFFER'}",
+            f"{steady['listeners']} listeners of {steady['pieces']} clips each, at random, "
+            f"{steady['load']:.0%} of that:",
+            f"  first audio after {steady['ttfa_p50_seconds']:.2f} s (p50), "
+            f"{steady['ttfa_p99_seconds']:.2f} s (p99)",
+            f"  playback ran dry {steady['underruns']} times, for {steady['listeners_with_underruns']} "
+            f"of them; {steady['rejected']} refused",
+            f"overload of {overload['offered_per_second']:.1f} requests per second:",
+            f"  {overload['accepted']} accepted, {overload['rejected']} refused in "
+            f"{overload['reject_p50_ms']:.2f} ms (p50), {overload['reject_p99_ms']:.2f} ms (p99); "
+            f"at most {overload['most_queued']} waited, {overload['left_running']} left behind",
+        ]
+    )
