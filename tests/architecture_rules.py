@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
     frozenset({"api", "replay", "result", "training", "detect"}),
-    frozenset({"server", "compat", "jobs"}),
+    frozenset({"server", "compat", "jobs", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
 )
@@ -40,7 +40,12 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
     }
 )
 STANDARD_LIBRARY_ONLY = LEVELS[0]
-TORCH_ROOMS = ("openbark.backends.torch", "openbark.training", "openbark.compat.transformers")
+TORCH_ROOMS = (
+    "openbark.backends.torch",
+    "openbark.training",
+    "openbark.compat.transformers",
+    "openbark.bench.peers",
+)
 # Third-party modules by the room that may import them; "" is every room above the bottom level.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("",),
@@ -52,6 +57,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "click": ("openbark.cli",),
     "torch": TORCH_ROOMS,
     "tensorboard": ("openbark.training",),
+    "transformers": ("openbark.bench.peers",),
 }
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 80
