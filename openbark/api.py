@@ -15,7 +15,7 @@ from typing import Any, overload
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
-from openbark.backends.select import load_backend
+from openbark.backends.select import AUTO_DTYPE, load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.fingerprint import fingerprint
@@ -127,8 +127,9 @@ class Bark:
 
         Pickled weights are read without running anything and copied to our cache as safetensors, once.
 
-        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16", on the CPU engine also
-        "int8" and "int4", on torch "float64"; threads: CPU threads, None takes all cores.
+        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores.
+        dtype: "float32", "bfloat16", on the CPU engine "int8" and "int4", on torch "float64"; "auto" (default) is
+        int8 where a large model on the CPU engine draws the same with it (docs/native.md), else float32.
         backend: "native" is the compiled CPU engine, "torch" is PyTorch; "auto" (default) takes the engine
         where it can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer
         windows and draws other tokens (see `stages.coarse.with_coarse_window`).
@@ -140,13 +141,13 @@ class Bark:
         config = with_coarse_window(checkpoint.config, coarse_window)
         checkpoint = replace(checkpoint, config=config)
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype, threads)
+        loaded = load_backend(checkpoint, backend, device, dtype or AUTO_DTYPE, threads)
         origin = ModelOrigin(
             source=_public_source(path),
             fingerprint=fingerprint(checkpoint),
             backend=loaded.description.partition(" ")[0],
             device=device or "cpu",
-            dtype=dtype or "float32",
+            dtype=loaded.dtype,
             coarse_window=coarse_window,
         )
         return cls(

@@ -21,7 +21,7 @@ from openbark.stages.semantic import Prompt, semantic_prompt
 
 __all__ = ["Agreement", "Forced", "RowSource", "agreement", "forced_sequences"]
 
-TEMPERATURE = 0.7
+_TEMPERATURE = 0.7
 _TEXT_TOKENS, _HISTORY_TOKENS, _STEPS = 24, 64, 40
 _COARSE_TAIL, _FINE_FRAMES = 60, 160
 
@@ -119,7 +119,9 @@ def agreement(
 def _turns(rows: Rows, config: BarkConfig) -> Rows:
     """Of each row the codebook whose turn it is."""
     n_codebooks = config.coarse_rules.n_codebooks
-    return np.stack([row[codebook_ids(step % n_codebooks, config)] for step, row in enumerate(rows)])
+    return np.stack(
+        [row[codebook_ids(step % n_codebooks, config)] for step, row in enumerate(rows)]
+    )
 
 
 def _compared(exact: Rows, rounded: Rows) -> Agreement:
@@ -135,7 +137,7 @@ def _compared(exact: Rows, rounded: Rows) -> Agreement:
 
 
 def _distribution(rows: Rows) -> Rows:
-    scaled = rows / TEMPERATURE
+    scaled = rows / _TEMPERATURE
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
     shares: Rows = weights / weights.sum(axis=-1, keepdims=True)
     return shares

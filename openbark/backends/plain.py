@@ -22,8 +22,8 @@ from openbark.stages.semantic import Prompt
 
 __all__ = ["PlainNetworks"]
 
-Array = NDArray[np.float32]
-_Weights = Mapping[str, Array]
+_Array = NDArray[np.float32]
+_Weights = Mapping[str, _Array]
 
 _EPSILON = np.float32(1e-5)
 # Abramowitz and Stegun 7.1.26: erf within 1.5e-7.
@@ -62,7 +62,7 @@ class PlainNetworks:
         return _logits(x, weights, weights[tables[k - config.n_codes_given + 1]])
 
 
-def _blocks(x: Array, weights: _Weights, config: GPTConfig, causal: bool) -> Array:
+def _blocks(x: _Array, weights: _Weights, config: GPTConfig, causal: bool) -> _Array:
     x = x + weights["position_embeds_layer.weight"][: len(x)]
     for i in range(config.n_layer):
         name = f"layers.{i}."
@@ -74,7 +74,7 @@ def _blocks(x: Array, weights: _Weights, config: GPTConfig, causal: bool) -> Arr
     return x
 
 
-def _attention(fused: Array, n_head: int, causal: bool) -> Array:
+def _attention(fused: _Array, n_head: int, causal: bool) -> _Array:
     n, width = len(fused), fused.shape[1] // 3
     query, key, value = fused.reshape(n, 3, n_head, width // n_head).transpose(1, 2, 0, 3)
     scores = query @ key.transpose(0, 2, 1) * np.float32((width // n_head) ** -0.5)
@@ -85,30 +85,31 @@ def _attention(fused: Array, n_head: int, causal: bool) -> Array:
     return np.ascontiguousarray(mixed.transpose(1, 0, 2).reshape(n, width))
 
 
-def _linear(x: Array, weights: _Weights, name: str) -> Array:
-    y: Array = x @ weights[f"{name}.weight"].T
+def _linear(x: _Array, weights: _Weights, name: str) -> _Array:
+    y: _Array = x @ weights[f"{name}.weight"].T
     bias = f"{name}.bias"
     return y + weights[bias] if bias in weights else y
 
 
-def _norm(x: Array, weights: _Weights, name: str) -> Array:
+def _norm(x: _Array, weights: _Weights, name: str) -> _Array:
     centred = x - x.mean(axis=-1, keepdims=True)
     scaled = centred / np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + _EPSILON)
-    scaled = scaled * weights[f"{name}.weight"]
+    y: _Array = scaled * weights[f"{name}.weight"]
     bias = f"{name}.bias"
-    return scaled + weights[bias] if bias in weights else scaled
+    return y + weights[bias] if bias in weights else y
 
 
-def _gelu(x: Array) -> Array:
+def _gelu(x: _Array) -> _Array:
     z = np.abs(x) * np.float32(1 / math.sqrt(2))
     t = 1 / (1 + np.float32(_ERF_P) * z)
     series = np.zeros_like(t)
     for factor in reversed(_ERF):
         series = (series + np.float32(factor)) * t
     erf = np.copysign(1 - series * np.exp(-z * z), x)
-    return x * (1 + erf) * np.float32(0.5)
+    y: _Array = x * (1 + erf) * np.float32(0.5)
+    return y
 
 
-def _logits(x: Array, weights: _Weights, head: Array) -> NDArray[np.float64]:
-    rows: Array = _norm(x, weights, "layernorm_final") @ head.T
+def _logits(x: _Array, weights: _Weights, head: _Array) -> NDArray[np.float64]:
+    rows: _Array = _norm(x, weights, "layernorm_final") @ head.T
     return rows.astype(np.float64)
