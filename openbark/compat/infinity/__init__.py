@@ -50,12 +50,12 @@ _HOMES = MappingProxyType(
         "openbark.compat.suno": (
             "SAMPLE_RATE",
             "generate_audio",
-            "preload_models",
             "save_as_prompt",
             "semantic_to_waveform",
             "text_to_semantic",
         ),
         f"{_HERE}.plain_console": ("console",),
+        f"{_HERE}.loading": ("preload_models",),
         f"{_HERE}.generation": ("generate_audio_barki", "generate_audio_long"),
         f"{_HERE}.options": ("OPTIONS", "Option", "get_default_values", "load_all_defaults"),
         f"{_HERE}.rendering": (

@@ -1,21 +1,44 @@
 """Which model Bark Infinity's options name, and the one that is loaded.
 
-Without a model of your own it is the one that Suno's names use too (`preload_models`, parity I1): it is found
-and kept by `openbark.compat.suno`, so that one copy serves both. Knows no generation.
+It is looked for where Suno's scripts find theirs, and kept as upstream keeps its models: a call that names no
+model of its own takes the one that is loaded (parity I1). Knows no generation.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from typing import Any
 
 from openbark.api import Bark
-from openbark.compat.suno.generation import load_model
+from openbark.compat.infinity.options import resolve
+from openbark.compat.suno.model_cache import choose_device, find_model
 from openbark.errors import ParamError
 
-__all__ = ["loaded_bark", "wants_gpu", "wants_small"]
+__all__ = ["LoadedBark", "loaded_bark", "preload_models", "wants_gpu", "wants_small"]
 
 _STAGES = ("text", "coarse", "fine")
+
+
+class LoadedBark:
+    """The model that was loaded last; asking for another one, or for another device, loads that."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._key = ("", "")
+        self._bark: Bark | None = None
+
+    def load(self, name: str, device: str, force_reload: bool) -> Bark:
+        """The model of a name on a device. Raises what `Bark.load` raises."""
+        with self._lock:
+            if self._bark is None or force_reload or self._key != (name, device):
+                self._bark = None  # never two of them in memory
+                self._bark = Bark.load(name, device)
+                self._key = (name, device)
+            return self._bark
+
+
+_LOADED = LoadedBark()
 
 
 def wants_small(values: Mapping[str, Any]) -> bool:
@@ -46,7 +69,32 @@ def loaded_bark(values: Mapping[str, Any]) -> Bark:
 
     Raises ParamError, CheckpointError, DeviceError.
     """
-    small, use_gpu = wants_small(values), wants_gpu(values)
-    stage = load_model(use_gpu, small, values["force_reload"], "coarse")
-    bark: Bark = stage.bark
-    return bark
+    device = choose_device(wants_gpu(values))
+    return _LOADED.load(find_model(wants_small(values)), device, values["force_reload"])
+
+
+def preload_models(
+    text_use_gpu: bool = True,
+    text_use_small: bool = False,
+    coarse_use_gpu: bool = True,
+    coarse_use_small: bool = False,
+    fine_use_gpu: bool = True,
+    fine_use_small: bool = False,
+    codec_use_gpu: bool = True,
+    force_reload: bool = False,
+) -> None:
+    """Load the model that `generate_audio_long` and the tools for voices will use (S14, I1).
+
+    Raises ParamError when the stages differ, CheckpointError, DeviceError.
+    """
+    given = {
+        "text_use_gpu": text_use_gpu,
+        "text_use_small": text_use_small,
+        "coarse_use_gpu": coarse_use_gpu,
+        "coarse_use_small": coarse_use_small,
+        "fine_use_gpu": fine_use_gpu,
+        "fine_use_small": fine_use_small,
+        "codec_use_gpu": codec_use_gpu,
+        "force_reload": force_reload,
+    }
+    loaded_bark(resolve(given))

@@ -221,12 +221,11 @@ def regrown(
     """
     if start_from not in ("semantic_prompt", "coarse_prompt"):
         return voice
-    noise = Noise(seed)
     request = Request(np.zeros(0, dtype=np.int64), params, seed, history)
     coarse = voice.coarse
     if start_from == "semantic_prompt":
-        coarse = run_coarse(bark.backend, request, voice.semantic, noise)
-    fine = run_fine(bark.backend, request, coarse, noise)
+        coarse = run_coarse(bark.backend, request, voice.semantic)
+    fine = run_fine(bark.backend, request, coarse)
     metadata = {**voice.metadata, "made_from": f"{voice.name}: {start_from}"}
     made = Voice(voice.semantic, coarse, fine, voice.name, metadata)
     made.validate(bark.config)

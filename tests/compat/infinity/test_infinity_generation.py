@@ -13,6 +13,7 @@ from infinity_runs import SHORT, SPLIT, TEXT, tokens, voice
 from openbark.api import Bark
 from openbark.compat import infinity as inf
 from openbark.compat.infinity.generation import plan_segments, spoken
+from openbark.compat.infinity.loading import loaded_bark
 from openbark.compat.infinity.options import resolve
 from openbark.compat.infinity.segments import mixed_voice
 from openbark.errors import ParamError, TextError
@@ -184,13 +185,11 @@ def test_I2_generate_audio_long(bark: Bark, tmp_path: Path) -> None:
     assert Path(name).parent == tmp_path and Path(name).is_file() and clones == []
 
 
-def test_I2_without_a_model_of_its_own_it_shares_suno_s(tmp_path: Path) -> None:
+def test_I1_I2_without_a_model_of_its_own_it_takes_the_loaded_one(tmp_path: Path) -> None:
     inf.preload_models()
-    from openbark.compat.suno.generation import models
-
-    held = models["coarse"]
+    held = loaded_bark(resolve({}))
     arrays, _, name, _ = inf.generate_audio_long("hi", output_dir=str(tmp_path), **SHORT)
-    assert models["coarse"] is held
+    assert loaded_bark(resolve({})) is held
     assert Path(name).is_file()
     inf.save_as_prompt(str(tmp_path / "again.npz"), arrays[0])
     everything: dict[str, Any] = inf.load_all_defaults(output_dir=str(tmp_path), **SHORT)

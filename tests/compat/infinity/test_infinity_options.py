@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from pathlib import Path
 from typing import Any
@@ -181,8 +182,10 @@ def test_I1_names() -> None:
 
     for name in inf.__all__:
         assert getattr(inf, name) is not None
-    for name in ("generate_audio", "preload_models", "save_as_prompt", "SAMPLE_RATE"):
+    for name in ("generate_audio", "text_to_semantic", "save_as_prompt", "SAMPLE_RATE"):
         assert getattr(inf, name) is getattr(suno, name)
+    signatures = [inspect.signature(module.preload_models) for module in (inf, suno)]
+    assert signatures[0] == signatures[1]
     assert set(inf.__all__) <= set(dir(inf))
     with pytest.raises(AttributeError, match="no attribute 'chunk'"):
         inf.chunk  # noqa: B018
