@@ -24,6 +24,7 @@ __all__ = [
     "WHOLE",
     "BoundedCodecStream",
     "Reach",
+    "Sequence",
     "SlidingWindow",
     "encodec_reaches",
     "istft_reach",

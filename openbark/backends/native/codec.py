@@ -265,7 +265,7 @@ class NativeEncodec(_NativeCodec):
         if config.norm_type == "time_group_norm":
             return BoundedCodecStream(self.decode, WHOLE, config.hop_length)
         lookahead = sum(reach.right for reach in encodec_reaches(config))
-        return NativeEncodecStream(config, self._pool, self._decoder, lookahead)
+        return NativeEncodecStream(config, self._pool, self._network("decoder"), lookahead)
 
 
 class NativeIstftCodec(_NativeCodec):
