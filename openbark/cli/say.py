@@ -178,7 +178,7 @@ def _spoken(
     """The clip of each source, one after the other; what no model can read is found before the first."""
     for source in sources:
         try:
-            bark.normalize(source.text)
+            bark.read(source.text)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
     for source in sources:

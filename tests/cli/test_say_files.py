@@ -245,6 +245,7 @@ def test_a_player_that_leaves_ends_the_stream(model_folder: Path, tmp_path: Path
     assert process.stdout is not None and process.stderr is not None
     assert len(process.stdout.read(1000)) == 1000
     process.stdout.close()
-    stderr = process.stderr.read()
+    with process.stderr as stream:
+        stderr = stream.read()
     assert process.wait(timeout=60) == 1
     assert b"Traceback" not in stderr
