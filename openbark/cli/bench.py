@@ -6,6 +6,8 @@ import json
 
 import click
 
+from openbark.cli.bench_serve import serve
+
 __all__ = ["bench"]
 
 
@@ -70,3 +72,6 @@ def _say(
     report = run_race(race, lambda line: click.echo(line, err=True))
     click.echo(card(report))
     click.echo(json.dumps(report))
+
+
+bench.add_command(serve)
