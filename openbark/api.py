@@ -15,7 +15,7 @@ from typing import Any, overload
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
-from openbark.backends.select import AUTO_DTYPE, load_backend
+from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.fingerprint import fingerprint
@@ -130,18 +130,17 @@ class Bark:
         device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores.
         dtype: "float32", "bfloat16", on the CPU engine "int8" and "int4", on torch "float64"; "auto" (default) is
         int8 where a large model on the CPU engine draws the same with it (docs/native.md), else float32.
-        backend: "native" is the compiled CPU engine, "torch" is PyTorch; "auto" (default) takes the engine
-        where it can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer
-        windows and draws other tokens (see `stages.coarse.with_coarse_window`).
+        backend: "native" is the compiled engine, "torch" is PyTorch; "auto" (default) takes the engine where it
+        can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer windows and draws
+        other tokens (`stages.coarse.with_coarse_window`).
         Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
-        checkpoint = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
-        config = with_coarse_window(checkpoint.config, coarse_window)
-        checkpoint = replace(checkpoint, config=config)
+        found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
+        checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype or AUTO_DTYPE, threads)
+        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads)
         origin = ModelOrigin(
             source=_public_source(path),
             fingerprint=fingerprint(checkpoint),

@@ -25,7 +25,7 @@ _TEMPERATURE = 0.7
 _TEXT_TOKENS, _HISTORY_TOKENS, _STEPS = 24, 64, 40
 _COARSE_TAIL, _FINE_FRAMES = 60, 160
 
-Rows = NDArray[np.float64]
+_Rows = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +50,11 @@ class Agreement:
 class RowSource(Protocol):
     """Logits under teacher forcing."""
 
-    def causal_rows(self, stage: Stage, prompt: Prompt, tokens: Tokens) -> Rows:
+    def causal_rows(self, stage: Stage, prompt: Prompt, tokens: Tokens) -> _Rows:
         """Logits [N + 1, V] after the prompt and after each of the tokens [N]."""
         ...
 
-    def fine_rows(self, codes: Tokens, k: int) -> Rows:
+    def fine_rows(self, codes: Tokens, k: int) -> _Rows:
         """Logits [F, V] of codebook k for codes [K, F]."""
         ...
 
@@ -116,7 +116,7 @@ def agreement(
     }
 
 
-def _turns(rows: Rows, config: BarkConfig) -> Rows:
+def _turns(rows: _Rows, config: BarkConfig) -> _Rows:
     """Of each row the codebook whose turn it is."""
     n_codebooks = config.coarse_rules.n_codebooks
     return np.stack(
@@ -124,7 +124,7 @@ def _turns(rows: Rows, config: BarkConfig) -> Rows:
     )
 
 
-def _compared(exact: Rows, rounded: Rows) -> Agreement:
+def _compared(exact: _Rows, rounded: _Rows) -> Agreement:
     overlap = np.minimum(_distribution(exact), _distribution(rounded)).sum(axis=-1)
     same = exact.argmax(axis=-1) == rounded.argmax(axis=-1)
     # What is no number agrees with nothing.
@@ -136,8 +136,8 @@ def _compared(exact: Rows, rounded: Rows) -> Agreement:
     )
 
 
-def _distribution(rows: Rows) -> Rows:
+def _distribution(rows: _Rows) -> _Rows:
     scaled = rows / _TEMPERATURE
     weights = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
-    shares: Rows = weights / weights.sum(axis=-1, keepdims=True)
+    shares: _Rows = weights / weights.sum(axis=-1, keepdims=True)
     return shares
