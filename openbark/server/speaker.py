@@ -1,0 +1,121 @@
+"""What the server asks of a voice machine: start an utterance, hand out its audio, say how busy it is.
+
+`bark_speaker.BarkSpeaker` is the real one; tests have one of their own with latency and faults to order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.params import GenerationParams
+from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
+
+__all__ = ["Block", "Speaker", "SpeakerStats", "Speech", "SpeechReport", "Utterance"]
+
+Block = NDArray[np.float32]
+"""Mono samples [L] in [-1, 1], the next piece of a waveform."""
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """One request, checked: what to say, in which voice, and how.
+
+    params: every stage filled in. latency: "low" starts below the sentence.
+    markup: how the text is read, see `openbark.text`.
+    """
+
+    text: str
+    voice: Voice | None
+    seed: int
+    params: GenerationParams
+    split: Literal["auto", "never"] = "auto"
+    policy: Literal["anchor", "chain", "hybrid"] = "hybrid"
+    latency: Literal["sentence", "low"] = "sentence"
+    markup: Literal["off", "tags", "ssml", "dialogue"] = "off"
+
+
+@dataclass(frozen=True)
+class SpeechReport:
+    """How an utterance went, known when it ended: what it cost, and facts for people (JSON values)."""
+
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+    details: dict[str, Any]
+
+
+class Speech(Protocol):
+    """An utterance being made: iterate it once for its audio; closing it cancels what is left."""
+
+    def __aiter__(self) -> AsyncIterator[Block]:
+        """Blocks in order. Raises OpenBarkError where the making fails."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop within one decode step and free the place; harmless when it has ended."""
+        ...
+
+    @property
+    def report(self) -> SpeechReport | None:
+        """How it went; None until it ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class SpeakerStats:
+    """Load of the machine: requests computed, requests waiting, audio seconds estimated for both."""
+
+    running: int
+    waiting: int
+    queued_seconds: float
+
+
+class Speaker(Protocol):
+    """A loaded model that speaks many utterances at once."""
+
+    @property
+    def model(self) -> str:
+        """Name of the loaded model."""
+        ...
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of every block."""
+        ...
+
+    @property
+    def library(self) -> VoiceLibrary:
+        """The model's own voices."""
+        ...
+
+    @property
+    def default_params(self) -> GenerationParams:
+        """The model's own settings, every stage filled in."""
+        ...
+
+    @property
+    def stats(self) -> SpeakerStats:
+        """Load at this moment."""
+        ...
+
+    def estimate_seconds(self, text: str) -> float:
+        """Roughly how long a text lasts when spoken; cheap, from its length alone."""
+        ...
+
+    def check_voice(self, voice: Voice) -> None:
+        """Raise VoiceError unless the model can continue from this voice."""
+        ...
+
+    def start(self, utterance: Utterance) -> Speech:
+        """Begin. Raises InputError for what the model cannot say, BusyError when it is full."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything and free the model; harmless when repeated."""
+        ...
