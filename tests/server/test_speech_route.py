@@ -22,6 +22,16 @@ Start = Callable[..., RunningServer]
 TEXT = "A sentence to speak."
 
 
+def decoded(data: bytes) -> np.ndarray:
+    """Samples of a file, block by block, since a streamed FLAC does not say how many there are."""
+    with soundfile.SoundFile(io.BytesIO(data)) as file:
+        assert file.samplerate == RATE
+        blocks = []
+        while len(block := file.read(4096, dtype="int16")):
+            blocks.append(block)
+    return np.concatenate(blocks)
+
+
 def ask(server: RunningServer, **fields: object) -> httpx.Response:
     body = {"input": TEXT, "voice": "en_0", "seed": 1, **fields}
     return server.client.post("/v1/audio/speech", json=body)
@@ -32,9 +42,7 @@ def ask(server: RunningServer, **fields: object) -> httpx.Response:
 def test_lossless_formats_hold_the_samples(server: RunningServer, format: str, stream: bool) -> None:
     answer = ask(server, response_format=format, stream=stream)
     assert answer.status_code == 200
-    samples, rate = soundfile.read(io.BytesIO(answer.content), dtype="int16")
-    assert rate == RATE
-    np.testing.assert_array_equal(samples, pcm16(waveform_of(TEXT, 1)))
+    np.testing.assert_array_equal(decoded(answer.content), pcm16(waveform_of(TEXT, 1)))
 
 
 def test_pcm_is_the_bare_samples_and_says_its_rate(server: RunningServer) -> None:
@@ -56,8 +64,7 @@ def test_events_carry_the_file_and_end_with_the_usage(server: RunningServer) -> 
     assert [event["type"] for event in events[-2:]] == ["speech.audio.delta", "speech.audio.done"]
     assert events[-1]["usage"]["input_tokens"] == len(TEXT)
     data = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
-    samples, _ = soundfile.read(io.BytesIO(data), dtype="int16")
-    np.testing.assert_array_equal(samples, pcm16(waveform_of(TEXT, 1)))
+    np.testing.assert_array_equal(decoded(data), pcm16(waveform_of(TEXT, 1)))
 
 
 def test_a_failure_on_the_way_breaks_the_stream(start: Start) -> None:
@@ -118,8 +125,7 @@ def test_the_official_client_speaks(server: RunningServer) -> None:
     answer = client.audio.speech.create(
         model="tts-1", voice="alloy", input=TEXT, response_format="wav", extra_body={"seed": 1}
     )
-    samples, _ = soundfile.read(io.BytesIO(answer.content), dtype="int16")
-    np.testing.assert_array_equal(samples, pcm16(waveform_of(TEXT, 1)))
+    np.testing.assert_array_equal(decoded(answer.content), pcm16(waveform_of(TEXT, 1)))
     assert "fake" in [model.id for model in client.models.list()]
     with pytest.raises(openai.BadRequestError) as caught:
         client.audio.speech.create(model="tts-1", voice="nobody", input=TEXT)
