@@ -14,7 +14,8 @@ from openbark.errors import AudioError, ParamError
 
 __all__ = ["MAX_SPEED", "MIN_SPEED", "Stretcher", "check_speed", "stretch"]
 
-MIN_SPEED, MAX_SPEED = 0.5, 2.0
+MIN_SPEED = 0.5
+MAX_SPEED = 2.0
 """Legal speeds; 2 is twice as fast."""
 
 _HOP_SECONDS = 0.015

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from openbark.backends.base import Drawn, DrawRun, Flag, Tokens
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
+from openbark.backends.native.packed_files import fill_packed, packed_file_for
 from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
 from openbark.backends.native.weights import (
@@ -24,6 +25,12 @@ from openbark.backends.native.weights import (
     fine_shape,
 )
 from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.shapes import (
+    COARSE_PREFIX,
+    CODEC_PREFIX,
+    FINE_PREFIX,
+    SEMANTIC_PREFIX,
+)
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import ParamError
 from openbark.params import SamplingParams
@@ -132,20 +139,19 @@ class NativeBackend:
         pool = Pool(threads, kernels)
         precision = _precision(dtype, pool)
         config = checkpoint.config
-        semantic = causal_shape(config.semantic, precision)
-        coarse = causal_shape(config.coarse, precision, coarse_head_starts(config))
-        causal = {
-            Stage.SEMANTIC: Transformer(pool, semantic, checkpoint.tensors("semantic.")),
-            Stage.COARSE: Transformer(pool, coarse, checkpoint.tensors("coarse_acoustics.")),
-        }
-        shape = fine_shape(config.fine, precision)
-        fine = Transformer(pool, shape, checkpoint.tensors("fine_acoustics."))
-        tensors = checkpoint.tensors("codec_model.")
+        # First, as it is the only part that needs more memory while it is read than after.
+        tensors = checkpoint.part(CODEC_PREFIX)
         codec: Codec
         if isinstance(config.codec, EncodecConfig):
             codec = NativeEncodec(config.codec, tensors, pool)
         else:
             codec = NativeIstftCodec(config.codec, tensors, pool)
+        models = _transformers(pool, checkpoint, precision)
+        causal = {
+            Stage.SEMANTIC: models[SEMANTIC_PREFIX],
+            Stage.COARSE: models[COARSE_PREFIX],
+        }
+        fine = models[FINE_PREFIX]
         return cls(config, causal, fine, codec)
 
     @property
@@ -218,6 +224,33 @@ class NativeBackend:
         if self._fine_session is None:
             self._fine_session = FineSession(self._fine)
         return self._fine_session
+
+
+def _transformers(
+    pool: Pool, checkpoint: Checkpoint, precision: Precision
+) -> dict[str, Transformer]:
+    """The three transformers by prefix, packed now or before."""
+    config = checkpoint.config
+    models = {
+        SEMANTIC_PREFIX: Transformer(pool, causal_shape(config.semantic, precision)),
+        COARSE_PREFIX: Transformer(
+            pool, causal_shape(config.coarse, precision, coarse_head_starts(config))
+        ),
+        FINE_PREFIX: Transformer(pool, fine_shape(config.fine, precision)),
+    }
+
+    def pack() -> None:
+        for prefix, model in models.items():
+            model.pack(checkpoint.part(prefix))
+
+    file = packed_file_for(checkpoint, tuple(models), pool, precision)
+    if file is None:
+        pack()
+    else:
+        fill_packed(file, {prefix: model.packed for prefix, model in models.items()}, pack)
+    for prefix, model in models.items():
+        model.use_tables(checkpoint.part(prefix))
+    return models
 
 
 def _precision(dtype: str | None, pool: Pool) -> Precision:
