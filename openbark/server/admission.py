@@ -72,4 +72,4 @@ class Admission:
 
     def _wait(self, audio_seconds: float) -> float:
         # Spread out, so that those turned away together do not come back together.
-        return audio_seconds / max(self._rate, 0.05) * random.uniform(0.8, 1.4)  # noqa: S311
+        return audio_seconds / max(self._rate, 0.05) * random.uniform(0.8, 1.4)

@@ -58,7 +58,9 @@ def read_jobs(service: SpeechService, data: bytes, owner: str, request_id: str) 
     for number, raw in enumerate(lines, 1):
         line = _line(raw, number)
         if line.custom_id in seen:
-            raise invalid("duplicate_id", f"line {number}: custom_id {line.custom_id!r} was there before")
+            raise invalid(
+                "duplicate_id", f"line {number}: custom_id {line.custom_id!r} was there before"
+            )
         seen.add(line.custom_id)
         jobs.append(_job(service, line, owner, f"{request_id}.{number}"))
     return jobs
@@ -89,7 +91,9 @@ def _line(raw: bytes, number: int) -> BatchLine:
         found = invalid_request(error.errors())
         raise invalid("invalid_line", f"line {number}: {found.message}", found.param) from error
     if (line.method, line.url) != ("POST", _URL):
-        raise invalid("invalid_line", f"line {number} asks for {line.method} {line.url}; legal: POST {_URL}")
+        raise invalid(
+            "invalid_line", f"line {number} asks for {line.method} {line.url}; legal: POST {_URL}"
+        )
     return line
 
 

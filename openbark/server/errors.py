@@ -24,12 +24,14 @@ from openbark.errors import (
 )
 
 __all__ = [
+    "MAX_RETRY_AFTER",
     "ApiError",
     "ErrorBody",
     "busy",
     "internal_error",
     "invalid",
     "not_found",
+    "quota_exceeded",
     "shutting_down",
     "timed_out",
     "to_api_error",

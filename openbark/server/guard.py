@@ -36,7 +36,15 @@ __all__ = ["DrainState", "Guard", "request_id_of"]
 _log = logging.getLogger("openbark.server")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_PUBLIC = ("/", "/docs", "/openapi.json", "/health", "/health/live", "/health/ready", "/favicon.ico")
+_PUBLIC = (
+    "/",
+    "/docs",
+    "/openapi.json",
+    "/health",
+    "/health/live",
+    "/health/ready",
+    "/favicon.ico",
+)
 _PUBLIC_PREFIXES = ("/static/",)
 _LISTS = ("/v1/models", "/v1/audio/models", "/v1/audio/voices")
 _UPLOADS = ("/v1/audio/voices", "/v1/audio/voice_consents")

@@ -57,39 +57,46 @@ class SpeechRequest(BaseModel):
 
     input: str = Field(description="text to speak; the limit is the server's `max_input_chars`")
     model: str | None = Field(
-        None, max_length=200, description="a name of /v1/models; may be left out"
+        default=None, max_length=200, description="a name of /v1/models; may be left out"
     )
     voice: str | VoiceId | None = Field(
-        None,
+        default=None,
         description="a name of /v1/audio/voices or of OpenAI's voices; null lets the model choose",
     )
     response_format: AudioFormat = "mp3"
     stream_format: Literal["audio", "sse"] = "audio"
-    stream: bool = Field(True, description="false: answer when all of it is made, with true sizes")
-    speed: float = Field(1.0, ge=0.25, le=4.0, description="tempo; the pitch stays")
-    instructions: str | None = Field(
-        None, max_length=20_000, description="accepted and not used; the answer says so in a header"
+    stream: bool = Field(
+        default=True, description="false: answer when all of it is made, with true sizes"
     )
-    seed: int | None = Field(None, ge=0, lt=2**64, description="same seed, same audio")
-    temperature: float | None = Field(None, ge=0.0, le=10.0, description="of all three stages")
-    semantic_temperature: float | None = Field(None, ge=0.0, le=10.0)
-    coarse_temperature: float | None = Field(None, ge=0.0, le=10.0)
-    fine_temperature: float | None = Field(None, ge=0.0, le=10.0)
-    top_k: int | None = Field(None, ge=1)
-    top_p: float | None = Field(None, gt=0.0, le=1.0)
-    min_eos_p: float | None = Field(None, gt=0.0, le=1.0)
-    max_seconds: float | None = Field(None, gt=0.0, description="of one piece of the text")
+    speed: float = Field(default=1.0, ge=0.25, le=4.0, description="tempo; the pitch stays")
+    instructions: str | None = Field(
+        default=None,
+        max_length=20_000,
+        description="accepted and not used; the answer says so in a header",
+    )
+    seed: int | None = Field(default=None, ge=0, lt=2**64, description="same seed, same audio")
+    temperature: float | None = Field(
+        default=None, ge=0.0, le=10.0, description="of all three stages"
+    )
+    semantic_temperature: float | None = Field(default=None, ge=0.0, le=10.0)
+    coarse_temperature: float | None = Field(default=None, ge=0.0, le=10.0)
+    fine_temperature: float | None = Field(default=None, ge=0.0, le=10.0)
+    top_k: int | None = Field(default=None, ge=1)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    min_eos_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    max_seconds: float | None = Field(default=None, gt=0.0, description="of one piece of the text")
     split: Literal["auto", "never"] = Field(
-        "auto", description="never: refuse a text that is longer than one piece"
+        default="auto", description="never: refuse a text that is longer than one piece"
     )
     policy: Literal["anchor", "chain", "hybrid"] = Field(
-        "hybrid", description="how the voice is carried from piece to piece of a long text"
+        default="hybrid", description="how the voice is carried from piece to piece of a long text"
     )
     latency: Literal["sentence", "low"] = Field(
-        "sentence", description="low: audio starts below the sentence, and differs a little"
+        default="sentence", description="low: audio starts below the sentence, and differs a little"
     )
     markup: Literal["off", "tags", "ssml", "dialogue"] = Field(
-        "off", description="how `input` is read: plain, with [pause:0.5s] tags, SSML, NAME: lines"
+        default="off",
+        description="how `input` is read: plain, with [pause:0.5s] tags, SSML, NAME: lines",
     )
 
 

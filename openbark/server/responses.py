@@ -14,13 +14,13 @@ from starlette.types import Receive, Scope, Send
 
 from openbark.server.errors import timed_out
 
-__all__ = ["AudioResponse", "ClientLeft", "unless_left"]
+__all__ = ["AudioResponse", "ClientLeftError", "unless_left"]
 
 
 _T = TypeVar("_T")
 
 
-class ClientLeft(Exception):
+class ClientLeftError(Exception):
     """The client closed its connection; nobody is there to be answered."""
 
 
@@ -108,7 +108,7 @@ class AudioResponse(Response):
 
 
 async def unless_left(receive: Receive, work: Coroutine[Any, Any, _T], timeout: float) -> _T:
-    """The result of `work`, which is cancelled when the client leaves first (ClientLeft).
+    """The result of `work`, which is cancelled when the client leaves first (ClientLeftError).
 
     Raises ApiError 504 after `timeout` seconds.
     """
@@ -120,7 +120,7 @@ async def unless_left(receive: Receive, work: Coroutine[Any, Any, _T], timeout: 
         if working in done:
             return await working
         if watching in done:
-            raise ClientLeft
+            raise ClientLeftError
         raise timed_out("deadline_exceeded", f"not done within {timeout:g} s")
     finally:
         for task in (working, watching):

@@ -11,7 +11,13 @@ from starlette.responses import Response
 from openbark.server.batch import answer_lines, read_jobs
 from openbark.server.errors import not_found
 from openbark.server.guard import request_id_of
-from openbark.server.protocol import CONTENT_TYPES, ErrorResponse, ModelCard, ModelList, SpeechRequest
+from openbark.server.protocol import (
+    CONTENT_TYPES,
+    ErrorResponse,
+    ModelCard,
+    ModelList,
+    SpeechRequest,
+)
 from openbark.server.responses import AudioResponse, unless_left
 from openbark.server.serving import Job, SpeechService
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import tempfile
 from pathlib import Path
+from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import Response
@@ -37,10 +38,10 @@ def voices_router(service: SpeechService) -> APIRouter:
     @router.post("/v1/audio/voices")
     async def upload(
         request: Request,
-        name: str = Form(description="what to call it"),
-        audio_sample: UploadFile = File(description="a voice file (.npz)"),
-        consent: str | None = Form(None, max_length=2000, description="who agreed, to what"),
-        type: str | None = Form(None, description="prompt: a voice file"),
+        name: Annotated[str, Form(description="what to call it")],
+        audio_sample: Annotated[UploadFile, File(description="a voice file (.npz)")],
+        consent: Annotated[str | None, Form(max_length=2000)] = None,
+        type: Annotated[str | None, Form(description="prompt: a voice file")] = None,
     ) -> VoiceObject:
         """Keep a voice under a name."""
         owner: str = request.state.key
@@ -62,7 +63,7 @@ def voices_router(service: SpeechService) -> APIRouter:
         voice = await asyncio.to_thread(_read, service, data, name)
         stored = await asyncio.to_thread(uploads.add, voice, name, owner, consent)
         return VoiceObject(
-            id=stored.id, created_at=stored.created_at, name=stored.name, type=_PROMPT_TYPE
+            id=stored.id, created_at=stored.created_at, name=stored.name, type="prompt"
         )
 
     @router.get("/v1/audio/voices/{voice_id:path}", response_class=Response)
@@ -81,7 +82,9 @@ def voices_router(service: SpeechService) -> APIRouter:
         uploads = _uploads(service)
         if not await asyncio.to_thread(uploads.remove, voice_id, request.state.key):
             raise not_found(
-                "voice_not_found", f"you have uploaded no voice with the id {voice_id!r}", "voice_id"
+                "voice_not_found",
+                f"you have uploaded no voice with the id {voice_id!r}",
+                "voice_id",
             )
         return VoiceDeleted(id=voice_id, deleted=True)
 
@@ -103,13 +106,17 @@ def _uploads(service: SpeechService) -> UploadedVoices:
 def _check_room(service: SpeechService, uploads: UploadedVoices, owner: str) -> None:
     limit = service.settings.voices_per_key
     if len(uploads.of(owner)) >= limit:
-        raise invalid("too_many_voices", f"you have {limit} voices here, the limit; forget one first")
+        raise invalid(
+            "too_many_voices", f"you have {limit} voices here, the limit; forget one first"
+        )
 
 
 def _check_name(service: SpeechService, name: str, owner: str) -> None:
     if not name.strip() or len(name) > MAX_NAME or not _NAME.fullmatch(name):
         raise invalid(
-            "voice_name_invalid", f"a voice needs a name of up to {MAX_NAME} printable letters", "name"
+            "voice_name_invalid",
+            f"a voice needs a name of up to {MAX_NAME} printable letters",
+            "name",
         )
     if name in service.book.names(owner):
         # 400, since clients repeat a 409.

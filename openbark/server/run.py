@@ -44,9 +44,7 @@ class DrainingServer(uvicorn.Server):
         loop = asyncio.get_running_loop()
         previous = {number: signal.getsignal(number) for number in _SIGNALS}
         for number in _SIGNALS:
-            signal.signal(
-                number, lambda n, f: loop.call_soon_threadsafe(self.handle_exit, n, f)
-            )
+            signal.signal(number, lambda n, f: loop.call_soon_threadsafe(self.handle_exit, n, f))
         try:
             yield
         finally:

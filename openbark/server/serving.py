@@ -26,7 +26,7 @@ from openbark.server.speaker import Block, Speaker, Speech, Utterance
 from openbark.server.tempo import Tempo
 from openbark.server.voice_book import VoiceBook
 
-__all__ = ["Job", "SpeechService"]
+__all__ = ["MODEL_ALIASES", "Job", "SpeechService"]
 
 _ENCODERS = {"mp3": "mp3", "opus": "ogg", "flac": "flac", "wav": "wav", "pcm": "pcm"}
 MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
@@ -181,7 +181,9 @@ class SpeechService:
                 raise
             try:
                 speech = self.speaker.start(job.utterance)
-                async with aclosing(_tempo(speech, job.request.speed, self.speaker.sample_rate)) as made:
+                async with aclosing(
+                    _tempo(speech, job.request.speed, self.speaker.sample_rate)
+                ) as made:
                     async for block in made:
                         clock.first()
                         self.metrics.audio_seconds.inc(len(block) / self.speaker.sample_rate)
@@ -261,12 +263,14 @@ async def _tempo(speech: Speech, speed: float, sample_rate: int) -> AsyncGenerat
 def _params(request: SpeechRequest, defaults: GenerationParams) -> GenerationParams:
     """The model's own settings, with those in their place that the request names."""
 
-    def stage(name: str, temperature: float | None, **more: Any) -> SamplingParams:
-        given = {
+    def stage(
+        name: str, temperature: float | None, min_eos_p: float | None = None
+    ) -> SamplingParams:
+        given: dict[str, Any] = {
             "temperature": temperature if temperature is not None else request.temperature,
             "top_k": request.top_k,
             "top_p": request.top_p,
-            **more,
+            "min_eos_p": min_eos_p,
         }
         own: SamplingParams = getattr(defaults, name)
         return replace(own, **{key: value for key, value in given.items() if value is not None})
@@ -294,5 +298,3 @@ def _delta(data: bytes) -> bytes:
 
 def _event(kind: str, fields: dict[str, Any]) -> bytes:
     return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
-
-

@@ -27,35 +27,46 @@ class ServerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="OPENBARK_SERVER_", extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8000, ge=0, le=65535, description="port to listen on; 0 takes a free one")
-    api_key: str | None = Field(None, description="one key in plain text, for containers")
-    api_key_file: Path | None = Field(None, description="file of hashed keys")
-    insecure: bool = Field(False, description="listen beyond this machine without a key")
-    allowed_hosts: tuple[str, ...] = Field(
-        (), description="names clients may use for this server, besides loopback and `host`; '*' for any"
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
     )
-    public_lists: bool = Field(True, description="lists of models and voices need no key")
-    voice_map: Path | None = Field(None, description="TOML file: OpenAI's voice names to ours")
-    data_directory: Path | None = Field(None, description="where uploaded voices are kept")
+    api_key: str | None = Field(default=None, description="one key in plain text, for containers")
+    api_key_file: Path | None = Field(default=None, description="file of hashed keys")
+    insecure: bool = Field(default=False, description="listen beyond this machine without a key")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="names clients may use for this server, besides loopback and `host`; '*' for any",
+    )
+    public_lists: bool = Field(default=True, description="lists of models and voices need no key")
+    voice_map: Path | None = Field(
+        default=None, description="TOML file: OpenAI's voice names to ours"
+    )
+    data_directory: Path | None = Field(default=None, description="where uploaded voices are kept")
 
-    max_body_bytes: int = Field(1 << 20, ge=1024, description="largest JSON body")
-    max_upload_bytes: int = Field(10 << 20, ge=1024, description="largest upload")
-    max_input_chars: int = Field(20_000, ge=1, description="longest text of a request")
-    max_batch_lines: int = Field(1_000, ge=1, description="lines of a batch request")
-    max_queued: int = Field(64, ge=1, description="requests that wait or run")
-    max_queued_seconds: float = Field(600.0, gt=0, description="estimated audio seconds of those")
-    max_rows: int = Field(16, ge=1, description="requests computed together")
-    streams_per_key: int = Field(8, ge=1, description="requests of one key at once")
-    voices_per_key: int = Field(20, ge=0, description="voices one key may upload")
+    max_body_bytes: int = Field(default=1 << 20, ge=1024, description="largest JSON body")
+    max_upload_bytes: int = Field(default=10 << 20, ge=1024, description="largest upload")
+    max_input_chars: int = Field(default=20_000, ge=1, description="longest text of a request")
+    max_batch_lines: int = Field(default=1_000, ge=1, description="lines of a batch request")
+    max_queued: int = Field(default=64, ge=1, description="requests that wait or run")
+    max_queued_seconds: float = Field(
+        default=600.0, gt=0, description="estimated audio seconds of those"
+    )
+    max_rows: int = Field(default=16, ge=1, description="requests computed together")
+    streams_per_key: int = Field(default=8, ge=1, description="requests of one key at once")
+    voices_per_key: int = Field(default=20, ge=0, description="voices one key may upload")
 
-    body_timeout: float = Field(10.0, gt=0, description="seconds to send a body")
-    queue_timeout: float = Field(30.0, gt=0, description="seconds to wait for a start")
-    first_audio_timeout: float = Field(60.0, gt=0, description="seconds to the first audio")
-    total_timeout: float = Field(600.0, gt=0, description="seconds for a whole request")
-    slow_reader_timeout: float = Field(30.0, gt=0, description="seconds a client may not read")
-    idle_timeout: float = Field(30.0, gt=0, description="seconds a WebSocket may be silent")
-    shutdown_timeout: float = Field(30.0, ge=0, description="seconds for running requests at the end")
+    body_timeout: float = Field(default=10.0, gt=0, description="seconds to send a body")
+    queue_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for a start")
+    first_audio_timeout: float = Field(default=60.0, gt=0, description="seconds to the first audio")
+    total_timeout: float = Field(default=600.0, gt=0, description="seconds for a whole request")
+    slow_reader_timeout: float = Field(
+        default=30.0, gt=0, description="seconds a client may not read"
+    )
+    idle_timeout: float = Field(default=30.0, gt=0, description="seconds a WebSocket may be silent")
+    shutdown_timeout: float = Field(
+        default=30.0, ge=0, description="seconds for running requests at the end"
+    )
 
     @property
     def loopback(self) -> bool:
@@ -91,7 +102,9 @@ class ServerSettings(BaseSettings):
         return (init_settings, env_settings)
 
 
-def load_settings(file: Path | None = None, flags: Mapping[str, Any] | None = None) -> ServerSettings:
+def load_settings(
+    file: Path | None = None, flags: Mapping[str, Any] | None = None
+) -> ServerSettings:
     """Settings of a TOML file, the environment and flags, the later ones first.
 
     Raises ParamError naming the setting, its value and what is legal.

@@ -21,7 +21,9 @@ def invalid_request(findings: Sequence[Any]) -> ApiError:
     """The answer for a body or parameter that does not fit its model; tells the first finding."""
     finding = findings[0]
     if finding["type"].startswith("json"):
-        return invalid("invalid_json", f"the body is no JSON: {finding.get('ctx', {}).get('error', '')}")
+        return invalid(
+            "invalid_json", f"the body is no JSON: {finding.get('ctx', {}).get('error', '')}"
+        )
     path = [str(part) for part in finding["loc"] if part not in ("body", "query", "path")]
     name = path[0] if path else None
     given = finding.get("input")

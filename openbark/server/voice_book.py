@@ -39,13 +39,15 @@ def read_voice_map(path: Path | None = None) -> Mapping[str, tuple[str, ...]]:
         table = tomllib.loads(text)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise ParamError(f"the voice map {label} cannot be read: {error}") from error
-    return MappingProxyType({name: _candidates(name, table, label) for name in _names(table, label)})
+    return MappingProxyType(
+        {name: _candidates(name, table, label) for name in _names(table, label)}
+    )
 
 
 def _names(table: Mapping[str, Any], label: str) -> list[str]:
     voices = table.get("voices")
     if not isinstance(voices, dict):
-        raise ParamError(f"the voice map {label} needs a table [voices] of NAME = \"voice\" lines")
+        raise ParamError(f'the voice map {label} needs a table [voices] of NAME = "voice" lines')
     return list(voices)
 
 
@@ -113,4 +115,6 @@ class VoiceBook:
         names = self.names(owner)
         listed = ", ".join(names[:_MAX_LISTED]) or "none"
         more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-        return invalid("voice_not_found", f"there is no voice {name!r}; legal: {listed}{more}", "voice")
+        return invalid(
+            "voice_not_found", f"there is no voice {name!r}; legal: {listed}{more}", "voice"
+        )

@@ -22,14 +22,16 @@ Start = Callable[..., RunningServer]
 TEXT = "A sentence to speak."
 
 
+class _Sequential(soundfile.SoundFile):
+    def seekable(self) -> bool:
+        return False
+
+
 def decoded(data: bytes) -> np.ndarray:
-    """Samples of a file, block by block, since a streamed FLAC does not say how many there are."""
-    with soundfile.SoundFile(io.BytesIO(data)) as file:
+    """Samples of a file read from front to back, since a streamed FLAC does not say how many there are."""
+    with _Sequential(io.BytesIO(data)) as file:
         assert file.samplerate == RATE
-        blocks = []
-        while len(block := file.read(4096, dtype="int16")):
-            blocks.append(block)
-    return np.concatenate(blocks)
+        return file.read(10**7, dtype="int16")
 
 
 def ask(server: RunningServer, **fields: object) -> httpx.Response:
@@ -39,7 +41,9 @@ def ask(server: RunningServer, **fields: object) -> httpx.Response:
 
 @pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("format", ["wav", "flac"])
-def test_lossless_formats_hold_the_samples(server: RunningServer, format: str, stream: bool) -> None:
+def test_lossless_formats_hold_the_samples(
+    server: RunningServer, format: str, stream: bool
+) -> None:
     answer = ask(server, response_format=format, stream=stream)
     assert answer.status_code == 200
     np.testing.assert_array_equal(decoded(answer.content), pcm16(waveform_of(TEXT, 1)))
@@ -60,7 +64,9 @@ def test_lossy_formats_last_as_long(server: RunningServer, format: str) -> None:
 
 def test_events_carry_the_file_and_end_with_the_usage(server: RunningServer) -> None:
     answer = ask(server, response_format="wav", stream_format="sse")
-    events = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    events = [
+        json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")
+    ]
     assert [event["type"] for event in events[-2:]] == ["speech.audio.delta", "speech.audio.done"]
     assert events[-1]["usage"]["input_tokens"] == len(TEXT)
     data = b"".join(base64.b64decode(event["audio"]) for event in events[:-1])
@@ -136,7 +142,8 @@ def test_a_client_that_leaves_frees_its_place(start: Start) -> None:
     server = start(delay=0.05)
     body = {"input": "long " * 200, "response_format": "pcm"}
     with server.client.stream("POST", "/v1/audio/speech", json=body) as answer:
-        next(answer.iter_bytes(1000))
+        pieces = answer.iter_bytes(1000)
+        assert next(pieces)
         assert server.speaker.running == 1
     server.wait_for(lambda: server.speaker.running == 0)
     server.wait_for(lambda: server.parts.service.admission.in_flight == 0)
