@@ -29,6 +29,7 @@ from openbark.server.speaker import Speaker
 from openbark.server.uploads import UploadedVoices
 from openbark.server.validation import invalid_request
 from openbark.server.voice_book import VoiceBook, read_voice_map
+from openbark.server.websocket import websocket_router
 
 __all__ = ["Parts", "create_app"]
 
@@ -62,6 +63,7 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     app.include_router(health_router(parts.readiness, parts.drain, metrics), tags=["health"])
     app.include_router(speech_router(parts.service), tags=["speech"])
     app.include_router(voices_router(parts.service), tags=["voices"])
+    app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)
     _answer_errors(app)
     app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain)

@@ -121,10 +121,12 @@ class SpeechService:
             headers["X-OpenBark-Warning"] = "instructions are accepted and not used by this model"
         return headers
 
-    async def encoded(self, job: Job) -> AsyncGenerator[bytes, None]:
-        """The bytes of an audio file, as they are ready."""
+    async def encoded(
+        self, job: Job, done: Callable[[Usage], None] | None = None
+    ) -> AsyncGenerator[bytes, None]:
+        """The bytes of an audio file, as they are ready; `done` as in `blocks`."""
         encoder = self._encoder(job)
-        async with aclosing(self.blocks(job)) as blocks:
+        async with aclosing(self.blocks(job, done)) as blocks:
             async for block in blocks:
                 yield await asyncio.to_thread(encoder.write, block)
         yield await asyncio.to_thread(encoder.finish)
@@ -132,15 +134,10 @@ class SpeechService:
     async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
         """The same audio as server-sent events; a failure on the way is an event too (ecosystem 1.1)."""
         encoder = self._encoder(job)
-        usage: Usage | None = None
-
-        def keep(value: Usage) -> None:
-            nonlocal usage
-            usage = value
-
+        usage: list[Usage] = []
         begun = False
         try:
-            async with aclosing(self.blocks(job, keep)) as blocks:
+            async with aclosing(self.blocks(job, usage.append)) as blocks:
                 async for block in blocks:
                     data = await asyncio.to_thread(encoder.write, block)
                     if data:
@@ -152,7 +149,7 @@ class SpeechService:
                 raise
             yield _event("speech.audio.error", to_api_error(error, job.request_id).body)
             return
-        yield _event("speech.audio.done", {"usage": usage.model_dump() if usage else None})
+        yield _event("speech.audio.done", {"usage": usage[0].model_dump()})
 
     async def whole(self, job: Job) -> tuple[bytes, Usage]:
         """A complete file with true sizes, and what it cost."""
