@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         VoiceError,
     )
     from openbark.params import GenerationParams, SamplingParams
-    from openbark.result import Clip, ClipTokens
+    from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
     from openbark.voices.library import VoiceLibrary
     from openbark.voices.voice import Voice
 
@@ -53,9 +53,11 @@ __all__ = [
     "GenerationParams",
     "InputError",
     "MissingExtraError",
+    "ModelOrigin",
     "OpenBarkError",
     "ParamError",
     "SamplingParams",
+    "Segment",
     "TextError",
     "TrainingError",
     "Voice",
@@ -68,7 +70,7 @@ _HOMES = (
     ("openbark.api", ("Bark",)),
     ("openbark.config", ("BarkConfig",)),
     ("openbark.params", ("GenerationParams", "SamplingParams")),
-    ("openbark.result", ("Clip", "ClipTokens")),
+    ("openbark.result", ("Clip", "ClipTokens", "ModelOrigin", "Segment")),
     ("openbark.voices.library", ("VoiceLibrary",)),
     ("openbark.voices.voice", ("Voice",)),
 )

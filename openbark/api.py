@@ -17,9 +17,11 @@ from openbark.backends.base import Backend
 from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
-from openbark.checkpoints.hub import download, is_hub_id
+from openbark.checkpoints.fingerprint import fingerprint
+from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Cancel, Progress, Request, Tokens, run
+from openbark.engine.cascade import run
+from openbark.engine.request import Cancel, Progress, Request, Tokens
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
@@ -27,7 +29,7 @@ from openbark.errors import (
     VoiceError,
 )
 from openbark.params import GenerationParams, check_seed
-from openbark.result import Clip, ClipTokens
+from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
@@ -41,23 +43,36 @@ VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 """A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
 
 
-def find_checkpoint(path: str | os.PathLike[str] | None = None) -> Path:
+def find_checkpoint(
+    path: str | os.PathLike[str] | None = None, access: HubAccess | None = None
+) -> Path:
     """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
-    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched now unless it is cached.
+    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched as `access` says unless
+    it is cached. A subfolder counts for folders too.
 
     Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
     """
     if path is None or path == EMBEDDED_NAME:
         return embedded_directory()
+    access = access or HubAccess()
     folder = Path(path).expanduser()
     if folder.exists():
-        return folder
+        return folder / access.subfolder
     if isinstance(path, str) and is_hub_id(path):
-        return download(path, _tell)
+        return download(path, _tell, access)
     raise CheckpointNotFoundError(
         f"no checkpoint folder at {folder}; give the path of a folder, {EMBEDDED_NAME!r} for the model "
         "inside the package, or the name of a model on the hub such as 'suno/bark-small'"
     )
+
+
+def _public_source(path: str | os.PathLike[str] | None) -> str | None:
+    """A model's name where it means the same on every machine; a user's folders are nobody else's business."""
+    if path is None or path == EMBEDDED_NAME:
+        return EMBEDDED_NAME
+    if isinstance(path, str) and is_hub_id(path) and not Path(path).expanduser().exists():
+        return path
+    return None
 
 
 def _tell(line: str) -> None:
@@ -74,12 +89,14 @@ class Bark:
         tokenizer: Tokenizer,
         default_params: GenerationParams | None = None,
         voices: VoiceLibrary | None = None,
+        origin: ModelOrigin | None = None,
     ) -> None:
-        """Put a Bark together from its parts; `Bark.load` does it from a folder."""
+        """Put a Bark together from its parts; `Bark.load` does it from a folder. origin: told by every clip."""
         self.backend = backend
         self.tokenizer = tokenizer
         self.default_params = GenerationParams().resolve(default_params or GenerationParams())
         self.voices = VoiceLibrary() if voices is None else voices
+        self.origin = origin or ModelOrigin()
 
     @classmethod
     def load(
@@ -108,11 +125,21 @@ class Bark:
         config = with_coarse_window(checkpoint.config, coarse_window)
         checkpoint = replace(checkpoint, config=config)
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
+        loaded = load_backend(checkpoint, backend, device, dtype, threads)
+        origin = ModelOrigin(
+            source=_public_source(path),
+            fingerprint=fingerprint(checkpoint),
+            backend=loaded.description.partition(" ")[0],
+            device=device or "cpu",
+            dtype=dtype or "float32",
+            coarse_window=coarse_window,
+        )
         return cls(
-            backend=load_backend(checkpoint, backend, device, dtype, threads),
+            backend=loaded,
             tokenizer=tokenizer,
             default_params=checkpoint.defaults,
             voices=library_of(checkpoint.directory),
+            origin=origin,
         )
 
     @property
@@ -167,6 +194,8 @@ class Bark:
             voice=(used_voice.name or "unnamed") if used_voice else None,
             params=used_params,
             config=self.config,
+            origin=self.origin,
+            voice_digest=used_voice.digest if used_voice else None,
         )
 
     def normalize(self, text: str) -> str:

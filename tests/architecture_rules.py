@@ -22,7 +22,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "result", "training", "detect"}),
+    frozenset({"api", "replay", "result", "training", "detect"}),
     frozenset({"server", "compat", "jobs"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
@@ -34,6 +34,8 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
         ("backends", "checkpoints"),
         ("checkpoints", "voices"),
         ("api", "result"),
+        ("replay", "api"),
+        ("replay", "result"),
         ("__main__", "cli"),
     }
 )

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
+from openbark.errors import CheckpointUnsupportedError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
@@ -28,8 +29,12 @@ __all__ = [
     "Drawn",
     "Flag",
     "Logits",
+    "Network",
     "Tokens",
+    "held",
 ]
+
+Network = TypeVar("Network")
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]
@@ -39,6 +44,15 @@ Flag = NDArray[np.int32]
 
 Drawn = tuple[Tokens, StopReason | None]
 """What a run of draws gave, and why the stage ended there; None where it may go on."""
+
+
+def held(network: Network | None, name: str) -> Network:
+    """A network of a backend. Raises CheckpointUnsupportedError where its checkpoint holds only others."""
+    if network is None:
+        raise CheckpointUnsupportedError(
+            f"this model was loaded without its {name} network; load the whole checkpoint"
+        )
+    return network
 
 
 class CausalSession(Protocol):

@@ -12,7 +12,7 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from openbark.checkpoints.convert import Announce, cache_directory
 from openbark.checkpoints.suno_folder import TOKENIZER_REPOSITORIES
@@ -25,7 +25,7 @@ from openbark.errors import (
     ParamError,
 )
 
-__all__ = ["cached", "choose_files", "download", "is_hub_id"]
+__all__ = ["HubAccess", "cached", "choose_files", "download", "is_hub_id"]
 
 _ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
 _TOKENIZER_FILES = (
@@ -46,6 +46,41 @@ _CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
+class HubAccess:
+    """How a model is fetched. What is left out is as huggingface_hub's own settings have it.
+
+    revision: a branch, tag or commit; directory: a folder to fill, in place of the hub's cache; cache: another
+    cache; token: a token, True for the one that is logged in, False for none; offline: open no socket; again:
+    fetch files that are there too; weights: False leaves them out, a tokenizer and voices need none; subfolder:
+    the folder of the repository that holds the checkpoint.
+    """
+
+    revision: str | None = None
+    directory: str | Path | None = None
+    cache: str | Path | None = None
+    token: str | bool | None = None
+    offline: bool = False
+    again: bool = False
+    weights: bool = True
+    subfolder: str = ""
+
+    def __post_init__(self) -> None:
+        parts = PurePosixPath(self.subfolder).parts
+        if ".." in parts or PurePosixPath(self.subfolder).is_absolute() or "\\" in self.subfolder:
+            raise ParamError(
+                f"subfolder is {self.subfolder!r}; legal: a relative path below the repository"
+            )
+
+    @property
+    def place(self) -> Path:
+        """Where files come to lie."""
+        from huggingface_hub import constants
+
+        given = self.cache if self.directory is None else self.directory
+        return Path(constants.HF_HUB_CACHE) if given is None else Path(given).expanduser()
+
+
+@dataclass(frozen=True, slots=True)
 class _Remote:
     """A file of a repository; `sha256` is known for large ones."""
 
@@ -59,21 +94,23 @@ def is_hub_id(name: str) -> bool:
     return _ID.fullmatch(name) is not None and ".." not in name
 
 
-def choose_files(repository: str, names: list[str]) -> list[str]:
-    """Those of a repository's files that a Bark needs: one set of weights, sizes, tokenizer, voices.
+def choose_files(repository: str, names: list[str], *, weights: bool = True) -> list[str]:
+    """Those of a repository's files that a Bark needs: one set of weights (none if `weights` is False), sizes,
+    tokenizer, voices.
 
     Raises CheckpointUnsupportedError when there are no weights among them.
     """
     if repository in TOKENIZER_REPOSITORIES:
         return [name for name in names if name in _TOKENIZER_FILES]
-    weights = _weights(names)
-    if not weights:
+    chosen = _weights(names)
+    if not chosen and weights:
         raise CheckpointUnsupportedError(
             f"{repository} on the hub holds no weights that OpenBark reads; looked for "
             f"{', '.join(WEIGHTS_FILES)}, or Suno's {', '.join(_SUNO_SETS[0])}"
         )
+    wanted = chosen if weights else set()
     return [
-        name for name in names if name in weights or name in _SMALL_FILES or _VOICES.fullmatch(name)
+        name for name in names if name in wanted or name in _SMALL_FILES or _VOICES.fullmatch(name)
     ]
 
 
@@ -89,7 +126,7 @@ def _weights(names: list[str]) -> set[str]:
     return set()
 
 
-def cached(repository: str, revision: str | None = None) -> Path | None:
+def cached(repository: str, access: HubAccess = HubAccess()) -> Path | None:
     """The folder of a model that is in the hub's cache, whole or not. Opens no socket."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
@@ -97,48 +134,45 @@ def cached(repository: str, revision: str | None = None) -> Path | None:
     try:
         # Without a pattern, newer libraries want every file of the repository to be there.
         found = snapshot_download(
-            repository, revision=revision, local_files_only=True, allow_patterns=["config.json"]
+            repository,
+            revision=access.revision,
+            cache_dir=access.cache,
+            local_files_only=True,
+            allow_patterns=[str(PurePosixPath(access.subfolder, "config.json"))],
         )
         return Path(found)
     except LocalEntryNotFoundError:
         return None
 
 
-def download(
-    repository: str,
-    announce: Announce,
-    directory: str | Path | None = None,
-    revision: str | None = None,
-) -> Path:
-    """Fetch a model, into the hub's cache or `directory`, and give its folder; what is there is kept.
+def download(repository: str, announce: Announce, access: HubAccess = HubAccess()) -> Path:
+    """Fetch a model, into the hub's cache or a folder, and give its folder; what is there is kept.
 
-    revision: a branch, tag or commit, the default branch if None. `announce` gets one line that says what,
-    how much and where to. With HF_HUB_OFFLINE=1, and when the hub cannot be reached, the cache is all
-    there is. Raises ParamError for a name of another form, CheckpointNotFoundError, CheckpointCorruptError
-    for a file that is not what the hub promised, CheckpointError for a disk that is full.
+    `announce` gets one line that says what, how much and where to. With HF_HUB_OFFLINE=1, and when the hub
+    cannot be reached, the cache is all there is. Raises ParamError for a name of another form,
+    CheckpointNotFoundError, CheckpointCorruptError for a file that is not what the hub promised,
+    CheckpointError for a disk that is full.
     """
     if not is_hub_id(repository):
         raise ParamError(f"{repository!r} is no name of a model on a hub; legal: OWNER/NAME")
-    if _offline():
-        return _from_cache(repository, directory, revision, "HF_HUB_OFFLINE is set")
+    if access.offline or _offline():
+        why = "local_files_only is given" if access.offline else "HF_HUB_OFFLINE is set"
+        return _from_cache(repository, access, why)
     try:
-        remote = _listing(repository, revision)
+        remote = _listing(repository, access)
     except CheckpointError:
         raise
     except Exception as error:  # Every version of the library has its own kinds.
-        folder = _from_cache(
-            repository, directory, revision, f"the hub cannot be reached ({error})"
-        )
+        folder = _from_cache(repository, access, f"the hub cannot be reached ({error})")
         announce(f"{repository}: the hub cannot be reached, using the copy in {folder}")
         return folder
-    wanted = {name: remote[name] for name in choose_files(repository, list(remote))}
-    where = Path(directory).expanduser() if directory is not None else _cache_home()
-    size = sum(item.size for item in wanted.values())
-    announce(f"{repository}: {len(wanted)} files, {_bytes(size)}, to {where}")
-    folder = _fetch(repository, list(wanted), directory, revision, where)
-    for item in wanted.values():
+    wanted = _wanted(repository, remote, access)
+    size = sum(item.size for item in wanted)
+    announce(f"{repository}: {len(wanted)} files, {_bytes(size)}, to {access.place}")
+    folder = _fetch(repository, [item.name for item in wanted], access)
+    for item in wanted:
         _verify(folder / item.name, item.sha256)
-    return folder
+    return folder / access.subfolder
 
 
 def _offline() -> bool:
@@ -147,28 +181,33 @@ def _offline() -> bool:
     return bool(constants.HF_HUB_OFFLINE)
 
 
-def _cache_home() -> Path:
-    from huggingface_hub import constants
+def _wanted(repository: str, remote: Mapping[str, _Remote], access: HubAccess) -> list[_Remote]:
+    """Files to fetch, chosen by their names below the subfolder. Raises CheckpointUnsupportedError."""
+    root = PurePosixPath(access.subfolder)
+    below = {
+        str(PurePosixPath(name).relative_to(root)): item
+        for name, item in remote.items()
+        if PurePosixPath(name).is_relative_to(root)
+    }
+    return [below[name] for name in choose_files(repository, list(below), weights=access.weights)]
 
-    return Path(constants.HF_HUB_CACHE)
 
-
-def _from_cache(
-    repository: str, directory: str | Path | None, revision: str | None, why: str
-) -> Path:
-    folder = cached(repository, revision) if directory is None else None
+def _from_cache(repository: str, access: HubAccess, why: str) -> Path:
+    folder = cached(repository, access) if access.directory is None else None
     if folder is None:
-        at = f" at revision {revision}" if revision else ""
+        at = f" at revision {access.revision}" if access.revision else ""
+        place = HubAccess(cache=access.cache).place
         raise CheckpointNotFoundError(
-            f"{repository}{at} is not on this machine (looked in {_cache_home()}) and {why}; with a "
+            f"{repository}{at} is not on this machine (looked in {place}) and {why}; with a "
             f"connection, say: openbark models download {repository}. A mirror is named by HF_ENDPOINT"
         )
+    folder = folder / access.subfolder
     for name in WEIGHTS_FILES:
         _verify(folder / name, None)
     return folder
 
 
-def _listing(repository: str, revision: str | None) -> Mapping[str, _Remote]:
+def _listing(repository: str, access: HubAccess) -> Mapping[str, _Remote]:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import (
         GatedRepoError,
@@ -177,14 +216,15 @@ def _listing(repository: str, revision: str | None) -> Mapping[str, _Remote]:
     )
 
     try:
-        info = HfApi().model_info(repository, revision=revision, files_metadata=True)
+        api = HfApi(token=access.token)
+        info = api.model_info(repository, revision=access.revision, files_metadata=True)
     except GatedRepoError as error:
         raise CheckpointNotFoundError(
             f"{repository} wants you to accept its terms first: do so on its page, then give a token in HF_TOKEN"
         ) from error
     except RevisionNotFoundError as error:
         raise CheckpointNotFoundError(
-            f"{repository} has no revision {revision!r}; name a branch, a tag or a commit of it"
+            f"{repository} has no revision {access.revision!r}; name a branch, a tag or a commit of it"
         ) from error
     except RepositoryNotFoundError as error:
         raise CheckpointNotFoundError(
@@ -198,22 +238,20 @@ def _listing(repository: str, revision: str | None) -> Mapping[str, _Remote]:
     }
 
 
-def _fetch(
-    repository: str,
-    names: list[str],
-    directory: str | Path | None,
-    revision: str | None,
-    where: Path,
-) -> Path:
+def _fetch(repository: str, names: list[str], access: HubAccess) -> Path:
     from huggingface_hub import snapshot_download
 
+    where = access.place
     try:
         return Path(
             snapshot_download(
                 repository,
-                revision=revision,
+                revision=access.revision,
                 allow_patterns=names,
-                local_dir=None if directory is None else Path(directory).expanduser(),
+                cache_dir=access.cache,
+                local_dir=None if access.directory is None else where,
+                token=access.token,
+                force_download=access.again,
             )
         )
     except Exception as error:  # Every version of the library has its own kinds.

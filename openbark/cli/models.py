@@ -81,12 +81,12 @@ def _download(name: str, directory: str | None, revision: str | None) -> None:
     Say it again after an interruption: it goes on where it stopped. HF_HOME moves the cache,
     HF_ENDPOINT names a mirror, HF_TOKEN opens private models.
     """
-    from openbark.checkpoints.hub import download
+    from openbark.checkpoints.hub import HubAccess, download
 
     def announce(line: str) -> None:
         click.echo(line, err=True)
 
-    click.echo(str(download(name, announce, directory, revision)))
+    click.echo(str(download(name, announce, HubAccess(revision=revision, directory=directory))))
 
 
 @models.command("convert")

@@ -6,6 +6,7 @@ Knows neither the offset nor the slots of the semantic stage (`openbark.stages.s
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,6 +103,11 @@ class Tokenizer:
         if not self._has_unknown_token():
             self._refuse_unreadable(squeezed)
         return np.array(ids, dtype=np.int64)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of token ids, special tokens left out, joined by the vocabulary's own rules."""
+        text: str = self._rules.decode([int(token) for token in ids])
+        return text
 
     def unreadable(self, text: str) -> list[str]:
         """Characters of `text`, white space apart, that alone give no token, in order, without repeats."""

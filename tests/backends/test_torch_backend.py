@@ -16,7 +16,8 @@ from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.random import random_checkpoint
 from openbark.checkpoints.save import save_checkpoint
 from openbark.config import BarkConfig, GPTConfig
-from openbark.engine.cascade import Request, run
+from openbark.engine.cascade import run
+from openbark.engine.request import Request
 from openbark.errors import DeviceError, ParamError
 from openbark.params import SUNO_PARAMS, GenerationParams
 from openbark.stages.sampling import Stage, probabilities

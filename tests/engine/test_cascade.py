@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from openbark.config import BarkConfig
-from openbark.engine.cascade import STAGES, CascadeResult, Request, run
+from openbark.engine.cascade import run
+from openbark.engine.request import STAGES, CascadeResult, Request
 from openbark.errors import CancelledError, ParamError, TextError
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.reference import reference_coarse, reference_fine, reference_semantic
@@ -182,9 +183,9 @@ def test_timings_name_every_stage(tiny_backend: TorchBackend) -> None:
 
 def test_cancel_is_asked_before_every_step(tiny_backend: TorchBackend) -> None:
     asked = params(SamplingParams(), allow_early_stop=False, max_semantic_tokens=3)
-    n_tokens, n_coarse, n_fine, n_codec = 3, 8, 6, 1
+    n_read, n_tokens, n_coarse, n_fine, n_codec = 1, 3, 8, 6, 1
     steps_done: list[str] = []
-    for allowed in range(n_tokens + n_coarse + n_fine + n_codec):
+    for allowed in range(2 * n_read + n_tokens + n_coarse + n_fine + n_codec):
         answers = iter([False] * allowed + [True])
         seen: list[str] = []
         with pytest.raises(CancelledError):
@@ -200,7 +201,8 @@ def test_cancel_is_asked_before_every_step(tiny_backend: TorchBackend) -> None:
             )
         steps_done.append(seen[-1] if seen else "none")
     assert steps_done == (
-        ["none"] + ["semantic"] * n_tokens + ["coarse"] * (n_coarse - 1)
+        ["none"] * (n_read + 1) + ["semantic"] * (n_tokens - 1)
+        + ["semantic"] * (n_read + 1) + ["coarse"] * (n_coarse - 1)
         + ["coarse"] * n_fine + ["fine"] * n_codec
     )  # fmt: skip
 

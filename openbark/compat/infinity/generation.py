@@ -35,7 +35,7 @@ from openbark.compat.infinity.text_processing import (
     split_text,
 )
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Progress
+from openbark.engine.request import Progress
 from openbark.errors import AudioError, ParamError, TextError
 from openbark.params import MAX_SEED
 from openbark.voices.voice import Voice

@@ -18,11 +18,12 @@ from numpy.typing import NDArray
 from openbark.api import Bark
 from openbark.backends.base import Backend, CausalSession
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Progress, Request, run_coarse, run_codec, run_fine, run_semantic
+from openbark.engine.cascade import run_coarse, run_codec, run_fine, run_semantic
+from openbark.engine.request import Progress, Request
 from openbark.errors import CheckpointCorruptError, ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.coarse import n_coarse_steps
-from openbark.stages.sampling import Noise, Stage
+from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, StopReason
 from openbark.voices.voice import Voice
 
@@ -181,16 +182,14 @@ def speak(
     def request(stage: str, seed: int) -> Request:
         return Request(tokens, params, seed, voices[stage], progress=progress)
 
-    semantic, reason = run_semantic(
-        backend, request("semantic", seeds.semantic), Noise(seeds.semantic)
-    )
+    semantic, reason = run_semantic(backend, request("semantic", seeds.semantic))
     if n_coarse_steps(len(semantic), config) == 0:
         raise TextError(
             f"the model ended before it said anything (seed {seeds.semantic}, {text!r}); try another "
             "seed, or a longer text"
         )
-    coarse = run_coarse(backend, request("coarse", seeds.coarse), semantic, Noise(seeds.coarse))
-    fine = run_fine(backend, request("fine", seeds.fine), coarse, Noise(seeds.fine))
+    coarse = run_coarse(backend, request("coarse", seeds.coarse), semantic)
+    fine = run_fine(backend, request("fine", seeds.fine), coarse)
     waveform = run_codec(backend, request("fine", seeds.fine), fine)
     voice = Voice(semantic, coarse, fine, metadata={"text": text, "origin": "openbark infinity"})
     return Segment(text, voice, waveform, seeds, reason, time.perf_counter() - started)

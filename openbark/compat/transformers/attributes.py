@@ -12,17 +12,18 @@ import os
 from collections.abc import ItemsView, Iterator, KeysView, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
-from openbark.api import find_checkpoint
 from openbark.checkpoints.json_file import read_json
+from openbark.compat.transformers.locating import FromHub, locate
+from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.errors import CheckpointError, ParamError
 from openbark.files import write_atomically
 
 __all__ = ["NamedAttributes"]
 
 
-class NamedAttributes:
+class NamedAttributes(PushToHub):
     """Attributes with defaults, readable as attributes and as items.
 
     Items, because transformers keeps some of these as plain dictionaries (parity H7): both
@@ -120,14 +121,23 @@ class NamedAttributes:
         return json.dumps(self.to_dict(), indent=2, sort_keys=True, default=str) + "\n"
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str]) -> Self:
-        """Read the file of this kind in a checkpoint folder. Raises CheckpointError."""
-        folder = find_checkpoint(pretrained_model_name_or_path)
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
+    ) -> Self:
+        """Read the file of this kind in a checkpoint folder. Raises CheckpointError or ParamError."""
+        folder = locate(pretrained_model_name_or_path, from_hub, weights=False)
         return cls.from_dict(read_json(folder / cls.file_name))
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        push_to_hub: bool = False,
+        **to_hub: Unpack[ToHub],
+    ) -> None:
         """Write the file of this kind into a folder, made if need be. Raises CheckpointError."""
-        folder = Path(save_directory)
+        save(self._write, save_directory, push_to_hub, to_hub)
+
+    def _write(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             write_atomically(folder / self.file_name, self.to_json_string().encode())

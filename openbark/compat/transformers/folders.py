@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from openbark.api import find_checkpoint
 from openbark.checkpoints.checkpoint import CONFIG_FILE, Checkpoint, open_checkpoint
 from openbark.checkpoints.config_json import config_json
 from openbark.checkpoints.convert import ready_checkpoint
@@ -84,11 +83,9 @@ class FolderContents:
         model.get_submodule("fine_acoustics").tie_weights()  # type: ignore[operator]
 
 
-def load_folder(path: str | os.PathLike[str]) -> FolderContents:
-    """Open what a user's model names: a folder of either layout, or a hub's OWNER/NAME. CheckpointError."""
-    checkpoint = ready_checkpoint(
-        open_checkpoint(find_checkpoint(path), need_tokenizer=False), _tell
-    )
+def load_folder(path: Path) -> FolderContents:
+    """Open a folder of either layout. Raises CheckpointError."""
+    checkpoint = ready_checkpoint(open_checkpoint(path, need_tokenizer=False), _tell)
     config_file = checkpoint.directory / CONFIG_FILE
     generation_file = checkpoint.directory / GENERATION_FILE
     values = (

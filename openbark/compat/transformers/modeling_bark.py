@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +26,11 @@ from openbark.compat.transformers.folders import (
     save_folder,
 )
 from openbark.compat.transformers.generation_configuration import BarkGenerationConfig
+from openbark.compat.transformers.locating import FromHub, locate
 from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
 from openbark.compat.transformers.modeling_causal import BarkCoarseModel, BarkSemanticModel
 from openbark.compat.transformers.modeling_fine import BarkFineModel
+from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.config import CodecConfig, EncodecConfig
 from openbark.errors import DeviceError, ParamError, VoiceError
 
@@ -60,7 +63,7 @@ def route_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return routed
 
 
-class BarkModel(BarkPreTrainedModel):
+class BarkModel(BarkPreTrainedModel, PushToHub):
     """Text ids to waveforms."""
 
     def __init__(self, config: BarkConfig) -> None:
@@ -87,16 +90,18 @@ class BarkModel(BarkPreTrainedModel):
         low_cpu_mem_usage: bool | None = None,
         use_safetensors: bool | None = None,
         generation_config: BarkGenerationConfig | None = None,
+        **from_hub: Unpack[FromHub],
     ) -> Self:
-        """Load a checkpoint folder, ready to generate.
+        """Load a checkpoint folder, or a model on the hub, ready to generate.
 
         dtype (or torch_dtype): a torch dtype, its name, or "auto" for the one stored; the codec stays in
         float32 at least. device_map: a device, or "auto". attn_implementation: "eager", "sdpa" or
         "flash_attention_2", which all mean torch's fused attention. low_cpu_mem_usage and use_safetensors
-        are always so. Raises CheckpointError, DeviceError, ParamError.
+        are always so. from_hub: revision, cache_dir, token and the like. Raises CheckpointError, DeviceError,
+        ParamError.
         """
         check_attention(attn_implementation)
-        folder = load_folder(pretrained_model_name_or_path)
+        folder = load_folder(locate(pretrained_model_name_or_path, from_hub))
         with torch.device("meta"):
             model = cls(config or folder.config)
         # Its window is no weight: nothing would fill it.
@@ -111,7 +116,11 @@ class BarkModel(BarkPreTrainedModel):
         return model.eval()
 
     def save_pretrained(
-        self, save_directory: str | os.PathLike[str], safe_serialization: bool = True
+        self,
+        save_directory: str | os.PathLike[str],
+        safe_serialization: bool = True,
+        push_to_hub: bool = False,
+        **to_hub: Unpack[ToHub],
     ) -> None:
         """Write a folder that both `from_pretrained` load; other files there are kept.
 
@@ -119,6 +128,9 @@ class BarkModel(BarkPreTrainedModel):
         """
         if not safe_serialization:
             raise ParamError("safe_serialization is False; legal: True, pickles are not written")
+        save(self._write, save_directory, push_to_hub, to_hub)
+
+    def _write(self, folder: Path) -> None:
         tensors = {
             name: tensor.detach().float().cpu().numpy()
             for name, tensor in self.state_dict().items()
@@ -127,7 +139,7 @@ class BarkModel(BarkPreTrainedModel):
         half = self.dtype == torch.float16
         kind: Literal["float32", "float16"] = "float16" if half else "float32"
         everything = {**self._besides.tensors, **tensors}
-        save_folder(save_directory, self.config, self.generation_config, everything, kind)
+        save_folder(folder, self.config, self.generation_config, everything, kind)
 
     @property
     def device(self) -> torch.device:

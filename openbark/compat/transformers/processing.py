@@ -9,21 +9,24 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from openbark.api import find_checkpoint
 from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
 from openbark.checkpoints.json_file import read_json
+from openbark.compat.transformers.locating import FromHub, locate
+from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.compat.transformers.speaker_embeddings import SpeakerEmbeddings
 from openbark.errors import CheckpointError, ParamError, TextError, VoiceError
 from openbark.files import write_atomically
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.voices.triplets import TABLE_FILE
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -66,7 +69,7 @@ class BatchEncoding(BatchFeature):
     """`input_ids`, `attention_mask`, and `history_prompt` with a voice."""
 
 
-class BarkTokenizer:
+class BarkTokenizer(PushToHub):
     """A checkpoint's tokenizer: text to padded ids, without an offset (H18, H30)."""
 
     pad_token_id = 0
@@ -84,9 +87,15 @@ class BarkTokenizer:
         self.source = source
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str]) -> Self:
-        """Read the tokenizer of a checkpoint folder. Raises CheckpointError."""
-        folder = find_checkpoint(pretrained_model_name_or_path)
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
+    ) -> Self:
+        """Read the tokenizer of a checkpoint folder. Raises CheckpointError or ParamError."""
+        return cls.of_folder(locate(pretrained_model_name_or_path, from_hub, weights=False))
+
+    @classmethod
+    def of_folder(cls, folder: Path) -> Self:
+        """The tokenizer in a folder that is here. Raises CheckpointError."""
         path = folder / TOKENIZER_FILE
         if not path.is_file() and (folder / VOCABULARY_FILE).is_file():
             path = folder / VOCABULARY_FILE
@@ -99,13 +108,20 @@ class BarkTokenizer:
         normalizer = config.get("openbark", saved).get("text_normalizer", "none")
         return cls(tokenizer, slots, normalizer, path)
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        push_to_hub: bool = False,
+        **to_hub: Unpack[ToHub],
+    ) -> None:
         """Write the tokenizer's files into a folder, made if need be. Raises CheckpointError."""
+        save(self._write, save_directory, push_to_hub, to_hub)
+
+    def _write(self, folder: Path) -> None:
         if self.source is None:
             raise CheckpointError(
                 "this tokenizer was not read from a file, so there is none to copy"
             )
-        folder = Path(save_directory)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name in _TOKENIZER_FILES:
@@ -172,7 +188,7 @@ class BarkTokenizer:
         return ids[:width]
 
 
-class BarkProcessor:
+class BarkProcessor(PushToHub):
     """Tokenizer and voices of a checkpoint."""
 
     preset_shape = SpeakerEmbeddings.preset_shape
@@ -187,32 +203,38 @@ class BarkProcessor:
     def from_pretrained(
         cls,
         pretrained_processor_name_or_path: str | os.PathLike[str],
-        speaker_embeddings_dict_path: str | None = "speaker_embeddings_path.json",
+        speaker_embeddings_dict_path: str | None = TABLE_FILE,
+        **from_hub: Unpack[FromHub],
     ) -> Self:
         """Read a checkpoint folder (H34). Voices are those of `speaker_embeddings_dict_path` where that file
-        is there, and of the folder's own `voices`; each is read when it is used. Raises CheckpointError."""
-        folder = find_checkpoint(pretrained_processor_name_or_path)
-        found = cls(BarkTokenizer.from_pretrained(folder))
+        is there, and of the folder's own `voices`; each is read when it is used. No weights are fetched.
+        Raises CheckpointError or ParamError."""
+        folder = locate(pretrained_processor_name_or_path, from_hub, weights=False)
+        found = cls(BarkTokenizer.of_folder(folder))
         found._voices = SpeakerEmbeddings.of_folder(folder, speaker_embeddings_dict_path)
         return found
 
     def save_pretrained(
         self,
         save_directory: str | os.PathLike[str],
-        speaker_embeddings_dict_path: str = "speaker_embeddings_path.json",
+        speaker_embeddings_dict_path: str = TABLE_FILE,
         speaker_embeddings_directory: str = "speaker_embeddings",
         push_to_hub: bool = False,
+        **to_hub: Unpack[ToHub],
     ) -> None:
         """Write tokenizer and voices so that both `from_pretrained` read them (H35).
 
-        Raises CheckpointError or VoiceError; ParamError for `push_to_hub`, which is not there.
+        Raises CheckpointError or VoiceError.
         """
-        if push_to_hub:
-            raise ParamError("push_to_hub is not there; upload the folder with huggingface_hub")
-        self.tokenizer.save_pretrained(save_directory)
-        self._voices.save(
-            Path(save_directory), speaker_embeddings_dict_path, speaker_embeddings_directory
-        )
+        index, voices = speaker_embeddings_dict_path, speaker_embeddings_directory
+        write = partial(self._write, index=index, voices=voices)
+        save(write, save_directory, push_to_hub, to_hub)
+
+    def _write(
+        self, folder: Path, index: str = TABLE_FILE, voices: str = "speaker_embeddings"
+    ) -> None:
+        self.tokenizer.save_pretrained(folder)
+        self._voices.save(folder, index, voices)
 
     @property
     def speaker_embeddings(self) -> dict[str, Any] | None:
@@ -283,10 +305,10 @@ class AutoProcessor:
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_processor_name_or_path: str | os.PathLike[str]
+        cls, pretrained_processor_name_or_path: str | os.PathLike[str], **options: Any
     ) -> BarkProcessor:
-        """Read a checkpoint folder. Raises CheckpointError."""
-        return BarkProcessor.from_pretrained(pretrained_processor_name_or_path)
+        """Read a checkpoint folder; options are those of BarkProcessor. Raises CheckpointError or ParamError."""
+        return BarkProcessor.from_pretrained(pretrained_processor_name_or_path, **options)
 
 
 class AutoTokenizer:
@@ -294,10 +316,10 @@ class AutoTokenizer:
 
     @classmethod
     def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str]
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
     ) -> BarkTokenizer:
-        """Read a checkpoint folder. Raises CheckpointError."""
-        return BarkTokenizer.from_pretrained(pretrained_model_name_or_path)
+        """Read a checkpoint folder. Raises CheckpointError or ParamError."""
+        return BarkTokenizer.from_pretrained(pretrained_model_name_or_path, **from_hub)
 
 
 def _as(array: np.ndarray[Any, Any], kind: str | None) -> Any:

@@ -1,7 +1,11 @@
-"""A hub on loopback: the endpoints huggingface_hub asks for a model, over real HTTP, with faults on demand."""
+"""A hub on loopback: the endpoints huggingface_hub asks for a model, over real HTTP, with faults on demand.
+
+Uploads are taken too, with the token `secret`: they become files of the repository.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -12,12 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 COMMIT = "5" * 40
+TOKEN = "secret"
 
 
 @dataclass
 class Hub:
     """One model. `large` files have a sha256; `cut` breaks the connection once, half-way through a file;
-    `promised` lists other bytes than are sent."""
+    `promised` lists other bytes than are sent. `tokens` are those that downloads came with."""
 
     repository: str
     files: dict[str, bytes]
@@ -26,6 +31,10 @@ class Hub:
     promised: dict[str, bytes] = field(default_factory=dict)
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     endpoint: str = ""
+    tokens: set[str | None] = field(default_factory=set)
+    created: list[dict[str, object]] = field(default_factory=list)
+    commits: list[dict[str, object]] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
 
     def facts(self, name: str) -> tuple[int, str, str]:
         data = self.promised.get(name, self.files[name])
@@ -50,6 +59,29 @@ class Hub:
         """Range headers of the GET requests for a file."""
         return [r for method, path, r in self.requests if method == "GET" and path.endswith(name)]
 
+    def plan(self, name: str) -> dict[str, object]:
+        """Weights go as large files, the rest inside the commit."""
+        mode = "lfs" if name.endswith((".safetensors", ".npy")) else "regular"
+        return {"path": name, "uploadMode": mode, "shouldIgnore": False}
+
+    def parcel(self, wanted: dict[str, object]) -> dict[str, object]:
+        """Where one large file is to be put."""
+        link = {"href": f"{self.endpoint}/lfs/{wanted['oid']}"}
+        return {"oid": wanted["oid"], "size": wanted["size"], "actions": {"upload": link}}
+
+    def take(self, body: bytes, revision: str) -> None:
+        """A commit: its lines name files, with their bytes or the sha256 of what was put before."""
+        header: dict[str, object] = {"revision": revision}
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "header":
+                header |= value
+            elif line["key"] == "file":
+                self.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                self.files[value["path"]] = self.blobs[value["oid"]]
+        self.commits.append(header)
+
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -67,6 +99,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def answer(self, body: bool) -> None:
             path = urlsplit(self.path).path
             hub.requests.append((self.command, path, self.headers.get("Range")))
+            hub.tokens.add(self.headers.get("Authorization"))
             api = f"/api/models/{hub.repository}"
             known = (api, f"{api}/revision/main", f"{api}/revision/{COMMIT}")
             if path in known:
@@ -80,6 +113,42 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.send_file(path.split("/", 5)[5], body)
             else:
                 self.missing("RepoNotFound")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            path = urlsplit(self.path).path
+            hub.requests.append((self.command, path, None))
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                self.refuse()
+            elif path == "/api/repos/create":
+                hub.created.append(json.loads(body))
+                self.reply({"url": f"{hub.endpoint}/{hub.repository}"})
+            elif path.startswith(f"/api/models/{hub.repository}/branch/"):
+                hub.created.append({"branch": path.rpartition("/")[2]})
+                self.reply({})
+            elif path.startswith(f"/api/models/{hub.repository}/preupload/"):
+                self.reply(
+                    {"files": [hub.plan(item["path"]) for item in json.loads(body)["files"]]}
+                )
+            elif path == f"/{hub.repository}.git/info/lfs/objects/batch":
+                objects = [hub.parcel(item) for item in json.loads(body)["objects"]]
+                self.reply({"transfer": "basic", "objects": objects})
+            elif path.startswith(f"/api/models/{hub.repository}/commit/"):
+                hub.take(body, path.rpartition("/")[2])
+                address = f"{hub.endpoint}/{hub.repository}/commit/{COMMIT}"
+                self.reply({"commitUrl": address, "commitOid": COMMIT})
+            else:
+                self.missing("RepoNotFound")
+
+        def do_PUT(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            hub.blobs[hashlib.sha256(data).hexdigest()] = data
+            self.reply({})
+
+        def refuse(self) -> None:
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def reply(self, document: object) -> None:
             data = json.dumps(document).encode()
