@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
@@ -20,12 +20,14 @@ from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
+from openbark.engine.batch import run_batch
 from openbark.engine.cascade import run
-from openbark.engine.request import Cancel, Progress, Request, Tokens
+from openbark.engine.request import Cancel, CascadeResult, Progress, Request, Tokens
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
     ParamError,
+    TextError,
     VoiceError,
 )
 from openbark.params import GenerationParams, check_seed
@@ -37,10 +39,16 @@ from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["Bark", "VoiceLike", "find_checkpoint"]
+__all__ = ["Bark", "Many", "VoiceLike", "find_checkpoint"]
 
 VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 """A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
+
+
+_Value = TypeVar("_Value")
+
+Many = list[_Value] | tuple[_Value, ...]
+"""One value for each of several texts."""
 
 
 def find_checkpoint(
@@ -78,6 +86,33 @@ def _public_source(path: str | os.PathLike[str] | None) -> str | None:
 def _tell(line: str) -> None:
     """What takes minutes or gigabytes is said before it starts."""
     print(line, file=sys.stderr, flush=True)
+
+
+def _spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:
+    """One value for each of n texts. Raises ParamError for a list of another length."""
+    if not isinstance(value, (list, tuple)):
+        return [value] * n
+    if len(value) != n:
+        raise ParamError(
+            f"{name} has {len(value)} values for {n} texts; legal: one value, or {n} of them"
+        )
+    return value
+
+
+def _batch_progress(
+    config: BarkConfig, progress: Progress | None
+) -> Callable[[CascadeResult], None] | None:
+    """Adds up the seconds of finished clips for whoever watches a batch."""
+    if progress is None:
+        return None
+    n_frames = 0
+
+    def finished(result: CascadeResult) -> None:
+        nonlocal n_frames
+        n_frames += result.fine.shape[1]
+        progress("batch", n_frames / config.coarse_rules.rate_hz, None)
+
+    return finished
 
 
 class Bark:
@@ -152,6 +187,7 @@ class Bark:
         """Samples per second of every clip."""
         return self.config.sample_rate
 
+    @overload
     def generate(
         self,
         text: str,
@@ -160,42 +196,103 @@ class Bark:
         params: GenerationParams | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
-    ) -> Clip:
+    ) -> Clip: ...
+
+    @overload
+    def generate(
+        self,
+        text: Many[str],
+        voice: VoiceLike | Many[VoiceLike | None] | None = None,
+        seed: int | Many[int | None] | None = None,
+        params: GenerationParams | Many[GenerationParams | None] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> list[Clip]: ...
+
+    def generate(
+        self,
+        text: str | Many[str],
+        voice: VoiceLike | Many[VoiceLike | None] | None = None,
+        seed: int | Many[int | None] | None = None,
+        params: GenerationParams | Many[GenerationParams | None] | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Clip | list[Clip]:
         """Speak `text`: at most `config.semantic_rules.max_text_tokens` tokens, `config.max_seconds` of audio.
+        A list of texts becomes a list of clips, made together: each is what it would be alone, to the token.
 
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
         None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
-        params: what is left open takes `default_params`. progress, cancel: see `engine.cascade`.
-        Raises TextError, VoiceError, ParamError or CancelledError.
+        params: what is left open takes `default_params`. Of a list of texts each of these three may be a list
+        of the same length; one value serves all. progress, cancel: see `engine.request`; of a list, progress
+        is told ("batch", seconds of the clips that are done, None).
+        Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
+        voices or lengths is at fault.
         """
-        used_seed = check_seed(seed)
-        used_params = (params or GenerationParams()).resolve(self.default_params)
-        used_voice = self.find_voice(voice)
-        normalized = self.normalize(text)
-        request = Request(
-            text_tokens=self._encode(normalized),
-            params=used_params,
-            seed=used_seed,
-            voice=used_voice,
+        if isinstance(text, str):
+            for name, value in (("voice", voice), ("seed", seed), ("params", params)):
+                if isinstance(value, (list, tuple)):
+                    raise ParamError(
+                        f"{name} is a list and the text is not; give as many texts, such as [text] * "
+                        f"{len(value)}"
+                    )
+            request = self.request(text, voice, seed, params, progress, cancel)  # type: ignore[arg-type]
+            return self.clip(text, request, run(self.backend, request))
+        requests = [
+            self.request(*given, cancel=cancel)
+            for given in zip(
+                text,
+                _spread("voice", voice, len(text)),
+                _spread("seed", seed, len(text)),
+                _spread("params", params, len(text)),
+                strict=True,
+            )
+        ]
+        results = run_batch(self.backend, requests, finished=_batch_progress(self.config, progress))
+        return [self.clip(*made) for made in zip(text, requests, results, strict=True)]
+
+    def request(
+        self,
+        text: str,
+        voice: VoiceLike | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+    ) -> Request:
+        """What `generate` asks of the engine, for callers with an `engine.engine.Engine` of their own.
+
+        Raises TextError, VoiceError or ParamError.
+        """
+        if not isinstance(text, str):
+            raise TextError(f"a text is a string, not {type(text).__name__}")
+        return Request(
+            text_tokens=self._encode(self.normalize(text)),
+            params=(params or GenerationParams()).resolve(self.default_params),
+            seed=check_seed(seed),
+            voice=self.find_voice(voice),
             cancel=cancel,
             progress=progress,
         )
-        result = run(self.backend, request)
+
+    def clip(self, text: str, request: Request, result: CascadeResult) -> Clip:
+        """The clip that the engine made of `request(text)`."""
+        voice = request.voice
         return Clip(
             waveform=result.waveform,
             sample_rate=self.sample_rate,
             tokens=ClipTokens(result.semantic, result.coarse, result.fine),
-            seed=used_seed,
+            seed=request.seed,
             stop_reason=result.stop_reason,
             timings=result.timings,
             text=text,
-            normalized_text=normalized,
+            normalized_text=self.normalize(text),
             n_text_tokens=result.n_text_tokens,
-            voice=(used_voice.name or "unnamed") if used_voice else None,
-            params=used_params,
+            voice=(voice.name or "unnamed") if voice else None,
+            params=request.params,
             config=self.config,
             origin=self.origin,
-            voice_digest=used_voice.digest if used_voice else None,
+            voice_digest=voice.digest if voice else None,
         )
 
     def normalize(self, text: str) -> str:

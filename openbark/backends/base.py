@@ -23,6 +23,7 @@ __all__ = [
     "Backend",
     "BatchingBackend",
     "CausalSession",
+    "CodecStream",
     "DrawRun",
     "DrawingBackend",
     "DrawingSession",
@@ -30,6 +31,7 @@ __all__ = [
     "Flag",
     "Logits",
     "Network",
+    "StreamingBackend",
     "Tokens",
     "held",
 ]
@@ -99,6 +101,36 @@ class Backend(Protocol):
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] at the codec's sampling rate to codes [K, F]."""
+        ...
+
+
+class CodecStream(Protocol):
+    """A codec that decodes codes as they arrive: its pieces put together are `codec_decode` of all codes.
+
+    For one thread at a time.
+    """
+
+    lookahead: int
+    """Frames that must be known beyond a frame before its samples are: those come out that much later."""
+
+    def push(self, codes: Tokens) -> NDArray[np.float32]:
+        """Add codes [K, F], the same K every time; the samples [L] that are now known, often none at first.
+
+        Raises InputError for codes that the codec has not, and after `finish`.
+        """
+        ...
+
+    def finish(self) -> NDArray[np.float32]:
+        """The last samples: F * hop_length in all."""
+        ...
+
+
+@runtime_checkable
+class StreamingBackend(Backend, Protocol):
+    """A backend whose codec carries its state from block to block."""
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream."""
         ...
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Drawn, DrawRun, Flag, Tokens, held
+from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, held
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
@@ -50,6 +50,10 @@ class Codec(Protocol):
 
     def decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] -> waveform [L]."""
+        ...
+
+    def stream(self) -> CodecStream:
+        """A decoder for codes that arrive in pieces."""
         ...
 
 
@@ -124,6 +128,7 @@ class NativeBackend:
         self._causal = causal
         self._rows = {stage: CausalStage(model) for stage, model in causal.items()}
         self._fine = fine
+        self._models = (*causal.values(), *([fine] if fine else []))
         self._fine_session: FineSession | None = None
         self._fine_lock = threading.Lock()
         self._codec = codec
@@ -145,7 +150,6 @@ class NativeBackend:
         pool = Pool(threads, kernels)
         precision = _precision(dtype, pool)
         config = checkpoint.config
-        # First, as it is the only part that needs more memory while it is read than after.
         codec = _codec(checkpoint, pool) if part_of(CODEC_PREFIX) in checkpoint.parts else None
         models = _transformers(pool, checkpoint, precision)
         stages = {Stage.SEMANTIC: SEMANTIC_PREFIX, Stage.COARSE: COARSE_PREFIX}
@@ -161,11 +165,11 @@ class NativeBackend:
     @property
     def packed_bytes(self) -> int:
         """Memory of the packed weights of the transformers."""
-        models = [*self._causal.values(), *([self._fine] if self._fine else [])]
-        return sum(model.packed_bytes for model in models)
+        return sum(model.packed_bytes for model in self._models)
 
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
+        self._release_rows()
         return StageSession(held(self._rows.get(stage), stage.name.lower()), stage, self.config)
 
     def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
@@ -206,19 +210,34 @@ class NativeBackend:
         frame `first_frame` of the canvas. Equal to `choose_fine` on `fine_logits` (S38)."""
         keys = (noise.seed, int(Stage.FINE), first_frame)
         size = self.config.codebook_size
+        for model in self._causal.values():
+            model.release_rows()
         with self._fine_lock:
             return self._window().draw(codes, k, first, sampling_struct(sampling), keys, size)
 
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
+        self._release_rows()
+        with self._fine_lock:
+            # Made again for the next clip in a few milliseconds; the codec needs room of its own.
+            self._fine_session = None
         return held(self._codec, "codec").decode(codes)
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
+        return held(self._codec, "codec").stream()
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
         return held(self._codec, "codec").encode(waveform, n_codebooks)
 
+    def _release_rows(self) -> None:
+        # Between stages: what one has looked up, the next does not need.
+        for model in self._models:
+            model.release_rows()
+
     def _window(self) -> FineSession:
-        # One for all callers, in turn: its memory is worth keeping, a clip runs dozens of windows.
+        # One for all callers, in turn: a clip runs dozens of windows.
         if self._fine_session is None:
             self._fine_session = FineSession(held(self._fine, "fine"))
         return self._fine_session
@@ -260,6 +279,7 @@ def _transformers(
         fill_packed(file, {prefix: model.packed for prefix, model in models.items()}, pack)
     for prefix, model in models.items():
         model.use_tables(checkpoint.part(prefix))
+    pool.library.ob_memory_trim()
     return models
 
 

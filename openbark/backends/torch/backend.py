@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from openbark.backends.base import held
+from openbark.backends.base import CodecStream, held
+from openbark.backends.torch.codec_streams import codec_stream
 from openbark.backends.torch.encodec import Encodec
 from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT, KVCache
@@ -206,6 +207,10 @@ class TorchBackend:
         decoded = codec.decode(torch.tensor(codes)[None].to(device))  # type: ignore[operator]
         waveform: NDArray[np.float32] = decoded[0].float().cpu().numpy()
         return waveform
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
+        return codec_stream(held(self._codec, "codec"))  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from openbark.api import Bark
 from openbark.compat.suno import environment, history
+from openbark.compat.suno.defaults import Unset, given_or_own
 from openbark.compat.suno.history import HistoryPrompt
 from openbark.compat.suno.model_cache import Notices, Place, choose_device
 from openbark.compat.suno.stage_models import (
@@ -39,6 +40,7 @@ from openbark.compat.suno.stage_runs import (
 )
 from openbark.config import BarkConfig
 from openbark.errors import ParamError
+from openbark.params import SamplingParams
 from openbark.text.tokenizer import Tokenizer
 from openbark.voices.npz import ARRAY_KEYS
 
@@ -77,6 +79,9 @@ __all__ = [
 Tokens = NDArray[np.int64]
 
 _SUNO = BarkConfig()
+_TEMP = Unset(0.7)
+_FINE_TEMP = Unset(0.5)
+_MIN_EOS_P = Unset(0.2)
 _STAGES = ("text", "coarse", "fine", "codec")
 
 CONTEXT_WINDOW_SIZE = _SUNO.semantic.block_size
@@ -128,19 +133,22 @@ def _setting(name: str) -> bool:
 def generate_text_semantic(
     text: str,
     history_prompt: HistoryPrompt | None = None,
-    temp: float = 0.7,
+    temp: float = _TEMP,
     top_k: int | None = None,
     top_p: float | None = None,
     silent: bool = False,
-    min_eos_p: float | None = 0.2,
+    min_eos_p: float | None = _MIN_EOS_P,
     max_gen_duration_s: float | None = None,
     allow_early_stop: bool = True,
     use_kv_caching: bool = False,
 ) -> Tokens:
     """Semantic tokens [T] of a text, without the end token (S10). `use_kv_caching` changes nothing here:
-    the cache is always used, with the same tokens. Raises TextError, VoiceError, ParamError."""
-    sampling = stage_sampling(temp, top_k, top_p, min_eos_p)
+    the cache is always used, with the same tokens. A `temp` or `min_eos_p` that is left out is the
+    checkpoint's own, for Suno's these. Raises TextError, VoiceError, ParamError."""
     with _computing("text") as (bark, device):
+        own = bark.default_params.semantic or SamplingParams()
+        stop_at = given_or_own(min_eos_p, own.min_eos_p)
+        sampling = stage_sampling(given_or_own(temp, own.temperature), top_k, top_p, stop_at)
         return run_semantic_stage(
             bark,
             device,
@@ -156,7 +164,7 @@ def generate_text_semantic(
 def generate_coarse(
     x_semantic: Any,
     history_prompt: HistoryPrompt | None = None,
-    temp: float = 0.7,
+    temp: float = _TEMP,
     top_k: int | None = None,
     top_p: float | None = None,
     silent: bool = False,
@@ -167,12 +175,13 @@ def generate_coarse(
     """Coarse codes [2, F] of semantic tokens [T] (S11). Suno's default windows stand for the model's own.
     Raises TextError for no tokens, VoiceError, ParamError."""
     with _computing("coarse") as (bark, device):
+        own = bark.default_params.coarse or SamplingParams()
         return run_coarse_stage(
             bark,
             device,
             x_semantic,
             history.find_history(history_prompt, bark),
-            stage_sampling(temp, top_k, top_p),
+            stage_sampling(given_or_own(temp, own.temperature), top_k, top_p),
             (max_coarse_history, sliding_window_len),
             silent,
         )
@@ -181,13 +190,14 @@ def generate_coarse(
 def generate_fine(
     x_coarse_gen: Any,
     history_prompt: HistoryPrompt | None = None,
-    temp: float | None = 0.5,
+    temp: float | None = _FINE_TEMP,
     silent: bool = True,
 ) -> Tokens:
     """Fine codes [8, F] of the first 1 to 7 codebooks (S12); `temp=None` is greedy. Raises VoiceError,
     ParamError."""
-    sampling = stage_sampling(temp)
     with _computing("fine") as (bark, device):
+        own = bark.default_params.fine or SamplingParams()
+        sampling = stage_sampling(given_or_own(temp, own.temperature))
         voice = history.find_history(history_prompt, bark)
         return run_fine_stage(bark, device, x_coarse_gen, voice, sampling, silent)
 

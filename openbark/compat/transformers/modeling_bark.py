@@ -22,6 +22,7 @@ from openbark.compat.transformers.folders import (
     LoadedTensors,
     check_attention,
     load_folder,
+    parse_device,
     parse_dtype,
     save_folder,
 )
@@ -112,7 +113,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         kind = parse_dtype(torch_dtype if dtype is None else dtype, folder.stored_dtype)
         model.to(kind)
         if device_map is not None:
-            model.to(_device(device_map))
+            model.to(parse_device(device_map))
         return model.eval()
 
     def save_pretrained(
@@ -323,17 +324,3 @@ def _to_device(options: Mapping[str, Any], device: torch.device) -> dict[str, An
         name: value.to(device) if isinstance(value, Tensor) else value
         for name, value in options.items()
     }
-
-
-def _device(device_map: str | torch.device) -> torch.device:
-    if device_map == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(device_map)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise DeviceError(
-            f"device_map {device_map!r} is not usable here; legal: 'auto', 'cpu', or a device of "
-            "this torch build"
-        ) from error
-    return device

@@ -9,16 +9,68 @@ import pytest
 
 import bark
 from openbark.errors import ParamError, TextError
+from openbark.stages.sampling import Stage
+from openbark.stages.semantic import Prompt
 
 
-def test_S30_long_text_is_cut_with_a_warning(
-    tiny_generation: ModuleType, caplog: pytest.LogCaptureFixture
+def test_S30_B17_long_text_is_cut_with_a_warning(
+    generation: ModuleType, caplog: pytest.LogCaptureFixture
 ) -> None:
-    tokens = bark.text_to_semantic("abcd" * 5, silent=True)
-    assert tokens.dtype == np.int64
+    torch = pytest.importorskip("torch")
+    made = []
+    for text in ("abcd" * 80, "abcd" * 64):
+        torch.manual_seed(1)
+        made.append(generation.generate_text_semantic(text, max_gen_duration_s=0.2, silent=True))
+    assert made[0].dtype == np.int64
+    assert made[0].tolist() == made[1].tolist()
     assert caplog.messages == ["warning, text too long, lopping of last 20.0%"]
+
+
+def test_S30_empty_text_is_refused(tiny_generation: ModuleType) -> None:
     with pytest.raises(TextError, match="holds only white space"):
         bark.text_to_semantic(" \n\t ")
+
+
+def test_S30_S31_a_model_with_fewer_slots_reads_long_text_in_pieces(
+    tiny_generation: ModuleType, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The tiny model has 16 slots; what is said before a piece is its history, a voice if there is one."""
+    pytest.importorskip("torch").manual_seed(0)
+    seen: list[tuple[int, int]] = []
+    model = tiny_generation._stage("text").bark
+    plain = model.backend.session
+
+    class Session:
+        def __init__(self) -> None:
+            self.inner = plain(Stage.SEMANTIC)
+
+        def prefill(self, prompt: Prompt) -> np.ndarray:
+            rules = model.config.semantic_rules
+            text = np.count_nonzero(prompt.ids[:-1] != rules.text_pad_token)
+            past = np.count_nonzero(prompt.summed != rules.semantic_pad_token)
+            seen.append((int(text), int(past)))
+            return self.inner.prefill(prompt)
+
+        def step(self, token: int) -> np.ndarray:
+            return self.inner.step(token)
+
+    model.backend.session = lambda stage: Session()  # type: ignore[method-assign]
+    long = "Hello there. How are you? Fine, I am."
+    tokens = tiny_generation.generate_text_semantic(long, temp=0.9, silent=True, min_eos_p=None)
+    assert caplog.messages == []
+    assert [text for text, _ in seen] == [12, 12, 11]
+    assert seen[0][1] == 0
+    assert seen[1][1] > 0
+    assert len(tokens) > model.config.semantic_rules.max_new_tokens
+    seen.clear()
+    tiny_generation.generate_text_semantic(long, "en_1", silent=True)
+    assert [past for _, past in seen] == [16, 16, 16]
+    seen.clear()
+    short = tiny_generation.generate_text_semantic(
+        long, silent=True, max_gen_duration_s=0.9, allow_early_stop=False
+    )
+    assert len(short) == int(0.9 * 49.9) + 1
+    assert len(seen) == 2
 
 
 def test_S42_nothing_said_is_a_typed_error(tiny_generation: ModuleType) -> None:
