@@ -85,18 +85,36 @@ class SpeechRequest(BaseModel):
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     min_eos_p: float | None = Field(default=None, gt=0.0, le=1.0)
     max_seconds: float | None = Field(default=None, gt=0.0, description="of one piece of the text")
-    split: Literal["auto", "never"] = Field(
-        default="auto", description="never: refuse a text that is longer than one piece"
+    split: Literal["sentence", "packed", "none"] = Field(
+        default="sentence", description="pieces of a long text; none: refuse one that needs pieces"
     )
     policy: Literal["anchor", "chain", "hybrid"] = Field(
         default="hybrid", description="how the voice is carried from piece to piece of a long text"
     )
-    latency: Literal["sentence", "low"] = Field(
-        default="sentence", description="low: audio starts below the sentence, and differs a little"
+    sentence_pause: float | None = Field(
+        default=None, ge=0.0, le=10.0, description="seconds between sentences"
     )
-    markup: Literal["off", "tags", "ssml", "dialogue"] = Field(
+    paragraph_pause: float | None = Field(
+        default=None, ge=0.0, le=10.0, description="seconds between paragraphs"
+    )
+    retries: int | None = Field(default=None, ge=0, le=16, description="of a piece that ran away")
+    best_of: int | None = Field(
+        default=None, ge=1, le=16, description="make each piece so often, keep the best"
+    )
+    latency: Literal["sentence", "low"] = Field(
+        default="sentence",
+        description="low: audio starts below the sentence, and differs a little",
+    )
+    script: Literal["off", "text", "ssml", "srt"] = Field(
         default="off",
-        description="how `input` is read: plain, with [pause:0.5s] tags, SSML, NAME: lines",
+        description="how `input` is read: as it stands; with NAME: lines and [pause:500ms] tags; SSML; "
+        "subtitles spoken at their times",
+    )
+    speakers: dict[str, str] = Field(
+        default_factory=dict, max_length=32, description="names in a script, and their voices"
+    )
+    progress: bool = Field(
+        default=False, description="with stream_format sse: events that tell of the queue"
     )
 
 

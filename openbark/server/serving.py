@@ -94,8 +94,15 @@ class SpeechService:
             params=_params(request, self.speaker.default_params),
             split=request.split,
             policy=request.policy,
+            sentence_pause=request.sentence_pause,
+            paragraph_pause=request.paragraph_pause,
+            retries=request.retries,
+            best_of=request.best_of,
             latency=request.latency,
-            markup=request.markup,
+            script=request.script,
+            speakers={
+                name: self.book.find(voice, owner) for name, voice in request.speakers.items()
+            },
         )
         seconds = self.speaker.estimate_seconds(request.input)
         return Job(request, utterance, owner, request_id, seconds)

@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,15 @@ from openbark.params import GenerationParams
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["Block", "Speaker", "SpeakerStats", "Speech", "SpeechReport", "Utterance"]
+__all__ = [
+    "Block",
+    "Speaker",
+    "SpeakerStats",
+    "Speech",
+    "SpeechReport",
+    "SpokenSegment",
+    "Utterance",
+]
 
 Block = NDArray[np.float32]
 """Mono samples [L] in [-1, 1], the next piece of a waveform."""
@@ -26,28 +34,47 @@ Block = NDArray[np.float32]
 class Utterance:
     """One request, checked: what to say, in which voice, and how.
 
-    params: every stage filled in. latency: "low" starts below the sentence.
-    markup: how the text is read, see `openbark.text`.
+    params: every stage filled in. latency: "low" starts below the sentence. script: how the text is read, "off"
+    as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices.
+    The rest as in `engine.longform_options`; None leaves its default.
     """
 
     text: str
     voice: Voice | None
     seed: int
     params: GenerationParams
-    split: Literal["auto", "never"] = "auto"
-    policy: Literal["anchor", "chain", "hybrid"] = "hybrid"
+    split: str = "sentence"
+    policy: str = "hybrid"
+    sentence_pause: float | None = None
+    paragraph_pause: float | None = None
+    retries: int | None = None
+    best_of: int | None = None
     latency: Literal["sentence", "low"] = "sentence"
-    markup: Literal["off", "tags", "ssml", "dialogue"] = "off"
+    script: str = "off"
+    speakers: Mapping[str, Voice] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
+class SpokenSegment:
+    """Where a stretch of the text is heard, in seconds."""
+
+    text: str
+    start: float
+    end: float
+    voice: str | None
+    stop_reason: str
+    n_attempts: int
+
+
+@dataclass(frozen=True, eq=False)
 class SpeechReport:
-    """How an utterance went, known when it ended: what it cost, and facts for people (JSON values)."""
+    """How an utterance went, known when it ended. voice: one that goes on from it, where it is long enough."""
 
     input_tokens: int
     output_tokens: int
     seconds: float
-    details: dict[str, Any]
+    segments: tuple[SpokenSegment, ...] = ()
+    voice: Voice | None = None
 
 
 class Speech(Protocol):

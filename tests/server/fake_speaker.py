@@ -92,7 +92,7 @@ class FakeSpeech:
             self.blocks_made += 1
             yield waveform[start : start + BLOCK]
         n_tokens = len(self._utterance.text)
-        self.report = SpeechReport(n_tokens, 2 * n_tokens, len(waveform) / RATE, {})
+        self.report = SpeechReport(n_tokens, 2 * n_tokens, len(waveform) / RATE)
 
     async def aclose(self) -> None:
         if not self._over:
