@@ -22,6 +22,7 @@ from openbark.server.health import Readiness, health_router, warm_up
 from openbark.server.metrics import Metrics
 from openbark.server.page import page_router
 from openbark.server.routes_speech import speech_router
+from openbark.server.routes_takes import takes_router
 from openbark.server.routes_voices import voices_router
 from openbark.server.serving import SpeechService
 from openbark.server.settings import ServerSettings
@@ -62,6 +63,7 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     app.state.parts = parts
     app.include_router(health_router(parts.readiness, parts.drain, metrics), tags=["health"])
     app.include_router(speech_router(parts.service), tags=["speech"])
+    app.include_router(takes_router(parts.service), tags=["speech"])
     app.include_router(voices_router(parts.service), tags=["voices"])
     app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)

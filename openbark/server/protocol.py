@@ -17,6 +17,8 @@ __all__ = [
     "ErrorResponse",
     "ModelCard",
     "ModelList",
+    "PlannedPiece",
+    "SpeechPlan",
     "SpeechRequest",
     "Usage",
     "VoiceCard",
@@ -139,6 +141,19 @@ class Usage(BaseModel):
     input_tokens: int
     output_tokens: int
     total_tokens: int
+
+
+class PlannedPiece(BaseModel):
+    """A piece of a text and how long it should last."""
+
+    text: str
+    seconds: float
+
+
+class SpeechPlan(BaseModel):
+    """Answer of `/v1/audio/speech/plan`."""
+
+    pieces: list[PlannedPiece]
 
 
 class ModelCard(BaseModel):

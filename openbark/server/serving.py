@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from openbark.audio import AudioEncoder, open_encoder
@@ -22,13 +22,14 @@ from openbark.server.errors import ApiError, invalid, not_found, to_api_error
 from openbark.server.metrics import Metrics
 from openbark.server.protocol import SpeechRequest, Usage, VoiceId
 from openbark.server.settings import ServerSettings
-from openbark.server.speaker import Block, Speaker, Speech, Utterance
+from openbark.server.speaker import Block, Speaker, Speech, SpeechReport, Utterance
 from openbark.server.tempo import Tempo
 from openbark.server.voice_book import VoiceBook
 
-__all__ = ["MODEL_ALIASES", "Job", "SpeechService"]
+__all__ = ["MODEL_ALIASES", "Job", "SpeechService", "usage_of"]
 
 _ENCODERS = {"mp3": "mp3", "opus": "ogg", "flac": "flac", "wav": "wav", "pcm": "pcm"}
+_PROGRESS_SECONDS = 0.4
 MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """Names that mean "the model that is loaded", for clients with fixed names."""
 
@@ -129,7 +130,7 @@ class SpeechService:
         return headers
 
     async def encoded(
-        self, job: Job, done: Callable[[Usage], None] | None = None
+        self, job: Job, done: Callable[[SpeechReport], None] | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of an audio file, as they are ready; `done` as in `blocks`."""
         encoder = self._encoder(job)
@@ -141,11 +142,19 @@ class SpeechService:
     async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
         """The same audio as server-sent events; a failure on the way is an event too (ecosystem 1.1)."""
         encoder = self._encoder(job)
-        usage: list[Usage] = []
+        reports: list[SpeechReport] = []
         begun = False
+        tick = _PROGRESS_SECONDS if job.request.progress else None
         try:
-            async with aclosing(self.blocks(job, usage.append)) as blocks:
-                async for block in blocks:
+            async with (
+                aclosing(self.blocks(job, reports.append)) as blocks,
+                aclosing(_ticking(blocks, tick)) as ticking,
+            ):
+                async for block in ticking:
+                    if block is None:
+                        begun = True
+                        yield self._progress_event()
+                        continue
                     data = await asyncio.to_thread(encoder.write, block)
                     if data:
                         begun = True
@@ -156,24 +165,28 @@ class SpeechService:
                 raise
             yield _event("speech.audio.error", to_api_error(error, job.request_id).body)
             return
-        yield _event("speech.audio.done", {"usage": usage[0].model_dump()})
+        yield _done_event(job, reports[0])
 
     async def whole(self, job: Job) -> tuple[bytes, Usage]:
         """A complete file with true sizes, and what it cost."""
+        parts, report = await self.spoken(job)
+        return await asyncio.to_thread(self._encode_whole, job, parts), usage_of(report)
+
+    async def spoken(self, job: Job) -> tuple[list[Block], SpeechReport]:
+        """All of the audio, and how it went."""
         parts: list[Block] = []
-        found: list[Usage] = []
-        async with aclosing(self.blocks(job, found.append)) as blocks:
+        reports: list[SpeechReport] = []
+        async with aclosing(self.blocks(job, reports.append)) as blocks:
             async for block in blocks:
                 parts.append(block)
-        data = await asyncio.to_thread(self._encode_whole, job, parts)
-        return data, found[0]
+        return parts, reports[0]
 
     async def blocks(
-        self, job: Job, done: Callable[[Usage], None] | None = None
+        self, job: Job, done: Callable[[SpeechReport], None] | None = None
     ) -> AsyncGenerator[Block, None]:
         """Audio of a job at the tempo it asked for; holds the job's place while it runs, and counts it.
 
-        done: told what it cost when it ended well.
+        done: told how it went when it ended well.
         """
         clock = _Clock(self.metrics)
         outcome = "failed"
@@ -198,7 +211,7 @@ class SpeechService:
                     clock.finish(report.seconds)
                     self.admission.made(report.seconds, clock.elapsed)
                     if done is not None:
-                        done(_usage(report.input_tokens, report.output_tokens))
+                        done(report)
             except (GeneratorExit, asyncio.CancelledError, CancelledError):
                 outcome = "cancelled"
                 raise
@@ -216,6 +229,17 @@ class SpeechService:
     def _encoder(self, job: Job) -> AudioEncoder:
         name = _ENCODERS[job.request.response_format]
         return open_encoder(name, self.speaker.sample_rate)
+
+    def _progress_event(self) -> bytes:
+        stats = self.speaker.stats
+        return _event(
+            "speech.progress",
+            {
+                "running": stats.running,
+                "waiting": stats.waiting,
+                "queued_seconds": round(stats.queued_seconds, 1),
+            },
+        )
 
     def _encode_whole(self, job: Job, blocks: list[Block]) -> bytes:
         n_samples = sum(len(block) for block in blocks)
@@ -288,11 +312,44 @@ def _params(request: SpeechRequest, defaults: GenerationParams) -> GenerationPar
     )
 
 
-def _usage(input_tokens: int, output_tokens: int) -> Usage:
+def usage_of(report: SpeechReport) -> Usage:
+    """What an utterance cost, in OpenAI's terms."""
     return Usage(
-        input_tokens=input_tokens,
-        output_tokens=output_tokens,
-        total_tokens=input_tokens + output_tokens,
+        input_tokens=report.input_tokens,
+        output_tokens=report.output_tokens,
+        total_tokens=report.input_tokens + report.output_tokens,
+    )
+
+
+async def _ticking(
+    blocks: AsyncGenerator[Block, None], seconds: float | None
+) -> AsyncGenerator[Block | None, None]:
+    """The blocks, and None whenever none came for a while."""
+    waiting = asyncio.ensure_future(anext(blocks, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({waiting}, timeout=seconds)
+            if not done:
+                yield None
+                continue
+            block = waiting.result()
+            if block is None:
+                return
+            yield block
+            waiting = asyncio.ensure_future(anext(blocks, None))
+    finally:
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+
+
+def _done_event(job: Job, report: SpeechReport) -> bytes:
+    return _event(
+        "speech.audio.done",
+        {
+            "usage": usage_of(report).model_dump(),
+            "seed": job.utterance.seed,
+            "segments": [asdict(segment) for segment in report.segments],
+        },
     )
 
 

@@ -135,6 +135,10 @@ class Speaker(Protocol):
         """Roughly how long a text lasts when spoken; cheap, from its length alone."""
         ...
 
+    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
+        ...
+
     def check_voice(self, voice: Voice) -> None:
         """Raise VoiceError unless the model can continue from this voice."""
         ...

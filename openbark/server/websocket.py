@@ -23,9 +23,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, to_api_error
 from openbark.server.guard import request_id_of
-from openbark.server.protocol import SpeechRequest, Usage
-from openbark.server.serving import SpeechService
+from openbark.server.protocol import SpeechRequest
+from openbark.server.serving import SpeechService, usage_of
 from openbark.server.settings import ServerSettings
+from openbark.server.speaker import SpeechReport
 from openbark.server.validation import invalid_request
 from openbark.text.split import Budget, split_text
 
@@ -151,12 +152,11 @@ async def _speak(socket: WebSocket, service: SpeechService, session: _Session) -
                 "sample_rate": service.speaker.sample_rate,
             }
         )
-        usage: list[Usage] = []
-        async with aclosing(service.encoded(job, usage.append)) as parts:
+        reports: list[SpeechReport] = []
+        async with aclosing(service.encoded(job, reports.append)) as parts:
             await _send_all(socket, parts, service.settings.slow_reader_timeout)
-        await socket.send_json(
-            {"type": "audio.done", "segment": segment, "usage": usage[0].model_dump()}
-        )
+        usage = usage_of(reports[0]).model_dump()
+        await socket.send_json({"type": "audio.done", "segment": segment, "usage": usage})
         session.waiting_chars -= len(sentence)
         segment += 1
     await socket.send_json({"type": "session.done", "segments": segment})

@@ -53,6 +53,9 @@ class FakeSpeaker:
     def estimate_seconds(self, text: str) -> float:
         return len(text) / 20
 
+    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        return [(part, len(part) / 20) for part in utterance.text.split(". ")]
+
     def check_voice(self, voice: Voice) -> None:
         """Every voice will do."""
 
