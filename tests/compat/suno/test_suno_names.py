@@ -48,7 +48,7 @@ def test_S1_S2_S3_signatures() -> None:
     assert defaults(bark.save_as_prompt) == {"filepath": ..., "full_generation": ...}
 
 
-def test_S10_S11_S12_S13_signatures() -> None:
+def test_S10_S11_S12_S13_B2_signatures() -> None:
     generation = bark.generation
     assert defaults(generation.generate_text_semantic) == {
         "text": ...,

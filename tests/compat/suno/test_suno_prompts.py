@@ -83,3 +83,54 @@ def test_S40_presets_of_a_folder_are_found_by_name(
     monkeypatch.setenv("OPENBARK_VOICES", str(folder.parent))
     found = tiny_generation._load_history_prompt("v2/en_speaker_3")
     assert np.array_equal(found["fine_prompt"], arrays["fine_prompt"])
+
+
+@pytest.mark.skipif(not PRESETS.is_dir(), reason="Suno's presets are not here")
+def test_S39_S40_S41_every_preset_of_suno_s_loads(
+    generation: ModuleType, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """261 by name and by path, ten more by path alone; announcer is stored as uint16."""
+    monkeypatch.setenv("OPENBARK_VOICES", str(PRESETS))
+    generation.clean_models("text")
+    files = {
+        file.relative_to(PRESETS).with_suffix("").as_posix(): file
+        for file in PRESETS.rglob("*.npz")
+    }
+    assert len(files) == 271
+    assert files.keys() - generation.ALLOWED_PROMPTS == {f"speaker_{n}" for n in range(10)}
+    assert files.keys() > generation.ALLOWED_PROMPTS
+    for name, file in files.items():
+        found = generation._load_history_prompt(str(file))
+        assert {array.dtype for array in found.values()} == {np.dtype(np.int64)}
+        n_semantic = len(found["semantic_prompt"])
+        assert 158 <= n_semantic <= 731
+        assert found["fine_prompt"].shape == (8, int(n_semantic * 75 / 49.9))
+        assert np.array_equal(found["coarse_prompt"], found["fine_prompt"][:2])
+        if name in generation.ALLOWED_PROMPTS:
+            named = generation._load_history_prompt(name)
+            assert np.array_equal(named["fine_prompt"], found["fine_prompt"])
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("form", ["path", "object", "numpy.load"])
+def test_S39_a_pickle_in_an_npz_is_refused_without_running_it(
+    tiny_generation: ModuleType, tmp_path: Path, form: str
+) -> None:
+    mark = tmp_path / "ran"
+
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return exec, (f"open({str(mark)!r}, 'w')",)
+
+    arrays = voice_arrays(BarkConfig.tiny(), 20)
+    arrays["semantic_prompt"] = np.array([Evil()], dtype=object)
+    if form == "object":
+        prompt: object = arrays
+    else:
+        np.savez(tmp_path / "evil.npz", allow_pickle=True, **arrays)
+        prompt = tmp_path / "evil.npz" if form == "path" else np.load(tmp_path / "evil.npz")
+    with pytest.raises(VoiceError):
+        bark.text_to_semantic("Hi.", history_prompt=prompt, silent=True)
+    if form == "numpy.load":
+        prompt.close()  # type: ignore[attr-defined]
+    assert not mark.exists()

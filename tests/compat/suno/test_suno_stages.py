@@ -73,7 +73,7 @@ def test_S30_S31_a_model_with_fewer_slots_reads_long_text_in_pieces(
     assert len(seen) == 2
 
 
-def test_S42_nothing_said_is_a_typed_error(tiny_generation: ModuleType) -> None:
+def test_S42_B11_nothing_said_is_a_typed_error(tiny_generation: ModuleType) -> None:
     with pytest.raises(TextError, match="ended before it said anything"):
         bark.semantic_to_waveform(np.zeros(0, dtype=np.int64))
 
@@ -101,7 +101,7 @@ def test_S11_S12_S13_arguments_are_checked(
         call(tiny_generation)  # type: ignore[operator]
 
 
-def test_S13_two_codebooks_decode_too(tiny_generation: ModuleType) -> None:
+def test_S13_B19_two_codebooks_decode_too(tiny_generation: ModuleType) -> None:
     waveform = tiny_generation.codec_decode(np.zeros((2, 5), dtype=int))
     assert waveform.shape == (5 * 320,)
     assert waveform.dtype == np.float32
