@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from openbark.audio import AudioEncoder, open_encoder
-from openbark.errors import CancelledError, OpenBarkError
+from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.server.admission import Admission
 from openbark.server.errors import ApiError, invalid, not_found, to_api_error
@@ -25,6 +25,7 @@ from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Block, Speaker, Speech, SpeechReport, Utterance
 from openbark.server.tempo import Tempo
 from openbark.server.voice_book import VoiceBook
+from openbark.voices.voice import Voice
 
 __all__ = ["MODEL_ALIASES", "Job", "SpeechService", "usage_of"]
 
@@ -104,6 +105,7 @@ class SpeechService:
             speakers={
                 name: self.book.find(voice, owner) for name, voice in request.speakers.items()
             },
+            find_voice=lambda name: self._named(name, owner),
         )
         seconds = self.speaker.estimate_seconds(request.input)
         return Job(request, utterance, owner, request_id, seconds)
@@ -225,6 +227,13 @@ class SpeechService:
         if voice is None:
             return None
         return self.book.find(voice.id if isinstance(voice, VoiceId) else voice, owner)
+
+    def _named(self, name: str, owner: str) -> Voice:
+        """The voice of a name inside a script, which is found while the text is read."""
+        try:
+            return self.book.find(name, owner)
+        except ApiError as error:
+            raise VoiceError(error.message) from error
 
     def _encoder(self, job: Job) -> AudioEncoder:
         name = _ENCODERS[job.request.response_format]

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.errors import VoiceError
 from openbark.params import GenerationParams
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
@@ -30,13 +31,18 @@ Block = NDArray[np.float32]
 """Mono samples [L] in [-1, 1], the next piece of a waveform."""
 
 
+def no_voice(name: str) -> Voice:
+    """Knows no voice. Raises VoiceError."""
+    raise VoiceError(f"there is no voice {name!r}")
+
+
 @dataclass(frozen=True, eq=False)
 class Utterance:
     """One request, checked: what to say, in which voice, and how.
 
     params: every stage filled in. latency: "low" starts below the sentence. script: how the text is read, "off"
-    as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices.
-    The rest as in `engine.longform_options`; None leaves its default.
+    as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
+    find_voice: the voice of any other name in it, raises VoiceError. The rest as in `engine.longform_options`; None leaves its default.
     """
 
     text: str
@@ -52,6 +58,7 @@ class Utterance:
     latency: Literal["sentence", "low"] = "sentence"
     script: str = "off"
     speakers: Mapping[str, Voice] = field(default_factory=dict)
+    find_voice: Callable[[str], Voice] = no_voice
 
 
 @dataclass(frozen=True)
