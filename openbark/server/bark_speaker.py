@@ -34,7 +34,7 @@ from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["BarkSpeaker"]
+__all__ = ["BarkSpeaker", "BarkSpeech"]
 
 _T = TypeVar("_T")
 

@@ -25,6 +25,7 @@ __all__ = [
     "SpeechReport",
     "SpokenSegment",
     "Utterance",
+    "no_voice",
 ]
 
 Block = NDArray[np.float32]
