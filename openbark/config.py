@@ -8,6 +8,7 @@ how a config is read from or written to disk is `openbark.checkpoints`. Standard
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from openbark.errors import CheckpointCorruptError
@@ -31,6 +32,24 @@ def _require(condition: bool, message: str) -> None:
         raise CheckpointCorruptError(f"config: {message}")
 
 
+_MOST_RATIOS = 16
+_MOST_REPEATS = 1024
+"""Layers or codebooks: a file that claims more is damaged, and believing it would cost its claim in memory."""
+
+
+def _require_repeats(part: str, counts: Mapping[str, int], least: int = 1) -> None:
+    for name, count in counts.items():
+        _require(
+            least <= count <= _MOST_REPEATS,
+            f"{part}{name} is {count}; legal: {least}..{_MOST_REPEATS}",
+        )
+
+
+def _require_positive(part: str, sizes: Mapping[str, float]) -> None:
+    for name, size in sizes.items():
+        _require(0 < size < math.inf, f"{part}{name} must be positive, is {size}")
+
+
 @dataclass(frozen=True, slots=True)
 class GPTConfig:
     """One causal transformer: the semantic or the coarse stage (parity S20)."""
@@ -45,15 +64,9 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (
-            "block_size",
-            "input_vocab_size",
-            "output_vocab_size",
-            "n_layer",
-            "n_head",
-            "n_embd",
-        ):
-            _require(getattr(self, name) > 0, f"{name} must be positive, is {getattr(self, name)}")
+        sizes = ("block_size", "input_vocab_size", "output_vocab_size", "n_head", "n_embd")
+        _require_positive("", {name: getattr(self, name) for name in sizes})
+        _require_repeats("", {"n_layer": self.n_layer})
         _require(
             self.n_embd % self.n_head == 0,
             f"n_embd {self.n_embd} must be a multiple of n_head {self.n_head}",
@@ -74,6 +87,10 @@ class FineGPTConfig(GPTConfig):
     output_vocab_size: int = 1056
     n_codes_total: int = 8
     n_codes_given: int = 1
+
+    def __post_init__(self) -> None:
+        GPTConfig.__post_init__(self)
+        _require_repeats("", {"n_codes_total": self.n_codes_total})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,34 @@ class EncodecConfig:
     codebook_dim: int = 128
     use_conv_shortcut: bool = True
     normalize: bool = False
+
+    def __post_init__(self) -> None:
+        sizes = (
+            "sampling_rate",
+            "audio_channels",
+            "hidden_size",
+            "num_filters",
+            "kernel_size",
+            "last_kernel_size",
+            "residual_kernel_size",
+            "compress",
+            "codebook_dim",
+        )
+        _require_positive("codec ", {name: getattr(self, name) for name in sizes})
+        _require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
+        repeats = {
+            "num_lstm_layers": self.num_lstm_layers,
+            "num_residual_layers": self.num_residual_layers,
+        }
+        _require_repeats("codec ", repeats, least=0)
+        ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
+        _require(
+            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
+            f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
+        )
+        _require(bool(bandwidths), "codec target_bandwidths are empty")
+        _require_positive("codec ", {"highest target bandwidth": bandwidths[-1]})
+        _require_repeats("codec ", {"n_codebooks": self.n_codebooks}, least=0)
 
     @property
     def hop_length(self) -> int:
@@ -149,6 +194,18 @@ class IstftCodecConfig:
     kernel_size: int = 7
 
     def __post_init__(self) -> None:
+        sizes = (
+            "sampling_rate",
+            "hop_length",
+            "subframes",
+            "n_fft",
+            "n_bins",
+            "n_mels",
+            "mel_n_fft",
+        )
+        _require_positive("codec ", {name: getattr(self, name) for name in sizes})
+        repeats = ("n_codebooks", "encoder_layers", "decoder_layers")
+        _require_repeats("codec ", {name: getattr(self, name) for name in repeats})
         _require(
             self.hop_length % self.subframes == 0,
             f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
@@ -195,6 +252,19 @@ class SemanticEncoderConfig:
     kernel_size: int = 7
     vocab_size: int = 492
     pitch_bins: int = 4
+
+    def __post_init__(self) -> None:
+        sizes = (
+            "sampling_rate",
+            "hop_length",
+            "subframes",
+            "n_mels",
+            "dim",
+            "vocab_size",
+            "pitch_bins",
+        )
+        _require_positive("semantic encoder ", {name: getattr(self, name) for name in sizes})
+        _require_repeats("semantic encoder ", {"n_layer": self.n_layer})
 
 
 @dataclass(frozen=True, slots=True)
