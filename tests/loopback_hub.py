@@ -22,13 +22,18 @@ TOKEN = "secret"
 @dataclass
 class Hub:
     """One model. `large` files have a sha256; `cut` breaks the connection once, half-way through a file;
-    `promised` lists other bytes than are sent. `tokens` are those that downloads came with."""
+    `stall` sends half of a file and then nothing, sets `stalled` and waits for `released`; `promised` lists
+    other bytes than are sent; without `answers_ranges` a wanted part is answered with the whole. `tokens` are those that downloads came with."""
 
     repository: str
     files: dict[str, bytes]
     large: tuple[str, ...] = ("model.safetensors",)
     cut: set[str] = field(default_factory=set)
+    stall: set[str] = field(default_factory=set)
+    stalled: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
     promised: dict[str, bytes] = field(default_factory=dict)
+    answers_ranges: bool = True
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     endpoint: str = ""
     tokens: set[str | None] = field(default_factory=set)
@@ -171,7 +176,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             data = hub.files[name]
             size, _, etag = hub.facts(name)
             begin = 0
-            wanted = self.headers.get("Range")
+            wanted = self.headers.get("Range") if hub.answers_ranges else None
             if wanted:
                 begin = int(wanted.removeprefix("bytes=").split("-")[0])
             self.send_response(206 if wanted else 200)
@@ -187,6 +192,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if name in hub.cut:
                 hub.cut.discard(name)
                 self.wfile.write(data[begin : len(data) // 2])
+                self.close_connection = True
+                return
+            if name in hub.stall:
+                hub.stall.discard(name)
+                self.wfile.write(data[begin : len(data) // 2])
+                self.wfile.flush()
+                hub.stalled.set()
+                hub.released.wait(30)
                 self.close_connection = True
                 return
             self.wfile.write(data[begin:])
@@ -205,6 +218,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.released.set()
         server.shutdown()
         thread.join()
         server.server_close()

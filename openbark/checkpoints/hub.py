@@ -1,8 +1,9 @@
 """Models on a hub, through huggingface_hub with all its settings: cache, mirror (HF_ENDPOINT), tokens,
-HF_HUB_OFFLINE, resumed downloads.
+HF_HUB_OFFLINE.
 
-Fetches what OpenBark reads and nothing else: `suno/bark` alone holds every model four times. What is checked:
-sizes by huggingface_hub, the sha256 of large files here, once per file. A file is never deleted or replaced.
+Fetches what OpenBark reads and nothing else: `suno/bark` alone holds every model four times. Large files are
+fetched by `resumable`, the others by huggingface_hub; the sha256 of large ones is checked here, once per file. A
+whole file is never deleted or replaced.
 """
 
 from __future__ import annotations
@@ -11,10 +12,11 @@ import errno
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from openbark.checkpoints.convert import Announce, cache_directory
+from openbark.checkpoints.resumable import Download, fetch, file_sha256
 from openbark.checkpoints.suno_folder import TOKENIZER_REPOSITORIES
 from openbark.checkpoints.tensor_files import WEIGHTS_FILES
 from openbark.errors import (
@@ -27,7 +29,7 @@ from openbark.errors import (
 
 __all__ = ["HubAccess", "cached", "choose_files", "download", "is_hub_id"]
 
-_ID = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}")
+_ID = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@([\w][\w./-]{0,199}))?")
 _TOKENIZER_FILES = (
     "tokenizer.json",
     "vocab.txt",
@@ -42,7 +44,6 @@ _SUNO_SETS = (
     ("text.pt", "coarse.pt", "fine.pt"),
 )
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 1 << 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +91,23 @@ class _Remote:
 
 
 def is_hub_id(name: str) -> bool:
-    """Whether a text has the form OWNER/NAME of a model on a hub."""
+    """Whether a text has the form OWNER/NAME of a model on a hub, or OWNER/NAME@REVISION."""
     return _ID.fullmatch(name) is not None and ".." not in name
+
+
+def _pinned(name: str, access: HubAccess) -> tuple[str, HubAccess]:
+    """The repository of a name, and `access` with the revision that the name pins. Raises ParamError."""
+    match = _ID.fullmatch(name)
+    if match is None or ".." in name:
+        raise ParamError(
+            f"{name!r} is no name of a model on a hub; legal: OWNER/NAME or OWNER/NAME@REVISION"
+        )
+    repository, revision = match.groups()
+    if revision is None:
+        return repository, access
+    if access.revision not in (None, revision):
+        raise ParamError(f"{name} pins one revision and {access.revision!r} is another; give one")
+    return repository, replace(access, revision=revision)
 
 
 def choose_files(repository: str, names: list[str], *, weights: bool = True) -> list[str]:
@@ -131,6 +147,7 @@ def cached(repository: str, access: HubAccess = HubAccess()) -> Path | None:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
+    repository, access = _pinned(repository, access)
     try:
         # Without a pattern, newer libraries want every file of the repository to be there.
         found = snapshot_download(
@@ -146,15 +163,15 @@ def cached(repository: str, access: HubAccess = HubAccess()) -> Path | None:
 
 
 def download(repository: str, announce: Announce, access: HubAccess = HubAccess()) -> Path:
-    """Fetch a model, into the hub's cache or a folder, and give its folder; what is there is kept.
+    """Fetch a model, OWNER/NAME or OWNER/NAME@REVISION, into the hub's cache or a folder, and give its folder;
+    what is there is kept.
 
     `announce` gets one line that says what, how much and where to. With HF_HUB_OFFLINE=1, and when the hub
     cannot be reached, the cache is all there is. Raises ParamError for a name of another form,
     CheckpointNotFoundError, CheckpointCorruptError for a file that is not what the hub promised,
     CheckpointError for a disk that is full.
     """
-    if not is_hub_id(repository):
-        raise ParamError(f"{repository!r} is no name of a model on a hub; legal: OWNER/NAME")
+    repository, access = _pinned(repository, access)
     if access.offline or _offline():
         why = "local_files_only is given" if access.offline else "HF_HUB_OFFLINE is set"
         return _from_cache(repository, access, why)
@@ -169,7 +186,7 @@ def download(repository: str, announce: Announce, access: HubAccess = HubAccess(
     wanted = _wanted(repository, remote, access)
     size = sum(item.size for item in wanted)
     announce(f"{repository}: {len(wanted)} files, {_bytes(size)}, to {access.place}")
-    folder = _fetch(repository, [item.name for item in wanted], access)
+    folder = _fetch(repository, wanted, access)
     for item in wanted:
         _verify(folder / item.name, item.sha256)
     return folder / access.subfolder
@@ -238,11 +255,14 @@ def _listing(repository: str, access: HubAccess) -> Mapping[str, _Remote]:
     }
 
 
-def _fetch(repository: str, names: list[str], access: HubAccess) -> Path:
+def _fetch(repository: str, wanted: list[_Remote], access: HubAccess) -> Path:
     from huggingface_hub import snapshot_download
 
     where = access.place
+    names = [item.name for item in wanted]
     try:
+        if not access.again:
+            _fetch_large(repository, wanted, access)
         return Path(
             snapshot_download(
                 repository,
@@ -254,12 +274,14 @@ def _fetch(repository: str, names: list[str], access: HubAccess) -> Path:
                 force_download=access.again,
             )
         )
+    except CheckpointError:
+        raise
     except Exception as error:  # Every version of the library has its own kinds.
         number = getattr(error, "errno", None)
         if number in (errno.ENOSPC, errno.EDQUOT):
             raise CheckpointError(
                 f"no space left for {repository} in {where}; free some, or choose another place with --dir "
-                "or HF_HOME, and say the same again: files that have arrived whole are kept"
+                "or HF_HOME, and say the same again: what has arrived is kept"
             ) from error
         if number in (errno.EACCES, errno.EROFS, errno.EPERM):
             raise CheckpointError(
@@ -271,9 +293,31 @@ def _fetch(repository: str, names: list[str], access: HubAccess) -> Path:
                 f"again, or set HF_ENDPOINT to another mirror: {error}"
             ) from error
         raise CheckpointNotFoundError(
-            f"the download of {repository} to {where} stopped: {error}; say the same again, files "
-            "that have arrived whole are kept"
+            f"the download of {repository} to {where} stopped: {error}; say the same again, it goes on where "
+            "it stopped"
         ) from error
+
+
+def _fetch_large(repository: str, wanted: list[_Remote], access: HubAccess) -> None:
+    """Put the files of known content where huggingface_hub looks for them before it fetches: `blobs` of its
+    cache, named after their sha256, or their place in the folder. So a cut download goes on in any process."""
+    from huggingface_hub import hf_hub_url
+    from huggingface_hub.file_download import repo_folder_name
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]
+
+    blobs = access.place / repo_folder_name(repo_id=repository, repo_type="model") / "blobs"
+    headers = build_hf_headers(token=access.token)
+    for item in wanted:
+        if item.sha256 is None:
+            continue
+        url = hf_hub_url(repository, item.name, revision=access.revision)
+        if access.directory is None:
+            target, partial_in = blobs / item.sha256, blobs
+        else:
+            target, partial_in = access.place / item.name, access.place / ".cache" / "openbark"
+        file = Download(url, item.name, item.size, item.sha256)
+        if fetch(file, headers, target, partial_in):
+            _note_verified(target.resolve(), item.sha256)
 
 
 def _verify(path: Path, sha256: str | None) -> None:
@@ -285,20 +329,25 @@ def _verify(path: Path, sha256: str | None) -> None:
     expected = sha256 or (real.name if _SHA256.fullmatch(real.name) else None)
     if expected is None:
         return
-    facts = real.stat()
-    identity = f"{real}\0{facts.st_size}\0{facts.st_mtime_ns}\0{expected}"
-    marker = cache_directory() / "verified" / hashlib.sha256(identity.encode()).hexdigest()
-    if marker.exists():
+    if _marker(real, expected).exists():
         return
-    digest = hashlib.sha256()
-    with real.open("rb") as stream:
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-    if digest.hexdigest() != expected:
+    found = file_sha256(real)
+    if found != expected:
         raise CheckpointCorruptError(
-            f"{real} is not what the hub promised (sha256 {digest.hexdigest()[:16]}..., promised "
+            f"{real} is not what the hub promised (sha256 {found[:16]}..., promised "
             f"{expected[:16]}...); delete that file and download the model again"
         )
+    _note_verified(real, expected)
+
+
+def _marker(real: Path, sha256: str) -> Path:
+    facts = real.stat()
+    identity = f"{real}\0{facts.st_size}\0{facts.st_mtime_ns}\0{sha256}"
+    return cache_directory() / "verified" / hashlib.sha256(identity.encode()).hexdigest()
+
+
+def _note_verified(real: Path, sha256: str) -> None:
+    marker = _marker(real, sha256)
     try:
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()

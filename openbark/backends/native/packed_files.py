@@ -235,7 +235,7 @@ def _stored_bytes(checkpoint: Checkpoint, prefixes: tuple[str, ...]) -> int:
         part.stop - part.start
         for name, source in checkpoint.sources.items()
         if name.startswith(prefixes)
-        for part in getattr(source, "parts", ())
+        for part in source.parts
     )
 
 

@@ -179,14 +179,18 @@ class TorchBackend:
         dtype = str(weight.dtype).removeprefix("torch.")
         return f"torch {torch.__version__}, {weight.device}, {dtype}, {torch.get_num_threads()} threads"
 
+    def causal(self, stage: Stage) -> CausalGPT:
+        """The network of the semantic or coarse stage."""
+        return held(self._causal.get(stage), stage.name.lower())
+
     def session(self, stage: Stage) -> TorchSession:
         """A fresh cached row of the semantic or coarse stage."""
-        return TorchSession(held(self._causal.get(stage), stage.name.lower()))
+        return TorchSession(self.causal(stage))
 
     @torch.inference_mode()
     def causal_logits(self, stage: Stage, prompt: Prompt) -> Logits:
         """Uncached logits [V] after the last position of the prompt."""
-        model = held(self._causal.get(stage), stage.name.lower())
+        model = self.causal(stage)
         device = model.lm_head.weight.device
         summed = None if prompt.summed is None else torch.from_numpy(prompt.summed)[None].to(device)
         hidden = model(torch.from_numpy(prompt.ids)[None].to(device), summed)

@@ -22,7 +22,7 @@ from openbark.checkpoints.suno_names import STAGES
 from openbark.compat.suno.environment import MODEL_VARIABLE, cache_folder
 from openbark.errors import CheckpointNotFoundError
 
-__all__ = ["Notices", "Place", "choose_device", "find_model", "find_place"]
+__all__ = ["Notices", "Place", "choose_device", "find_model", "find_place", "trios"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -156,6 +156,11 @@ def _told(place: Place, stage: str, small: bool, notices: Notices) -> Place:
             f"the {asked} {stage} model is not on this machine; using the {other} one in {place.path}"
         )
     return place
+
+
+def trios(folder: Path) -> list[Path]:
+    """Suno's large and small models that a folder holds whole, each by the first of its three files."""
+    return [found for small in (False, True) if (found := _trio(folder, small)) is not None]
 
 
 def _trio(folder: Path, small: bool) -> Path | None:
