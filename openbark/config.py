@@ -8,8 +8,9 @@ how a config is read from or written to disk is `openbark.checkpoints`. Standard
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from openbark.errors import CheckpointCorruptError
 
@@ -37,17 +38,18 @@ _MOST_REPEATS = 1024
 """Layers or codebooks: a file that claims more is damaged, and believing it would cost its claim in memory."""
 
 
-def _require_repeats(part: str, counts: Mapping[str, int], least: int = 1) -> None:
-    for name, count in counts.items():
-        _require(
-            least <= count <= _MOST_REPEATS,
-            f"{part}{name} is {count}; legal: {least}..{_MOST_REPEATS}",
-        )
-
-
-def _require_positive(part: str, sizes: Mapping[str, float]) -> None:
-    for name, size in sizes.items():
-        _require(0 < size < math.inf, f"{part}{name} must be positive, is {size}")
+def _check_numbers(part: str, config: Any, repeats: Collection[str], least: int = 1) -> None:
+    """Whole numbers of a config are positive; those that say how often something is repeated are from
+    `least` to _MOST_REPEATS."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if item.name in repeats:
+            legal = f"{least}..{_MOST_REPEATS}"
+            _require(
+                least <= value <= _MOST_REPEATS, f"{part}{item.name} is {value}; legal: {legal}"
+            )
+        elif type(value) is int:
+            _require(value > 0, f"{part}{item.name} must be positive, is {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,7 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        sizes = ("block_size", "input_vocab_size", "output_vocab_size", "n_head", "n_embd")
-        _require_positive("", {name: getattr(self, name) for name in sizes})
-        _require_repeats("", {"n_layer": self.n_layer})
+        _check_numbers("", self, ("n_layer", "n_codes_total"))
         _require(
             self.n_embd % self.n_head == 0,
             f"n_embd {self.n_embd} must be a multiple of n_head {self.n_head}",
@@ -87,10 +87,6 @@ class FineGPTConfig(GPTConfig):
     output_vocab_size: int = 1056
     n_codes_total: int = 8
     n_codes_given: int = 1
-
-    def __post_init__(self) -> None:
-        GPTConfig.__post_init__(self)
-        _require_repeats("", {"n_codes_total": self.n_codes_total})
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,32 +117,18 @@ class EncodecConfig:
     normalize: bool = False
 
     def __post_init__(self) -> None:
-        sizes = (
-            "sampling_rate",
-            "audio_channels",
-            "hidden_size",
-            "num_filters",
-            "kernel_size",
-            "last_kernel_size",
-            "residual_kernel_size",
-            "compress",
-            "codebook_dim",
-        )
-        _require_positive("codec ", {name: getattr(self, name) for name in sizes})
+        _check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
         _require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
-        repeats = {
-            "num_lstm_layers": self.num_lstm_layers,
-            "num_residual_layers": self.num_residual_layers,
-        }
-        _require_repeats("codec ", repeats, least=0)
         ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
         _require(
             0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
             f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
         )
-        _require(bool(bandwidths), "codec target_bandwidths are empty")
-        _require_positive("codec ", {"highest target bandwidth": bandwidths[-1]})
-        _require_repeats("codec ", {"n_codebooks": self.n_codebooks}, least=0)
+        _require(
+            bool(bandwidths) and 0 <= self.n_codebooks <= _MOST_REPEATS,
+            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
+            f"{_MOST_REPEATS} codebooks",
+        )
 
     @property
     def hop_length(self) -> int:
@@ -194,18 +176,7 @@ class IstftCodecConfig:
     kernel_size: int = 7
 
     def __post_init__(self) -> None:
-        sizes = (
-            "sampling_rate",
-            "hop_length",
-            "subframes",
-            "n_fft",
-            "n_bins",
-            "n_mels",
-            "mel_n_fft",
-        )
-        _require_positive("codec ", {name: getattr(self, name) for name in sizes})
-        repeats = ("n_codebooks", "encoder_layers", "decoder_layers")
-        _require_repeats("codec ", {name: getattr(self, name) for name in repeats})
+        _check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
         _require(
             self.hop_length % self.subframes == 0,
             f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
@@ -254,17 +225,7 @@ class SemanticEncoderConfig:
     pitch_bins: int = 4
 
     def __post_init__(self) -> None:
-        sizes = (
-            "sampling_rate",
-            "hop_length",
-            "subframes",
-            "n_mels",
-            "dim",
-            "vocab_size",
-            "pitch_bins",
-        )
-        _require_positive("semantic encoder ", {name: getattr(self, name) for name in sizes})
-        _require_repeats("semantic encoder ", {"n_layer": self.n_layer})
+        _check_numbers("semantic encoder ", self, ("n_layer",))
 
 
 @dataclass(frozen=True, slots=True)
