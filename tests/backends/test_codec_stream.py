@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from codec_cases import ENCODEC, ISTFT, codes_of, encodec, istft
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_engine import needs_engine
 
@@ -72,7 +72,7 @@ def assert_whole(pieces: list[np.ndarray], expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_pieces_are_the_whole(kind: str, name: str, backend: str) -> None:
+def test_N1_pieces_are_the_whole(kind: str, name: str, backend: str) -> None:
     opened, whole, config = codec_of(kind, name, backend)
     for frames, sizes in (
         (1, [1]),
@@ -95,6 +95,7 @@ def test_no_cut_changes_the_result(kind: str, name: str, backend: str) -> None:
     codes = codes_of(config, 70)
     expected = whole(codes)
 
+    @settings(max_examples=20)
     @given(st.lists(st.integers(1, 25), min_size=1, max_size=12))
     def any_sizes(sizes: list[int]) -> None:
         assert_whole(streamed(opened(), codes, sizes), expected)
