@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openbark.api import Bark
     from openbark.config import BarkConfig
+    from openbark.engine.longform_options import LongFormOptions, Pauses
     from openbark.errors import (
         AudioError,
         BusyError,
@@ -52,10 +53,12 @@ __all__ = [
     "DeviceError",
     "GenerationParams",
     "InputError",
+    "LongFormOptions",
     "MissingExtraError",
     "ModelOrigin",
     "OpenBarkError",
     "ParamError",
+    "Pauses",
     "SamplingParams",
     "Segment",
     "TextError",
@@ -69,6 +72,7 @@ __all__ = [
 _HOMES = (
     ("openbark.api", ("Bark",)),
     ("openbark.config", ("BarkConfig",)),
+    ("openbark.engine.longform_options", ("LongFormOptions", "Pauses")),
     ("openbark.params", ("GenerationParams", "SamplingParams")),
     ("openbark.result", ("Clip", "ClipTokens", "ModelOrigin", "Segment")),
     ("openbark.voices.library", ("VoiceLibrary",)),

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, overload
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
@@ -20,9 +21,20 @@ from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
-from openbark.engine.batch import run_batch
+from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.cascade import run
-from openbark.engine.request import Cancel, CascadeResult, Progress, Request, Tokens
+from openbark.engine.engine import Engine
+from openbark.engine.longform_options import LongFormOptions
+from openbark.engine.plan import fits
+from openbark.engine.request import (
+    Cancel,
+    CascadeResult,
+    Progress,
+    Request,
+    Tokens,
+    Waveform,
+)
+from openbark.engine.scoring import Scorer
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
@@ -30,6 +42,7 @@ from openbark.errors import (
     TextError,
     VoiceError,
 )
+from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
@@ -39,16 +52,10 @@ from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["Bark", "Many", "VoiceLike", "find_checkpoint"]
+__all__ = ["Bark", "VoiceLike", "find_checkpoint"]
 
 VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 """A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
-
-
-_Value = TypeVar("_Value")
-
-Many = list[_Value] | tuple[_Value, ...]
-"""One value for each of several texts."""
 
 
 def find_checkpoint(
@@ -86,33 +93,6 @@ def _public_source(path: str | os.PathLike[str] | None) -> str | None:
 def _tell(line: str) -> None:
     """What takes minutes or gigabytes is said before it starts."""
     print(line, file=sys.stderr, flush=True)
-
-
-def _spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:
-    """One value for each of n texts. Raises ParamError for a list of another length."""
-    if not isinstance(value, (list, tuple)):
-        return [value] * n
-    if len(value) != n:
-        raise ParamError(
-            f"{name} has {len(value)} values for {n} texts; legal: one value, or {n} of them"
-        )
-    return value
-
-
-def _batch_progress(
-    config: BarkConfig, progress: Progress | None
-) -> Callable[[CascadeResult], None] | None:
-    """Adds up the seconds of finished clips for whoever watches a batch."""
-    if progress is None:
-        return None
-    n_frames = 0
-
-    def finished(result: CascadeResult) -> None:
-        nonlocal n_frames
-        n_frames += result.fine.shape[1]
-        progress("batch", n_frames / config.coarse_rules.rate_hz, None)
-
-    return finished
 
 
 class Bark:
@@ -177,6 +157,11 @@ class Bark:
             origin=origin,
         )
 
+    @cached_property
+    def engine(self) -> Engine:
+        """Where pieces of long texts run, several at a time."""
+        return Engine(self.backend)
+
     @property
     def config(self) -> BarkConfig:
         """Sizes and rules of the model."""
@@ -196,6 +181,8 @@ class Bark:
         params: GenerationParams | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
     ) -> Clip: ...
 
     @overload
@@ -207,6 +194,8 @@ class Bark:
         params: GenerationParams | Many[GenerationParams | None] | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
     ) -> list[Clip]: ...
 
     def generate(
@@ -217,39 +206,115 @@ class Bark:
         params: GenerationParams | Many[GenerationParams | None] | None = None,
         progress: Progress | None = None,
         cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
     ) -> Clip | list[Clip]:
-        """Speak `text`: at most `config.semantic_rules.max_text_tokens` tokens, `config.max_seconds` of audio.
+        """Speak `text`, of any length: what fits one request is one, longer text is spoken in pieces.
         A list of texts becomes a list of clips, made together: each is what it would be alone, to the token.
 
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
         None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
-        params: what is left open takes `default_params`. Of a list of texts each of these three may be a list
-        of the same length; one value serves all. progress, cancel: see `engine.request`; of a list, progress
-        is told ("batch", seconds of the clips that are done, None).
+        params: of each request; what is left open takes `default_params`. Of a list of texts each of these
+        three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
+        of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
+        the clips that are done, None).
+        options: how pieces are cut, joined, and made again; given, they also hold for text that fits.
+        scorer: judges attempts at pieces, `engine.scoring.DefaultScorer` for None.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
-        if isinstance(text, str):
-            for name, value in (("voice", voice), ("seed", seed), ("params", params)):
-                if isinstance(value, (list, tuple)):
-                    raise ParamError(
-                        f"{name} is a list and the text is not; give as many texts, such as [text] * "
-                        f"{len(value)}"
-                    )
-            request = self.request(text, voice, seed, params, progress, cancel)  # type: ignore[arg-type]
-            return self.clip(text, request, run(self.backend, request))
-        requests = [
-            self.request(*given, cancel=cancel)
-            for given in zip(
-                text,
-                _spread("voice", voice, len(text)),
-                _spread("seed", seed, len(text)),
-                _spread("params", params, len(text)),
-                strict=True,
-            )
+        if not isinstance(text, (list, tuple)):
+            refuse_lists({"voice": voice, "seed": seed, "params": params})
+            asked = self._ask(text, voice, seed, params, progress, cancel, options, scorer)  # type: ignore[arg-type]
+            if isinstance(asked, Narration):
+                return asked.clip(self.engine)
+            return self.clip(text, asked, run(self.backend, asked))
+        given = zip(
+            text,
+            spread("voice", voice, len(text)),
+            spread("seed", seed, len(text)),
+            spread("params", params, len(text)),
+            strict=True,
+        )
+        every = [self._ask(*each, None, cancel, options, scorer) for each in given]
+        requests = [each for each in every if isinstance(each, Request)]
+        finished = batch_progress(self.config, progress)
+        results = iter(run_batch(self.backend, requests, finished=finished))
+        return [
+            asked.clip(self.engine)
+            if isinstance(asked, Narration)
+            else self.clip(each, asked, next(results))
+            for each, asked in zip(text, every, strict=True)
         ]
-        results = run_batch(self.backend, requests, finished=_batch_progress(self.config, progress))
-        return [self.clip(*made) for made in zip(text, requests, results, strict=True)]
+
+    def stream(
+        self,
+        text: str,
+        voice: VoiceLike | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
+    ) -> Iterator[Waveform]:
+        """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
+
+        Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
+        than `options.ahead` pieces are held. Leaving the loop early stops the work. Raises as `generate`.
+        """
+        asked = self._ask(text, voice, seed, params, None, cancel, options, scorer)
+        self.engine.start()
+        return (
+            asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)
+        )
+
+    def generate_script(
+        self,
+        source: str,
+        voice: VoiceLike | None = None,
+        speakers: Mapping[str, VoiceLike | None] | None = None,
+        seed: int | None = None,
+        params: GenerationParams | None = None,
+        format: str | None = None,
+        markup: str = "error",
+        progress: Progress | None = None,
+        cancel: Cancel | None = None,
+        options: LongFormOptions | None = None,
+        scorer: Scorer | None = None,
+    ) -> Clip:
+        """Speak a script: dialogue, pauses, other voices, SSML, or subtitles at their times.
+
+        speakers: the names that may stand before a colon, each with its voice; `[voice:x]` and SSML's
+        <voice name="x"> look here first, then in `voices`. voice: of everything else. format: a key of
+        `text.script.SCRIPT_FORMATS`, None tells "ssml" from "text". markup: what nobody knows is refused
+        ("error") or said as it is written ("speak"). The rest as `generate`. In the clip, `segments` say where
+        each piece is in `source`, and how late a subtitle came.
+        Raises TextError with its place, VoiceError, ParamError or CancelledError.
+        """
+        cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
+        how = Manner(seed, params, options, scorer, cancel, progress)
+        script = Script(source, cast, format, markup)
+        return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine)
+
+    def _ask(
+        self,
+        text: str,
+        voice: VoiceLike | None,
+        seed: int | None,
+        params: GenerationParams | None,
+        progress: Progress | None,
+        cancel: Cancel | None,
+        options: LongFormOptions | None,
+        scorer: Scorer | None,
+    ) -> Request | Narration:
+        """One request where that is enough, else a narration."""
+        is_text = isinstance(text, str)
+        if options is None and (
+            not is_text or fits(text, self.read, self.config, LongFormOptions())
+        ):
+            return self.request(text, voice, seed, params, progress, cancel)
+        how = Manner(seed, params, options, scorer, cancel, progress)
+        return narrate_text(self, text, self.find_voice(voice), how)
 
     def request(
         self,
@@ -298,6 +363,11 @@ class Bark:
     def normalize(self, text: str) -> str:
         """`text` as the model will read it. Raises TextError when it is empty or cannot be read."""
         return squeeze(normalize(squeeze(text), self.config.text_normalizer))
+
+    def read(self, text: str) -> tuple[str, Tokens]:
+        """`text` as the model will read it, and its tokenizer ids [N]. Raises TextError."""
+        normalized = self.normalize(text)
+        return normalized, self._encode(normalized)
 
     def find_voice(self, voice: VoiceLike | None) -> Voice | None:
         """The voice that `generate` would use, checked against the model. Raises VoiceError."""

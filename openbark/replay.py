@@ -10,7 +10,9 @@ from typing import Any
 
 from openbark.api import Bark, VoiceLike
 from openbark.audio import Edits, read_tags
+from openbark.engine.longform_options import LongFormOptions
 from openbark.errors import AudioError, ParamError, VoiceError
+from openbark.narration import options_from
 from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip, ModelOrigin
 
@@ -23,7 +25,8 @@ _SIDECAR = ".json"
 class Recipe:
     """What `Clip.provenance` wrote, read back and checked.
 
-    source: the file it was read from. model: its name; origin: which one, and how it was computed.
+    source: the file it was read from. model: its name; origin: which one, and how it was computed. options: of
+    a text spoken in pieces; script: how its text was read, where that was a script.
     """
 
     source: Path
@@ -36,6 +39,8 @@ class Recipe:
     seed: int
     params: GenerationParams
     edits: Edits
+    options: LongFormOptions | None = None
+    script: Mapping[str, Any] | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -98,7 +103,19 @@ def make_again(recipe: Recipe, bark: Bark, voice: VoiceLike | None = None) -> Cl
             f"{recipe.source} was made with the voice {recipe.voice!r} ({recipe.voice_digest}), the one here "
             f"has other tokens ({digest}); give its file with --voice"
         )
-    clip = bark.generate(recipe.text, used, recipe.seed, recipe.params)
+    if recipe.script is not None:
+        clip = bark.generate_script(
+            recipe.text,
+            used,
+            recipe.script["speakers"],
+            recipe.seed,
+            recipe.params,
+            recipe.script["format"],
+            recipe.script["markup"],
+            options=recipe.options,
+        )
+    else:
+        clip = bark.generate(recipe.text, used, recipe.seed, recipe.params, options=recipe.options)
     edits = recipe.edits
     if edits.is_none:
         return clip
@@ -136,12 +153,22 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
     window = made_with.get("coarse_window")
     if isinstance(window, list):
         made_with["coarse_window"] = tuple(window)
-    plain = {field.name for field in fields(Recipe)} - {"source", "origin", "params", "edits"}
+    plain = {field.name for field in fields(Recipe)} - {
+        "source",
+        "origin",
+        "params",
+        "edits",
+        "options",
+        "script",
+    }
+    long_form = content.get("long_form")
     return Recipe(
         source=path,
         origin=ModelOrigin(**made_with),
         params=_params(content["params"]),
         edits=Edits(**content.get("edits", {})),
+        options=options_from(long_form) if long_form else None,
+        script=content.get("script"),
         **{name: content[name] for name in plain},
     )
 

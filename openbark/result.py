@@ -28,10 +28,12 @@ from openbark.audio import (
     write_audio,
 )
 from openbark.config import BarkConfig
+from openbark.engine.spoken import AttemptReport
 from openbark.errors import AudioError, ParamError
 from openbark.files import write_atomically
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
+from openbark.text.timings import TextTiming, format_timings
 from openbark.voices.voice import Voice
 
 __all__ = ["Clip", "ClipTokens", "ModelOrigin", "Segment", "sidecar_path"]
@@ -70,7 +72,9 @@ class Segment:
     """The stretch of a clip that speaks one piece of its text.
 
     start, stop: characters of the clip's `text`; first_sample, end_sample: of its waveform. voice: its name.
-    n_attempts: how often it was generated until it was kept; score: of the attempt kept, where it was scored.
+    n_attempts: how often it was generated until it was kept; score: of the attempt kept, where it was scored;
+    attempts: all of them, with what was wrong. late_seconds, overrun_seconds: how much later than its time a
+    timed piece began, and ended.
     """
 
     start: int
@@ -82,6 +86,9 @@ class Segment:
     voice: str | None = None
     n_attempts: int = 1
     score: float | None = None
+    attempts: tuple[AttemptReport, ...] = ()
+    late_seconds: float = 0.0
+    overrun_seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,9 +210,29 @@ class Clip:
             "segments": [self._segment(segment) for segment in self.segments],
         }
 
+    def subtitles(self, format: str = "srt", words: bool = False) -> str:
+        """When each piece of the text is heard, as "srt", "vtt" or "json": its first and last sound, from the
+        samples. words: also of words, estimated from their length and marked so. Raises ParamError."""
+        pieces = [
+            TextTiming(
+                self.text[segment.start : segment.stop],
+                segment.first_sample / self.sample_rate,
+                segment.end_sample / self.sample_rate,
+                segment.start,
+                segment.stop,
+            )
+            for segment in self.segments
+        ]
+        return format_timings(pieces, format, words)
+
     def to_json(self) -> str:
         """`to_dict` as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_bytes(self, format: str = "wav", metadata: bool = True) -> bytes:
+        """The file that `save` writes, in memory. Raises AudioError for an unknown format."""
+        tags = self._tags(format, metadata)
+        return encode_audio(self.waveform, self.sample_rate, format, tags)
 
     def save(
         self,
@@ -277,7 +304,7 @@ class Clip:
 
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
-        data = base64.b64encode(encode_audio(self.waveform, self.sample_rate)).decode()
+        data = base64.b64encode(self.to_bytes(metadata=False)).decode()
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
 
 

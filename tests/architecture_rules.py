@@ -22,7 +22,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "replay", "result", "training", "detect"}),
+    frozenset({"api", "narration", "replay", "result", "training", "detect"}),
     frozenset({"server", "compat", "jobs", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
@@ -33,8 +33,11 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
         ("params", "errors"),
         ("backends", "checkpoints"),
         ("checkpoints", "voices"),
+        ("api", "narration"),
         ("api", "result"),
+        ("narration", "result"),
         ("replay", "api"),
+        ("replay", "narration"),
         ("replay", "result"),
         ("__main__", "cli"),
     }

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from openbark.audio.edits import Edits
 from openbark.audio.encoders import MAX_OGG_TAG_BYTES, AudioEncoder, encode_audio, open_encoder
-from openbark.audio.files import check_output, read_audio, write_audio
+from openbark.audio.files import check_output, read_audio, stored_format, write_audio
 from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
+from openbark.audio.joining import Joiner
 from openbark.audio.loudness import loudness, with_loudness
 from openbark.audio.resample import resample
 from openbark.audio.samples import Waveform, count_clipped, pcm16
@@ -23,6 +24,7 @@ __all__ = [
     "MEDIA_TYPES",
     "AudioEncoder",
     "Edits",
+    "Joiner",
     "Stretcher",
     "Waveform",
     "check_output",
@@ -36,6 +38,7 @@ __all__ = [
     "read_tags",
     "resample",
     "speech_bounds",
+    "stored_format",
     "stretch",
     "trim_silence",
     "with_loudness",

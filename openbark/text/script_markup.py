@@ -66,6 +66,8 @@ class ItemBuilder:
                     stops_at=self.stops_at,
                 )
             )
+            # Only the beginning of a cue has a time.
+            self.starts_at = None
         self._parts, self._origins, self._length = [], [], 0
 
     def pause(self, seconds: float) -> None:

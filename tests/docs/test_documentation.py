@@ -190,7 +190,9 @@ def test_cli_page_is_what_help_says() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/engine.md", "docs/python.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/engine.md", "docs/long-form.md", "docs/python-api.md"]
+)
 def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from openbark.assets import has_embedded
 
