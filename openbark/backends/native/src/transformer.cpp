@@ -32,12 +32,15 @@ void normalise(ThreadPool& pool, const Model& model, const Norm& norm, Workspace
   });
 }
 
-void append(const Model& model, Cache& cache, const Workspace& w, int layer, int head, int rows, int start) {
+// Keys and values of rows first..last, row by row: they lie side by side in the fused projections.
+void append(const Model& model, Cache& cache, const Workspace& w, int layer, int first, int last, int start) {
   const int width = model.shape().n_embd;
-  const int at = head * model.head_dim();
-  for (int row = 0; row < rows; ++row) {
-    const float* fused = w.wide(row) + at;
-    cache.append(layer, head, start + row, fused + width, fused + 2 * width);
+  const int dim = model.head_dim();
+  for (int row = first; row < last; ++row) {
+    const float* keys = w.wide(row) + width;
+    for (int head = 0; head < model.shape().n_head; ++head) {
+      cache.append(layer, head, start + row, keys + head * dim, keys + width + head * dim);
+    }
   }
 }
 
@@ -48,23 +51,22 @@ void attention(ThreadPool& pool, const Model& model, Cache& cache, Workspace& w,
   const bool causal = model.shape().causal != 0;
   const int dim = model.head_dim();
   const double work = 2.0 * (rows - wanted + 1) * (start + rows) * dim * n_head;
-  const auto attend = [&](int head, int first, int count, int worker) {
+  // Positions of one block of keys share cache lines: they are filled by one thread.
+  const int skew = start % kKeyBlock;
+  shared(pool, (skew + rows + kKeyBlock - 1) / kKeyBlock, work, [&](int block, int) {
+    const int first = std::max(0, block * kKeyBlock - skew);
+    append(model, cache, w, layer, first, std::min(rows, (block + 1) * kKeyBlock - skew), start);
+  });
+  constexpr int kRows = 64;
+  const int blocks = (rows - wanted + kRows - 1) / kRows;
+  // All blocks of one head in a row: its keys and values stay in the second-level cache.
+  shared(pool, n_head * blocks, work, [&](int index, int worker) {
+    const int head = index / blocks;
+    const int first = wanted + index % blocks * kRows;
+    const int count = std::min(kRows, rows - first);
     const int visible = causal ? start + first + 1 : start + rows;
     cache.attend(pool.kernels(), layer, head, count, visible, causal ? 1 : 0, w.wide(first) + head * dim,
                  w.ldw(), w.scores(worker), w.hidden(first) + head * dim, w.ldx());
-  };
-  if (rows == 1) {
-    return shared(pool, n_head, work, [&](int head, int worker) {
-      append(model, cache, w, layer, head, 1, start);
-      if (wanted == 0) attend(head, 0, 1, worker);
-    });
-  }
-  shared(pool, n_head, work, [&](int head, int) { append(model, cache, w, layer, head, rows, start); });
-  constexpr int kRows = 64;
-  const int blocks = (rows - wanted + kRows - 1) / kRows;
-  shared(pool, n_head * blocks, work, [&](int index, int worker) {
-    const int first = wanted + index / n_head * kRows;
-    attend(index % n_head, first, std::min(kRows, rows - first), worker);
   });
 }
 
