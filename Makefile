@@ -50,8 +50,8 @@ test: venv ## the test suite: offline, no GPU
 
 check: lint types docs-check architecture ## everything but the test suite
 
-native: venv ## compile the CPU engine in place
-	$(BIN)/python setup.py --quiet build_ext --inplace
+native: venv ## compile the CPU engine in place; warnings are errors
+	$(BIN)/python setup.py --quiet build_ext --inplace --strict
 
 $(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc)
 	@mkdir -p $(SANITIZED)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
@@ -17,6 +18,24 @@ _SOURCES = Path("openbark/backends/native/src")
 
 class BuildPlainLibrary(build_ext):
     """A shared library for ctypes: the name has no Python version, and no module entry point is exported."""
+
+    user_options: ClassVar = [
+        *build_ext.user_options,
+        ("strict", None, "warnings are errors, and a failure to compile fails the build"),
+    ]
+    boolean_options: ClassVar = [*build_ext.boolean_options, "strict"]
+
+    def initialize_options(self) -> None:
+        """Not strict: a user's newer compiler may warn of more than ours does."""
+        super().initialize_options()
+        self.strict = False
+
+    def build_extension(self, ext: Extension) -> None:
+        """Compile and link."""
+        if self.strict:
+            ext.extra_compile_args = [*ext.extra_compile_args, "-Werror"]
+            ext.optional = False
+        super().build_extension(ext)
 
     def get_export_symbols(self, ext: Extension) -> list[str]:
         """Nothing but the functions marked in the sources."""

@@ -26,8 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.native.library import LIBRARY_VARIABLE, Pool
-from openbark.backends.native.sessions import FineSession, NativeSession
-from openbark.backends.native.structs import DTYPES, DrawRules, Precision, Sampling
+from openbark.backends.native.sessions import CausalStage, FineSession, NativeSession
+from openbark.backends.native.structs import DTYPES, DrawRules, Precision, Sampling, Shape
 from openbark.backends.native.weights import Tensors, Transformer, causal_shape, fine_shape
 from openbark.config import FineGPTConfig, GPTConfig
 from openbark.stages.semantic import Prompt
@@ -118,10 +118,20 @@ def _names(n_layer: int, width: int) -> dict[str, tuple[int, ...]]:
     return names
 
 
-def build(library: str, label: str, precision: str, shape: str) -> Engine:
+def _transformer(pool: Pool, shape: Shape, names: dict[str, tuple[int, ...]]) -> Transformer:
+    tensors = _tensors(names)
+    model = Transformer(pool, shape)
+    model.pack(tensors)
+    model.use_tables(tensors)
+    return model
+
+
+def build(
+    library: str, label: str, precision: str, shape: str, threads: int | None = None
+) -> Engine:
     """Models of random weights in the library at `library` ("" for the installed one)."""
     os.environ[LIBRARY_VARIABLE] = library
-    pool = Pool()
+    pool = Pool(threads)
     n_layer, n_head, width = SHAPES[shape]
     kind = Precision[precision.upper()]
     starts = (0, 10_000, 11_024)
@@ -131,14 +141,15 @@ def build(library: str, label: str, precision: str, shape: str) -> Engine:
         "position_embeds_layer.weight": (1024, width),
         "lm_head.weight": (VOCABULARY, width),
     }
-    causal = Transformer(pool, causal_shape(config, kind, starts), _tensors(names))
+    causal = _transformer(pool, causal_shape(config, kind, starts), names)
     fine_config = FineGPTConfig(1024, 1056, 1056, n_layer, n_head, width)
     names = _names(n_layer, width) | {"position_embeds_layer.weight": (1024, width)}
     names |= {f"layers.{i}.layernorm_{n}.bias": (width,) for i in range(n_layer) for n in (1, 2)}
     names["layernorm_final.bias"] = (width,)
     names |= {f"input_embeds_layers.{k}.weight": (1056, width) for k in range(8)}
-    fine = Transformer(pool, fine_shape(fine_config, kind), _tensors(names))
-    return Engine(label, precision, pool, NativeSession(causal), FineSession(fine))
+    fine = _transformer(pool, fine_shape(fine_config, kind), names)
+    stage = CausalStage(causal)
+    return Engine(label, precision, pool, NativeSession(stage), FineSession(fine))
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -235,12 +246,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--precisions", default=",".join(DTYPES))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--against", default="", help="another build of the library")
+    parser.add_argument("--threads", type=int, help="default: the cores of this process")
     options = parser.parse_args(arguments)
     own = os.environ.get(LIBRARY_VARIABLE, "")
     figures: list[Figure] = []
     builds = [(own, "this")] + ([(options.against, "other")] if options.against else [])
     for precision in options.precisions.split(","):
-        engines = [build(path, label, precision, options.shape) for path, label in builds]
+        engines = [
+            build(path, label, precision, options.shape, options.threads) for path, label in builds
+        ]
         figures += measure(engines, Probes(engines[0].pool), options.shape, options.rounds)
     for figure in figures:
         print(

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["check_writable", "locked", "write_atomically"]
+__all__ = ["check_writable", "locked", "replacing", "write_atomically"]
 
 
 def check_writable(path: Path) -> None:
@@ -44,6 +44,19 @@ def write_atomically(path: Path, data: bytes) -> None:
         with path.open("wb") as stream:
             stream.write(data)
         return
+    with replacing(path) as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[IO[bytes]]:
+    """A new file to write to, which takes the place of `path` when the block ends well, and vanishes otherwise.
+
+    A link is followed. Whether the content survives a power cut is the caller's business (`os.fsync`).
+    Raises OSError.
+    """
     target = path.resolve()
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a directory")
@@ -52,9 +65,7 @@ def write_atomically(path: Path, data: bytes) -> None:
     temporary = _temporary_name(target)
     try:
         with temporary.open("xb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
+            yield stream
         os.replace(temporary, target)
     except BaseException:
         temporary.unlink(missing_ok=True)

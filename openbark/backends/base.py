@@ -6,6 +6,8 @@ no sampling, no windows and no stop rules: those are `openbark.stages`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,10 +18,27 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 
-__all__ = ["Backend", "CausalSession", "DrawingBackend", "DrawingSession", "Logits", "Tokens"]
+__all__ = [
+    "Backend",
+    "BatchingBackend",
+    "CausalSession",
+    "DrawRun",
+    "DrawingBackend",
+    "DrawingSession",
+    "Drawn",
+    "Flag",
+    "Logits",
+    "Tokens",
+]
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]
+
+Flag = NDArray[np.int32]
+"""One number [1] that any thread may set to 1 to stop a run of draws before its next step."""
+
+Drawn = tuple[Tokens, StopReason | None]
+"""What a run of draws gave, and why the stage ended there; None where it may go on."""
 
 
 class CausalSession(Protocol):
@@ -83,9 +102,11 @@ class DrawingSession(CausalSession, Protocol):
         first_step: int,
         n_steps: int,
         allow_early_stop: bool = True,
-    ) -> tuple[Tokens, StopReason | None]:
-        """Tokens number `first_step`.. of the request, `n_steps` of them unless the stage ends before:
-        what `choose_semantic` or `choose_coarse` would give, step by step. Runs continue each other."""
+        cancel: Flag | None = None,
+    ) -> Drawn:
+        """Tokens number `first_step`.. of the request, `n_steps` of them unless the stage ends before or
+        `cancel` is set: what `choose_semantic` or `choose_coarse` would give, step by step. Runs continue
+        each other."""
         ...
 
 
@@ -108,4 +129,28 @@ class DrawingBackend(Backend, Protocol):
     ) -> Tokens:
         """Codebook k at frames `first`.. of a window of codes [K, N]: what `choose_fine` would draw from
         `fine_logits` for canvas frames `first_frame`.. ."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DrawRun:
+    """One row's part in a step that several rows take together; fields as in `DrawingSession.draw_run`."""
+
+    session: DrawingSession
+    sampling: SamplingParams
+    noise: Noise
+    first_step: int
+    n_steps: int
+    allow_early_stop: bool = True
+    cancel: Flag | None = None
+
+
+@runtime_checkable
+class BatchingBackend(DrawingBackend, Protocol):
+    """A backend that gains from rows that advance together."""
+
+    def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
+        """What `draw_run` would give each of the runs, whose sessions differ and belong to one stage. A row
+        does not depend on its companions, bit for bit, and leaves when its run is over. An error leaves
+        the sessions in need of a new prompt."""
         ...

@@ -14,7 +14,7 @@ and no torch. Writing is `openbark.checkpoints.save` and `openbark.checkpoints.c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -95,13 +95,37 @@ class Checkpoint:
         Read from the files now; float32 weights are read-only views of the mapped file. Raises
         CheckpointUnsupportedError when the checkpoint has no such part.
         """
+        return dict(self.part(prefix))
+
+    def part(self, prefix: str) -> Mapping[str, NDArray[np.float32]]:
+        """As `tensors`, but each tensor is read when it is asked for, and nothing of it is kept: who takes
+        them one by one never has more than one in memory."""
         names = [name for name in self.sources if name.startswith(prefix)]
         if not names:
             parts = sorted({name.partition(".")[0] for name in self.sources})
             raise CheckpointUnsupportedError(
                 f"{self.directory} has no {prefix.rstrip('.')}; it has: {', '.join(parts)}"
             )
-        return {name.removeprefix(prefix): self.sources[name].read() for name in names}
+        return _Part({name.removeprefix(prefix): self.sources[name] for name in names})
+
+
+class _Part(Mapping[str, NDArray[np.float32]]):
+    """Tensors read at every look."""
+
+    def __init__(self, sources: Mapping[str, Source]) -> None:
+        self._sources = sources
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self._sources[name].read()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._sources)
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._sources
 
 
 def source_files(checkpoint: Checkpoint) -> list[Path]:

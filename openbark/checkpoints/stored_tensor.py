@@ -26,6 +26,15 @@ _AS_STORED: Mapping[str, np.dtype[Any]] = MappingProxyType(
         "BF16": np.dtype("<u2"),
     }
 )
+_WHOLE: Mapping[str, np.dtype[Any]] = MappingProxyType(
+    {
+        "I64": np.dtype("<i8"),
+        "I32": np.dtype("<i4"),
+        "I16": np.dtype("<i2"),
+        "I8": np.dtype("i1"),
+        "U8": np.dtype("u1"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +55,19 @@ class StoredTensor:
 
         Raises CheckpointUnsupportedError for types that are not floats.
         """
-        kind = _AS_STORED.get(self.dtype)
+        return self._mapped(_AS_STORED)
+
+    def integers(self) -> NDArray[np.int64]:
+        """The tensor as int64, a copy. Raises CheckpointUnsupportedError for types that are not whole
+        numbers."""
+        return self._mapped(_WHOLE).astype(np.int64)
+
+    def _mapped(self, readable: Mapping[str, np.dtype[Any]]) -> NDArray[Any]:
+        kind = readable.get(self.dtype)
         if kind is None:
             raise CheckpointUnsupportedError(
                 f"{self.file}: tensor {self.name} is stored as {self.dtype}; "
-                f"readable: {', '.join(_AS_STORED)}"
+                f"readable: {', '.join(readable)}"
             )
         if self.start == self.stop:
             return np.zeros(self.shape, dtype=kind)

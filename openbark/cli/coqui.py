@@ -104,7 +104,7 @@ def coqui(
 
 
 def _list_speakers(known: list[str], voice_dir: str | None) -> None:
-    from openbark.voices.coqui import list_coqui_voices
+    from openbark.compat.coqui.voice_folders import list_coqui_voices
 
     found = list_coqui_voices(Path(voice_dir)) if voice_dir else []
     for name in sorted({*known, *found}):

@@ -49,6 +49,7 @@ def doctor(ctx: click.Context, model: str | None, device: str | None, as_json: b
         Finding("cpu", True, f"{_cores()} cores usable"),
         Finding("packages", True, _packages()),
         _attempt("cpu engine", _engine),
+        Finding("packed weights", True, _packed()),
         *_torch_findings(),
         _attempt("audio files", _check_audio),
         _attempt("current folder", _check_folder),
@@ -96,6 +97,20 @@ def _engine() -> str:
     pool = Pool()
     known = ", ".join(kind.name.lower() for kind in available_kernels())
     return f"{pool.kernels} kernels (of {known}), {pool.threads} threads"
+
+
+def _packed() -> str:
+    from openbark.backends.native.packed_files import (
+        SWITCH_VARIABLE,
+        find_packed_files,
+        is_enabled,
+        packed_directory,
+    )
+
+    files = find_packed_files()
+    size = sum(file.n_bytes for file in files) / 1e6
+    state = f"switched off by {SWITCH_VARIABLE}=0; " if not is_enabled() else ""
+    return f"{state}{len(files)} files, {size:.0f} MB in {packed_directory()}"
 
 
 def _torch_findings() -> list[Finding]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["models"]
 
-_EMPTY: Mapping[str, str] = MappingProxyType({"missing": "nothing"})
+_EMPTY: Mapping[str, str] = MappingProxyType({"missing": "nothing", "packed": "not yet"})
 
 
 @click.group()
@@ -147,7 +147,20 @@ def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
         "sample_rate": config.sample_rate,
         "codec": config.codec.model_type,
         "voices": list(library_of(checkpoint.directory, with_user_folders=False)),
+        "packed": _packed(checkpoint),
     }
+
+
+def _packed(checkpoint: Checkpoint) -> list[str]:
+    """Packed weights of this folder in our cache: precision, size, place."""
+    from openbark.backends.native.packed_files import find_packed_files
+
+    source = str(checkpoint.directory.resolve())
+    return [
+        f"{file.key.precision} {file.n_bytes / 1e6:.0f} MB {file.path}"
+        for file in find_packed_files()
+        if file.source == source
+    ]
 
 
 def _limits(checkpoint: Checkpoint) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from openbark.backends.base import (
     CausalSession,
     DrawingBackend,
     DrawingSession,
+    Drawn,
+    Flag,
     Logits,
     Tokens,
 )
@@ -58,10 +60,13 @@ class SteppedSession:
         first_step: int,
         n_steps: int,
         allow_early_stop: bool = True,
-    ) -> tuple[Tokens, StopReason | None]:
+        cancel: Flag | None = None,
+    ) -> Drawn:
         """Tokens number `first_step`.. of the request, and why there are fewer than `n_steps`."""
         drawn: list[int] = []
         for step in range(first_step, first_step + n_steps):
+            if cancel is not None and cancel[0]:
+                break
             logits = self._current()
             number = noise.uniform(self._stage, step)
             if self._stage is Stage.SEMANTIC:

@@ -1,4 +1,4 @@
-"""What happens to text before it is token ids: normalisation and tokenisation."""
+"""What happens to text before it is token ids: scripts, splitting, normalisation and tokenisation."""
 
 from __future__ import annotations
 

@@ -84,3 +84,27 @@ def test_a_malicious_model_is_one_line(run: Run, pickled: Path) -> None:
     assert result.exit_code == 1
     assert "posix.system" in result.stderr
     assert len(result.stderr.splitlines()) == 1
+
+
+def test_show_and_doctor_name_the_packed_weights(
+    run: Run, tiny_checkpoint_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from openbark.backends.native import packed_files
+    from openbark.backends.native.library import library_path
+    from openbark.backends.native.packed_files import PackedFile, PackedKey
+
+    if not library_path().exists():
+        pytest.skip("the CPU engine was not built")
+    monkeypatch.setenv("OPENBARK_CACHE", str(tmp_path / "cache"))
+    assert "not yet" in run("models", "show", str(tiny_checkpoint_dir)).stdout
+    path = packed_files.packed_directory() / "x.packed"
+    path.parent.mkdir(parents=True)
+    key = PackedKey("w", "int8", "avx2", "l")
+    block = np.zeros(2_000_000, dtype=np.uint8)
+    PackedFile(path, key, str(tiny_checkpoint_dir.resolve())).write({"semantic.": block})
+    assert f"int8 2 MB {path}" in run("models", "show", str(tiny_checkpoint_dir)).stdout
+    findings = json.loads(run("doctor", "--model", "nowhere", "--json").stdout)["findings"]
+    texts = {finding["name"]: finding["text"] for finding in findings}
+    assert texts["packed weights"] == f"1 files, 2 MB in {path.parent}"
+    monkeypatch.setenv(packed_files.SWITCH_VARIABLE, "0")
+    assert "switched off" in run("doctor", "--model", "nowhere").stdout

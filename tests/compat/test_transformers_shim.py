@@ -259,9 +259,48 @@ def test_H26_temperature_zero_is_greedy(folder: Path, processor: hf.BarkProcesso
 
 
 def test_H23_unknown_and_absent_options(model: hf.BarkModel, processor: hf.BarkProcessor) -> None:
-    for options in ({"temprature": 1}, {"num_beams": 2}, {"coarse_max_new_tokens": 5}):
-        with pytest.raises(ParamError):
+    refused: list[tuple[dict[str, Any], str]] = [
+        ({"temprature": 1}, "no option 'temprature'; legal: bad_words_ids"),
+        ({"coarse_max_new_tokens": 5}, "follow from the semantic tokens"),
+        ({"guidance_scale": 3.0}, "no negative prompt"),
+        ({"logits_processor": []}, "prefix_allowed_tokens_fn"),
+        ({"num_beams": 0}, "num_beams is 0; legal: from 1"),
+        ({"num_beams": 2, "streamer": object()}, "None with num_beams above 1"),
+        ({"num_return_sequences": 2, "do_sample": False}, "unless do_sample is True"),
+        ({"num_return_sequences": 3, "num_beams": 2}, "up to num_beams"),
+        ({"semantic_bad_words_ids": [[110]]}, r"token 110 .* legal: 0\.\.109"),
+        ({"semantic_prefix_allowed_tokens_fn": lambda row, ids: []}, "lists no token for row 0"),
+    ]
+    for options, message in refused:
+        with pytest.raises(ParamError, match=message):
             model.generate(**processor("hello"), **options)
+
+
+def test_H23_several_waveforms_of_one_text(
+    model: hf.BarkModel, processor: hf.BarkProcessor
+) -> None:
+    inputs = processor(["hello", "there"])
+    for options in ({"do_sample": True}, {"num_beams": 3}):
+        audio = model.generate(
+            **inputs, num_return_sequences=3, semantic_max_new_tokens=6, **options
+        )
+        assert len(audio) == 6
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_H23_stopping_early(model: hf.BarkModel, processor: hf.BarkProcessor, beams: int) -> None:
+    def after_five(ids: Any, scores: Any) -> bool:
+        return ids.shape[1] >= SLOTS + 1 + 5
+
+    rules = model.generation_config.semantic_config
+    options = {"min_new_tokens": 9, "num_beams": beams}
+    ids = processor("hello")["input_ids"]
+    stopped = model.semantic.generate(ids, rules, stopping_criteria=[after_five], **options)
+    assert stopped.shape == (1, 5)
+    assert model.semantic.generate(ids, rules, max_time=1e-9, **options).shape == (1, 1)
+    coarse = model.generation_config.coarse_acoustics_config
+    brief = model.coarse_acoustics.generate(stopped, rules, coarse, 32, max_time=1e-9)
+    assert brief.shape == (1, 2)  # two windows, one token each
 
 
 def test_H29_end_token_first(folder: Path, processor: hf.BarkProcessor) -> None:
@@ -328,7 +367,7 @@ def test_H34_H35_H36_processor_folder(processor: hf.BarkProcessor, tmp_path: Pat
     index["evil"] = {key: "../../secret.npy" for key in preset()}
     index_file.write_text(json.dumps(index))
     evil = hf.BarkProcessor.from_pretrained(tmp_path / "saved")
-    with pytest.raises(VoiceError, match="leads out"):
+    with pytest.raises(VoiceError, match="outside the table"):
         evil("hello", voice_preset="evil")
     evil._verify_speaker_embeddings()
     assert "evil" not in evil.available_voice_presets

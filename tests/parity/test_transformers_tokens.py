@@ -51,6 +51,13 @@ def voice(n_semantic: int | None) -> dict[str, torch.Tensor] | None:
     return None if n_semantic is None else random_voice(TINY, n_semantic).for_transformers()
 
 
+def options_of(stage: str, options: dict[str, Any]) -> dict[str, Any]:
+    """What `BarkModel.generate` would hand to a causal stage."""
+    own = {name.removeprefix(f"{stage}_"): value for name, value in options.items()}
+    others = ("semantic_", "coarse_", *(["min_eos_p"] if stage == "coarse" else []))
+    return {name: value for name, value in own.items() if not name.startswith(others)}
+
+
 def stages(model: Any, options: dict[str, Any], prompt: Any, rows: int, configs: Any) -> list[Any]:
     """Tokens of the three stages, one after the other, from one torch seed."""
     torch.manual_seed(5)
@@ -60,7 +67,7 @@ def stages(model: Any, options: dict[str, Any], prompt: Any, rows: int, configs:
             **inputs(rows),
             semantic_generation_config=semantic_config,
             history_prompt=prompt,
-            **options,
+            **options_of("semantic", options),
         )
         coarse, lengths = model.coarse_acoustics.generate(
             semantic.clone(),
@@ -69,7 +76,7 @@ def stages(model: Any, options: dict[str, Any], prompt: Any, rows: int, configs:
             codebook_size=TINY.codebook_size,
             history_prompt=prompt,
             return_output_lengths=True,
-            **{name: value for name, value in options.items() if name != "min_eos_p"},
+            **options_of("coarse", options),
         )
         fine = model.fine_acoustics.generate(
             coarse,
@@ -111,6 +118,56 @@ CASES: dict[str, dict[str, Any]] = {
     "H23 ngrams": {"do_sample": False, "temperature": 1.0, "no_repeat_ngram_size": 2},
     "B3 min_eos_p": {"do_sample": True, "min_eos_p": 0.02, "temperature": 1.1},
     "H23 min_new_tokens": {"do_sample": True, "min_new_tokens": 9},
+    "H23 min_length": {"do_sample": True, "min_length": SLOTS + 9},
+    "H23 typical_p": {"do_sample": True, "typical_p": 0.6, "top_k": 0, "temperature": 1.3},
+    "H23 epsilon_cutoff": {"do_sample": True, "epsilon_cutoff": 0.02, "top_k": 0},
+    "H23 eta_cutoff": {"do_sample": True, "eta_cutoff": 0.05, "top_k": 0, "temperature": 1.2},
+    "H23 top_h": {"do_sample": True, "top_h": 0.6, "top_k": 0, "temperature": 1.2},
+    "H23 suppress": {
+        "semantic_suppress_tokens": [3, 7],
+        "semantic_begin_suppress_tokens": [1, 100],
+        "coarse_suppress_tokens": [101, 140],
+    },
+    "H23 bad words": {
+        "semantic_bad_words_ids": [[5], [100], [6, 7]],
+        "coarse_bad_words_ids": [[120], [101, 150], [160]],
+    },
+    "H23 sequence_bias": {
+        "semantic_sequence_bias": {(9,): 3.0, (9, 9): -8.0},
+        "coarse_sequence_bias": [[[120], 2.5], [[120, 140], 4.0]],
+    },
+    "H23 ending": {
+        "semantic_exponential_decay_length_penalty": (4, 1.2),
+        "semantic_forced_eos_token_id": 100,
+        "coarse_forced_eos_token_id": 150,
+    },
+    "H23 allowed": {
+        "semantic_prefix_allowed_tokens_fn": lambda row, ids: [row, 2, 5, *range(40, 101, 3)],
+        "coarse_prefix_allowed_tokens_fn": lambda row, ids: [101 + row, *range(110, 164, 3)],
+        "num_beams": 2,
+    },
+    "H23 remove_invalid_values": {"remove_invalid_values": True, "do_sample": True},
+    "H23 beams": {"num_beams": 3, "do_sample": False, "temperature": 1.0},
+    "H23 beams sampled": {"num_beams": 2, "do_sample": True, "temperature": 1.3, "top_k": 30},
+    "H23 beams, filters": {
+        "num_beams": 2,
+        "do_sample": True,
+        "top_k": 1,
+        "min_p": 0.9,
+        "top_p": 0.1,
+    },
+    "H23 beams, long": {
+        "num_beams": 4,
+        "length_penalty": 1.7,
+        "early_stopping": "never",
+        "do_sample": False,
+    },
+    "H23 beams, short": {
+        "num_beams": 4,
+        "length_penalty": -1.0,
+        "early_stopping": True,
+        "do_sample": False,
+    },
 }
 
 
@@ -121,6 +178,19 @@ def test_B1_B12_tokens_equal(pair: Pair, name: str, n_voice: int | None, rows: i
     expected = stages(pair.theirs, options, voice(n_voice), rows, configs_of(pair.theirs))
     found = stages(pair.ours, options, voice(n_voice), rows, ours_of(pair.ours))
     assert found == expected
+
+
+@pytest.mark.parametrize("options", [{"do_sample": True}, {"num_beams": 3, "do_sample": False}])
+def test_H23_num_return_sequences(pair: Pair, options: dict[str, Any]) -> None:
+    found = []
+    for model, configs in ((pair.ours, ours_of(pair.ours)), (pair.theirs, configs_of(pair.theirs))):
+        torch.manual_seed(4)
+        tokens = model.semantic.generate(
+            **inputs(2), semantic_generation_config=configs[0], num_return_sequences=2, **options
+        )
+        found.append(tokens.tolist())
+    assert len(found[0]) == 4
+    assert found[0] == found[1]
 
 
 def test_B7_B8_leaked_ids_are_leaked_alike(pair: Pair) -> None:

@@ -1,4 +1,4 @@
-"""Voices as other programs keep them: transformers' tables, Coqui's folders, Infinity's extra keys."""
+"""Voices as other programs keep them: transformers' tables, Infinity's extra keys, Suno's presets."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import pytest
 
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
-from openbark.voices.coqui import find_coqui_voice, list_coqui_voices, slug
 from openbark.voices.folders import library_of, user_folder
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.npz import ARRAY_KEYS
@@ -144,53 +143,6 @@ def save(path: Path, seed: int = 0) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savez(path, **arrays(seed))
     return path
-
-
-def test_C20_a_voice_is_the_one_npz_of_its_folder(tmp_path: Path) -> None:
-    save(tmp_path / "ljspeech" / "speaker.npz", 1)
-    (tmp_path / "ljspeech" / "speaker.wav").write_bytes(b"RIFF")
-    voice = find_coqui_voice(tmp_path, "ljspeech")
-    assert voice.name == "ljspeech"
-    assert np.array_equal(voice.fine, arrays(1)["fine_prompt"])
-    save(tmp_path / "ljspeech" / "second.npz")
-    with pytest.raises(VoiceError, match=r"2 voice files \(second.npz, speaker.npz\); keep one"):
-        find_coqui_voice(tmp_path, "ljspeech")
-
-
-def test_C20_a_recording_alone_has_to_be_cloned(tmp_path: Path) -> None:
-    (tmp_path / "new").mkdir()
-    (tmp_path / "new" / "speaker.WAV").write_bytes(b"RIFF")
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(VoiceError, match=r"has to be cloned from .*speaker\.WAV"):
-        find_coqui_voice(tmp_path, "new")
-    with pytest.raises(VoiceError, match="neither a voice"):
-        find_coqui_voice(tmp_path, "empty")
-    assert list_coqui_voices(tmp_path) == ["empty", "new"]
-
-
-def test_C21_a_voice_is_found_by_its_name_and_by_its_slug(tmp_path: Path) -> None:
-    assert slug("My  Voice é?") == "My_Voice_e"
-    save(tmp_path / "My_Voice.npz")
-    assert find_coqui_voice(tmp_path, "My Voice").name == "My Voice"
-    assert find_coqui_voice(tmp_path, "My_Voice")
-
-
-def test_C21_a_pickle_is_refused_and_an_npz_beside_it_is_taken(tmp_path: Path) -> None:
-    (tmp_path / "me.pth").write_bytes(b"\x80\x02cos\nsystem\n.")
-    with pytest.raises(VoiceError, match=r"me\.pth is a pickle"):
-        find_coqui_voice(tmp_path, "me")
-    save(tmp_path / "me.npz")
-    assert find_coqui_voice(tmp_path, "me")
-
-
-def test_coqui_names_are_never_paths(tmp_path: Path) -> None:
-    save(tmp_path / "secret.npz")
-    (tmp_path / "voices").mkdir()
-    for name in ("../secret", str(tmp_path / "secret"), ""):
-        with pytest.raises(VoiceError, match="unknown voice"):
-            find_coqui_voice(tmp_path / "voices", name)
-    with pytest.raises(VoiceError, match="no voice folder"):
-        find_coqui_voice(tmp_path / "absent", "x")
 
 
 def test_folders_of_the_user_are_read_when_asked(

@@ -6,15 +6,17 @@ The stages' rules become plain numbers here: which head rows may be drawn at whi
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Tokens
+from openbark.backends.base import Drawn, DrawRun, Flag, Tokens
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
-from openbark.backends.native.sessions import FineSession, NativeSession, Stop
+from openbark.backends.native.packed_files import fill_packed, packed_file_for
+from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
 from openbark.backends.native.weights import (
     Transformer,
@@ -23,6 +25,12 @@ from openbark.backends.native.weights import (
     fine_shape,
 )
 from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.shapes import (
+    COARSE_PREFIX,
+    CODEC_PREFIX,
+    FINE_PREFIX,
+    SEMANTIC_PREFIX,
+)
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import ParamError
 from openbark.params import SamplingParams
@@ -48,9 +56,9 @@ class StageSession(NativeSession):
     """A row of the semantic or coarse stage that also draws whole runs of tokens
     (`backends.base.DrawingSession`)."""
 
-    def __init__(self, model: Transformer, stage: Stage, config: BarkConfig) -> None:
-        super().__init__(model)
-        self._stage = stage
+    def __init__(self, rows: CausalStage, stage: Stage, config: BarkConfig) -> None:
+        super().__init__(rows)
+        self._name = stage
         self._config = config
 
     def draw_run(
@@ -60,36 +68,45 @@ class StageSession(NativeSession):
         first_step: int,
         n_steps: int,
         allow_early_stop: bool = True,
-        cancel: NDArray[np.int32] | None = None,
-    ) -> tuple[Tokens, StopReason | None]:
+        cancel: Flag | None = None,
+    ) -> Drawn:
         """Tokens number `first_step`.. of the request, `n_steps` of them unless the stage ends before.
 
         Equal to `choose_semantic` or `choose_coarse` step by step (S32-S36). Fewer tokens without a
         reason: `cancel` [1] was set.
         """
+        run = DrawRun(self, sampling, noise, first_step, n_steps, allow_early_stop, cancel)
+        return _drawn(self.draw(self.rules(run), cancel))
+
+    def rules(self, run: DrawRun) -> DrawRules:
+        """What the stage's rules let a run draw, in the engine's numbers (S32, S36)."""
         rules = DrawRules(
-            sampling=sampling_struct(sampling),
-            seed=noise.seed,
-            stage=int(self._stage),
-            first_step=first_step,
-            n_steps=n_steps,
+            sampling=sampling_struct(run.sampling),
+            seed=run.noise.seed,
+            stage=int(self._name),
+            first_step=run.first_step,
+            n_steps=run.n_steps,
             end_token=-1,
         )
-        if self._stage is Stage.SEMANTIC:
+        if self._name is Stage.SEMANTIC:
             semantic = self._config.semantic_rules
             rules.first_token, rules.n_tokens, rules.n_turns = 0, semantic.semantic_vocab_size, 1
-            rules.end_token = semantic.eos_token if allow_early_stop else -1
+            rules.end_token = semantic.eos_token if run.allow_early_stop else -1
         else:
             rules.first_token = self._config.coarse_offset
             rules.n_tokens = self._config.codebook_size
             rules.n_turns = self._config.coarse_rules.n_codebooks
-        tokens, stop = self.draw(rules, cancel)
-        reasons = {Stop.END: StopReason.EOS, Stop.END_PROBABILITY: StopReason.EOS_PROBABILITY}
-        return tokens, reasons.get(stop)
+        return rules
+
+
+def _drawn(drawn: tuple[Tokens, Stop]) -> Drawn:
+    tokens, stop = drawn
+    reasons = {Stop.END: StopReason.EOS, Stop.END_PROBABILITY: StopReason.EOS_PROBABILITY}
+    return tokens, reasons.get(stop)
 
 
 class NativeBackend:
-    """A Bark in the compiled engine (`backends.base.DrawingBackend`)."""
+    """A Bark in the compiled engine (`backends.base.BatchingBackend`)."""
 
     def __init__(
         self,
@@ -100,6 +117,7 @@ class NativeBackend:
     ) -> None:
         self.config = config
         self._causal = causal
+        self._rows = {stage: CausalStage(model) for stage, model in causal.items()}
         self._fine = fine
         self._fine_session: FineSession | None = None
         self._fine_lock = threading.Lock()
@@ -121,20 +139,19 @@ class NativeBackend:
         pool = Pool(threads, kernels)
         precision = _precision(dtype, pool)
         config = checkpoint.config
-        semantic = causal_shape(config.semantic, precision)
-        coarse = causal_shape(config.coarse, precision, coarse_head_starts(config))
-        causal = {
-            Stage.SEMANTIC: Transformer(pool, semantic, checkpoint.tensors("semantic.")),
-            Stage.COARSE: Transformer(pool, coarse, checkpoint.tensors("coarse_acoustics.")),
-        }
-        shape = fine_shape(config.fine, precision)
-        fine = Transformer(pool, shape, checkpoint.tensors("fine_acoustics."))
-        tensors = checkpoint.tensors("codec_model.")
+        # First, as it is the only part that needs more memory while it is read than after.
+        tensors = checkpoint.part(CODEC_PREFIX)
         codec: Codec
         if isinstance(config.codec, EncodecConfig):
             codec = NativeEncodec(config.codec, tensors, pool)
         else:
             codec = NativeIstftCodec(config.codec, tensors, pool)
+        models = _transformers(pool, checkpoint, precision)
+        causal = {
+            Stage.SEMANTIC: models[SEMANTIC_PREFIX],
+            Stage.COARSE: models[COARSE_PREFIX],
+        }
+        fine = models[FINE_PREFIX]
         return cls(config, causal, fine, codec)
 
     @property
@@ -151,7 +168,23 @@ class NativeBackend:
 
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
-        return StageSession(self._causal[stage], stage, self.config)
+        return StageSession(self._rows[stage], stage, self.config)
+
+    def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
+        """Rows of one stage that advance together: each weight is read once for all of them at each step.
+
+        Every run is made by a session of this backend.
+        """
+        draws: list[Draw] = []
+        for run in runs:
+            if not isinstance(run.session, StageSession):
+                raise TypeError(
+                    f"{type(run.session).__name__} is no session of the compiled engine"
+                )
+            draws.append((run.session, run.session.rules(run), run.cancel))
+        if not draws:
+            return []
+        return [_drawn(drawn) for drawn in draws[0][0].rows.draw(draws)]
 
     def causal_logits(self, stage: Stage, prompt: Prompt) -> NDArray[np.float32]:
         """Logits [V] after the last position of the prompt, from an empty cache."""
@@ -191,6 +224,33 @@ class NativeBackend:
         if self._fine_session is None:
             self._fine_session = FineSession(self._fine)
         return self._fine_session
+
+
+def _transformers(
+    pool: Pool, checkpoint: Checkpoint, precision: Precision
+) -> dict[str, Transformer]:
+    """The three transformers by prefix, packed now or before."""
+    config = checkpoint.config
+    models = {
+        SEMANTIC_PREFIX: Transformer(pool, causal_shape(config.semantic, precision)),
+        COARSE_PREFIX: Transformer(
+            pool, causal_shape(config.coarse, precision, coarse_head_starts(config))
+        ),
+        FINE_PREFIX: Transformer(pool, fine_shape(config.fine, precision)),
+    }
+
+    def pack() -> None:
+        for prefix, model in models.items():
+            model.pack(checkpoint.part(prefix))
+
+    file = packed_file_for(checkpoint, tuple(models), pool, precision)
+    if file is None:
+        pack()
+    else:
+        fill_packed(file, {prefix: model.packed for prefix, model in models.items()}, pack)
+    for prefix, model in models.items():
+        model.use_tables(checkpoint.part(prefix))
+    return models
 
 
 def _precision(dtype: str | None, pool: Pool) -> Precision:

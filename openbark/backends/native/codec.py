@@ -122,11 +122,6 @@ def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArr
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
-def _without_decoder(tensors: Tensors) -> Tensors:
-    """What a later encoder needs. The decoder's weights are packed by now, and not kept twice."""
-    return {name: array for name, array in tensors.items() if not name.startswith("decoder.")}
-
-
 class _NativeCodec:
     """Both directions of a codec. The encoder is built when it is first needed: speaking never does."""
 
@@ -165,21 +160,21 @@ class _NativeCodec:
 
 
 class NativeEncodec(_NativeCodec):
-    """EnCodec of any size; weights as `Checkpoint.tensors("codec_model.")` gives them."""
+    """EnCodec of any size; weights as `Checkpoint.part("codec_model.")` gives them."""
 
     def __init__(self, config: EncodecConfig, tensors: Tensors, pool: Pool) -> None:
         decoder = codec_layout.encodec_decoder(config, tensors)
-        rest = _without_decoder(tensors)
-        super().__init__(config, pool, decoder, lambda: codec_layout.encodec_encoder(config, rest))
+        super().__init__(
+            config, pool, decoder, lambda: codec_layout.encodec_encoder(config, tensors)
+        )
 
 
 class NativeIstftCodec(_NativeCodec):
-    """The iSTFT codec; weights as `Checkpoint.tensors("codec_model.")` gives them."""
+    """The iSTFT codec; weights as `Checkpoint.part("codec_model.")` gives them."""
 
     def __init__(self, config: IstftCodecConfig, tensors: Tensors, pool: Pool) -> None:
         decoder = codec_layout.istft_decoder(config, tensors)
-        rest = _without_decoder(tensors)
-        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, rest))
+        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, tensors))
 
 
 class NativeSemanticEncoder:

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Sequence
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Tokens
-from openbark.backends.native.structs import DrawRules, Sampling
+from openbark.backends.base import Flag, Tokens
+from openbark.backends.native.structs import DrawRules, Run, Sampling
 from openbark.backends.native.weights import Transformer
 from openbark.stages.semantic import Prompt
 
-__all__ = ["FineSession", "NativeSession", "Stop"]
+__all__ = ["CausalStage", "Draw", "FineSession", "NativeSession", "Stop"]
 
 
 class Stop(IntEnum):
@@ -34,15 +35,44 @@ def _address(array: NDArray[np.generic]) -> ctypes.c_void_p:
     return ctypes.c_void_p(array.ctypes.data)
 
 
+class CausalStage:
+    """What the rows of one causal stage share, and the place where they draw together."""
+
+    def __init__(self, model: Transformer) -> None:
+        self.model = model
+        self.pool = model.pool
+        handle = ctypes.c_void_p()
+        self.pool.call("ob_stage_create", self.pool.handle, model.handle, ctypes.byref(handle))
+        self.handle = handle
+        weakref.finalize(self, self.pool.library.ob_stage_destroy, handle)
+
+    def draw(self, draws: Sequence[Draw]) -> list[tuple[Tokens, Stop]]:
+        """Up to `n_steps` tokens for each of the rows, which advance together; a row that ends early makes
+        room. Each gets what it would get alone. Raises InputError before anything is drawn."""
+        width = max((rules.n_steps for _, rules, _ in draws), default=0)
+        out = np.empty((len(draws), max(width, 1)), dtype=np.int32)
+        runs = (Run * len(draws))()
+        for row, run, (session, rules, cancel) in zip(out, runs, draws, strict=True):
+            run.session = session.handle
+            run.rules = ctypes.pointer(rules)
+            run.cancel = None if cancel is None else cancel.ctypes.data
+            run.out = row.ctypes.data
+        self.pool.call("ob_stage_draw", self.handle, runs, ctypes.c_int(len(draws)))
+        return [
+            (row[: run.count].astype(np.int64), Stop(run.stop))
+            for row, run in zip(out, runs, strict=True)
+        ]
+
+
 class NativeSession:
     """One cached row of a causal stage (`backends.base.CausalSession`), and whole runs of draws."""
 
-    def __init__(self, model: Transformer) -> None:
-        self._model = model
-        self._pool = model.pool
+    def __init__(self, rows: CausalStage) -> None:
+        self.rows = rows
+        self._pool = rows.pool
         handle = ctypes.c_void_p()
-        self._pool.call("ob_causal_create", self._pool.handle, model.handle, ctypes.byref(handle))
-        self._handle = handle
+        self._pool.call("ob_causal_create", rows.handle, ctypes.byref(handle))
+        self.handle = handle
         weakref.finalize(self, self._pool.library.ob_causal_destroy, handle)
 
     def read(self, prompt: Prompt) -> None:
@@ -52,7 +82,7 @@ class NativeSession:
         summed = np.ascontiguousarray(empty if prompt.summed is None else prompt.summed, np.int64)
         self._pool.call(
             "ob_causal_prefill",
-            self._handle,
+            self.handle,
             _address(ids),
             ctypes.c_int(ids.size),
             _address(summed),
@@ -62,7 +92,7 @@ class NativeSession:
     @property
     def n_reused(self) -> int:
         """Positions of the last prompt that were in the cache before."""
-        return int(self._pool.library.ob_causal_reused(self._handle))
+        return int(self._pool.library.ob_causal_reused(self.handle))
 
     def prefill(self, prompt: Prompt) -> NDArray[np.float32]:
         """Start over with a prompt; logits [V] after its last position."""
@@ -71,33 +101,24 @@ class NativeSession:
 
     def step(self, token: int) -> NDArray[np.float32]:
         """Append one token; logits [V] after it."""
-        self._pool.call("ob_causal_step", self._handle, ctypes.c_int64(token))
+        self._pool.call("ob_causal_step", self.handle, ctypes.c_int64(token))
         return self._logits()
 
     def _logits(self) -> NDArray[np.float32]:
-        out = np.empty(self._model.shape.n_out, dtype=np.float32)
-        self._pool.call("ob_causal_logits", self._handle, _address(out))
+        out = np.empty(self.rows.model.shape.n_out, dtype=np.float32)
+        self._pool.call("ob_causal_logits", self.handle, _address(out))
         return out
 
-    def draw(
-        self, rules: DrawRules, cancel: NDArray[np.int32] | None = None
-    ) -> tuple[Tokens, Stop]:
+    def draw(self, rules: DrawRules, cancel: Flag | None = None) -> tuple[Tokens, Stop]:
         """Draw up to `rules.n_steps` tokens, each read before the next is drawn.
 
         `cancel` [1] is looked at before every step: another thread stops the run by writing 1.
         """
-        out = np.empty(max(rules.n_steps, 1), dtype=np.int32)
-        count, stop = ctypes.c_int(), ctypes.c_int()
-        self._pool.call(
-            "ob_causal_draw",
-            self._handle,
-            ctypes.byref(rules),
-            None if cancel is None else _address(cancel),
-            _address(out),
-            ctypes.byref(count),
-            ctypes.byref(stop),
-        )
-        return out[: count.value].astype(np.int64), Stop(stop.value)
+        return self.rows.draw([(self, rules, cancel)])[0]
+
+
+Draw = tuple[NativeSession, DrawRules, Flag | None]
+"""A row, what it may draw, and the number [1] that stops it once it is not 0."""
 
 
 class FineSession:

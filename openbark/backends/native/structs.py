@@ -12,6 +12,7 @@ __all__ = [
     "MAX_HEAD_PARTS",
     "DrawRules",
     "Precision",
+    "Run",
     "Sampling",
     "Shape",
     "sampling_struct",
@@ -84,6 +85,19 @@ class DrawRules(ctypes.Structure):
         ("n_tokens", ctypes.c_int32),
         ("n_turns", ctypes.c_int32),
         ("end_token", ctypes.c_int32),
+    )
+
+
+class Run(ctypes.Structure):
+    """A row's part in a run of draws (`src/causal.h`)."""
+
+    _fields_ = (
+        ("session", ctypes.c_void_p),
+        ("rules", ctypes.POINTER(DrawRules)),
+        ("cancel", ctypes.c_void_p),
+        ("out", ctypes.c_void_p),
+        ("count", ctypes.c_int32),
+        ("stop", ctypes.c_int32),
     )
 
 

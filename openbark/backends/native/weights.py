@@ -1,13 +1,14 @@
 """A transformer's weights packed for the compiled engine.
 
 Embedding tables are used where they are, so that a memory-mapped checkpoint is read row by row; everything
-else is packed into one block. Knows neither files nor what tokens mean.
+else is packed into one block, tensor by tensor. Knows neither files nor what tokens mean.
 """
 
 from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
 
 __all__ = ["Tensors", "Transformer", "causal_shape", "coarse_head_starts", "fine_shape"]
 
-Tensors = dict[str, NDArray[np.float32]]
+Tensors = Mapping[str, NDArray[np.float32]]
+"""Tensors of one stage, named as in the checkpoint without the stage's prefix."""
 
 
 def causal_shape(
@@ -67,13 +69,10 @@ def _shape(config: GPTConfig, precision: Precision, norm_bias: bool) -> Shape:
 
 
 class Transformer:
-    """Packed weights of one stage, ready for sessions."""
+    """Packed weights of one stage, ready for sessions once `pack` or `packed`, and `use_tables`, filled them."""
 
-    def __init__(self, pool: Pool, shape: Shape, tensors: Tensors) -> None:
-        """Pack `tensors`, named as in the checkpoint without the stage's prefix, in `shape.precision`.
-
-        Takes them out of the dictionary one by one: a mapped file then leaves memory as it is packed.
-        """
+    def __init__(self, pool: Pool, shape: Shape) -> None:
+        """Memory for the weights of `shape`, still empty."""
         self.pool = pool
         self.shape = shape
         size = ctypes.c_size_t()
@@ -84,13 +83,31 @@ class Transformer:
         pool.call("ob_model_create", pool.handle, ctypes.byref(shape), start, ctypes.byref(handle))
         self.handle = handle
         weakref.finalize(self, pool.library.ob_model_destroy, handle)
-        self._tables = [_table(name, tensors) for name in _table_names(shape)]
-        for index, table in enumerate(self._tables):
-            pool.library.ob_model_table(handle, index, ctypes.c_void_p(table.ctypes.data))
-        for name in list(tensors):
-            array = tensors.pop(name)
+        self._start = start
+        self._tables: list[NDArray[np.float32]] = []
+
+    @property
+    def packed(self) -> NDArray[np.uint8]:
+        """The packed weights themselves [packed_bytes], to be written to a file or filled from one; valid as
+        long as this object."""
+        kind = ctypes.c_uint8 * self.packed_bytes
+        return np.ctypeslib.as_array(kind.from_address(self._start.value or 0))
+
+    def pack(self, tensors: Tensors) -> None:
+        """Pack every tensor but the embedding tables in the shape's precision, taking one at a time."""
+        for name in tensors:
             if not self._is_table_only(name):
-                self._put(name, array)
+                self._put(name, tensors[name])
+
+    def use_tables(self, tensors: Tensors) -> None:
+        """Look embeddings up in the tables of `tensors`, where they are."""
+        # A table that was packed too is taken anew: the pages of a mapped file that packing read go.
+        self._tables = [
+            np.ascontiguousarray(tensors[name], dtype=np.float32)
+            for name in _table_names(self.shape)
+        ]
+        for index, table in enumerate(self._tables):
+            self.pool.library.ob_model_table(self.handle, index, ctypes.c_void_p(table.ctypes.data))
 
     def _is_table_only(self, name: str) -> bool:
         if self.shape.causal:
@@ -113,10 +130,6 @@ def _table_names(shape: Shape) -> list[str]:
     if shape.causal:
         return ["input_embeds_layer.weight"]
     return [f"input_embeds_layers.{k}.weight" for k in range(shape.n_tables)]
-
-
-def _table(name: str, tensors: Tensors) -> NDArray[np.float32]:
-    return np.ascontiguousarray(tensors[name], dtype=np.float32)
 
 
 def _allocate(pool: Pool, size: int, owner: object) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:

@@ -7,6 +7,7 @@ Face checkpoint's key names (parity C1). Knows tokens and logits, not what they 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -29,7 +30,7 @@ class KVCache:
     length: int = 0
 
     @classmethod
-    def empty(cls, config: GPTConfig, rows: int, like: Tensor) -> KVCache:
+    def empty(cls, config: GPTConfig, rows: int, like: Tensor) -> Self:
         """Room for `rows` sequences on the device and in the dtype of `like`."""
         shape = (config.n_layer, rows, config.n_head, config.block_size, config.head_dim)
         return cls(like.new_empty(shape), like.new_empty(shape))

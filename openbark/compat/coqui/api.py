@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -14,11 +15,12 @@ from openbark.audio import check_output
 from openbark.compat.coqui.config import BarkConfig, data_folder
 from openbark.compat.coqui.model import Bark, Folders
 from openbark.compat.coqui.sentences import split_sentences as _split
+from openbark.compat.coqui.speech_options import SpeechOptions
 from openbark.compat.coqui.wav_file import save_normalized
 from openbark.compat.suno.model_cache import choose_device
 from openbark.errors import CheckpointUnsupportedError, ParamError
 from openbark.text.tokenizer import squeeze
-from openbark.voices.coqui import list_coqui_voices
+from openbark.voices.voice import Voice
 
 __all__ = ["MODEL_NAME", "PAUSE_SAMPLES", "TTS"]
 
@@ -94,9 +96,7 @@ class TTS:
     @property
     def speakers(self) -> list[str]:
         """Voices of DEF_SPEAKER_DIR and of the model (C32)."""
-        folder = Path(self.config.DEF_SPEAKER_DIR)
-        own = list_coqui_voices(folder) if folder.is_dir() else []
-        return sorted({*own, *self.model.bark.voices})
+        return self.model.speakers()
 
     @property
     def languages(self) -> None:
@@ -114,49 +114,17 @@ class TTS:
         split_sentences: bool = True,
         *,
         voice_dir: Folders = None,
-        text_temp: float = 0.7,
-        waveform_temp: float = 0.7,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_eos_p: float | None = 0.2,
-        max_gen_duration_s: float | None = None,
-        allow_early_stop: bool = True,
+        **options: Any,
     ) -> list[float]:
         """Samples of `text` at 24 kHz, spoken sentence by sentence with a pause after each (C31). `emotion`
-        and `speed` change nothing, as upstream.
+        and `speed` change nothing, as upstream; options: those of `SpeechOptions`.
 
         Raises TextError, VoiceError (C32), ParamError for a language.
         """
-        if language is not None:
-            raise ParamError(
-                f"language is {language!r}; Bark has none to choose, so leave it out: the text decides"
-            )
-        if (emotion, speed) != (None, None):
-            _LOG.warning("emotion and speed change nothing with Bark")
-        # Once, before the first sentence: a voice that is not there costs no speech.
-        self.model.find_voice(speaker, voice_dir, speaker_wav)
-        words = squeeze(text)
-        sentences = _split(words) if split_sentences else [words]
-        pause = np.zeros(PAUSE_SAMPLES, dtype=np.float32)
-        parts: list[NDArray[np.float32]] = []
-        for sentence in sentences:
-            made = self.model.synthesize(
-                sentence,
-                self.config,
-                speaker=speaker,
-                voice_dir=voice_dir,
-                text_temp=text_temp,
-                waveform_temp=waveform_temp,
-                top_k=top_k,
-                top_p=top_p,
-                silent=not self._progress_bar,
-                min_eos_p=min_eos_p,
-                max_gen_duration_s=max_gen_duration_s,
-                allow_early_stop=allow_early_stop,
-            )
-            parts += [made["wav"], pause]
-        samples: list[float] = np.concatenate(parts).tolist()
-        return samples
+        settings = self._settings(options)
+        _check_front(language, emotion, speed)
+        voice = self.model.find_voice(speaker, voice_dir, speaker_wav)
+        return self._spoken(text, voice, settings, split_sentences)
 
     def tts_to_file(
         self,
@@ -171,37 +139,33 @@ class TTS:
         split_sentences: bool = True,
         *,
         voice_dir: Folders = None,
-        text_temp: float = 0.7,
-        waveform_temp: float = 0.7,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        min_eos_p: float | None = 0.2,
-        max_gen_duration_s: float | None = None,
-        allow_early_stop: bool = True,
+        **options: Any,
     ) -> str:
         """As `tts`, into a file: 16 bits, the loudest sample at full scale (C33); to `pipe_out` too.
         Returns the path. Raises AudioError besides."""
+        settings = self._settings(options)
+        _check_front(language, emotion, speed)
         target = Path(file_path)
         check_output(target)
-        samples = self.tts(
-            text,
-            speaker,
-            language,
-            speaker_wav,
-            emotion,
-            speed,
-            split_sentences,
-            voice_dir=voice_dir,
-            text_temp=text_temp,
-            waveform_temp=waveform_temp,
-            top_k=top_k,
-            top_p=top_p,
-            min_eos_p=min_eos_p,
-            max_gen_duration_s=max_gen_duration_s,
-            allow_early_stop=allow_early_stop,
-        )
+        voice = self.model.find_voice(speaker, voice_dir, speaker_wav)
+        samples = self._spoken(text, voice, settings, split_sentences)
         save_normalized(target, samples, self.model.bark.sample_rate, pipe_out)
         return str(file_path)
+
+    def _settings(self, options: Mapping[str, Any]) -> SpeechOptions:
+        return SpeechOptions(**{"silent": not self._progress_bar, **options})
+
+    def _spoken(
+        self, text: str, voice: Voice | None, settings: SpeechOptions, split_sentences: bool
+    ) -> list[float]:
+        words = squeeze(text)
+        pause = np.zeros(PAUSE_SAMPLES, dtype=np.float32)
+        parts: list[NDArray[np.float32]] = []
+        for sentence in _split(words) if split_sentences else [words]:
+            waveform, _ = self.model.speak(sentence, voice, settings)
+            parts += [waveform, pause]
+        samples: list[float] = np.concatenate(parts).tolist()
+        return samples
 
     def voice_conversion(self, *_: Any) -> None:
         """Raises CheckpointUnsupportedError: another model's work (C36)."""
@@ -210,3 +174,13 @@ class TTS:
     def tts_with_vc(self, *_: Any) -> None:
         """Raises CheckpointUnsupportedError: another model's work (C36)."""
         self.voice_conversion()
+
+
+def _check_front(language: str | None, emotion: str | None, speed: float | None) -> None:
+    """Raise ParamError for a language; say that what Bark ignores is ignored."""
+    if language is not None:
+        raise ParamError(
+            f"language is {language!r}; Bark has none to choose, so leave it out: the text decides"
+        )
+    if (emotion, speed) != (None, None):
+        _LOG.warning("emotion and speed change nothing with Bark")

@@ -16,16 +16,16 @@ from numpy.typing import NDArray
 
 from openbark.api import Bark as _Bark
 from openbark.compat.coqui.config import BarkConfig
+from openbark.compat.coqui.speech_options import SpeechOptions
+from openbark.compat.coqui.voice_folders import find_coqui_voice, list_coqui_voices, slug
 from openbark.compat.suno.model_cache import find_model
 from openbark.compat.suno.stage_runs import (
     run_coarse_stage,
     run_codec_stage,
     run_fine_stage,
     run_semantic_stage,
-    stage_sampling,
 )
 from openbark.errors import CheckpointNotFoundError, TrainingError, VoiceError
-from openbark.voices.coqui import find_coqui_voice, list_coqui_voices, slug
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.voice import Voice
 
@@ -39,8 +39,6 @@ History = Sequence[Any] | None
 
 Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
 """One voice folder, several, or none."""
-
-_FINE_TEMPERATURE = 0.5
 
 
 class Bark:
@@ -114,34 +112,16 @@ class Bark:
         speaker: str | None = None,
         speaker_wav: Any = None,
         voice_dir: Folders = None,
-        text_temp: float = 0.7,
-        waveform_temp: float = 0.7,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        silent: bool = True,
-        min_eos_p: float | None = 0.2,
-        max_gen_duration_s: float | None = None,
-        allow_early_stop: bool = True,
+        **options: Any,
     ) -> dict[str, Any]:
         """`{"wav": [L], "text_inputs": text}` (C4, C5). No speaker, or "random", lets the model choose.
 
-        Raises VoiceError for a voice that is not there or has to be cloned, TextError, ParamError.
+        options: those of `SpeechOptions`. Raises VoiceError for a voice that is not there or has to be
+        cloned, TextError, ParamError.
         """
+        settings = SpeechOptions(**options)
         voice = self.find_voice(speaker or speaker_id, voice_dir or voice_dirs, speaker_wav)
-        history = None if voice is None else (voice.semantic, voice.coarse, voice.fine)
-        waveform, _ = self.generate_audio(
-            text,
-            history,
-            text_temp,
-            waveform_temp,
-            None,
-            allow_early_stop,
-            top_k=top_k,
-            top_p=top_p,
-            silent=silent,
-            min_eos_p=min_eos_p,
-            max_gen_duration_s=max_gen_duration_s,
-        )
+        waveform, _ = self.speak(text, voice, settings)
         return {"wav": waveform, "text_inputs": text}
 
     def generate_audio(
@@ -152,32 +132,14 @@ class Bark:
         waveform_temp: float = 0.7,
         base: History = None,
         allow_early_stop: bool = True,
-        *,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        silent: bool = True,
-        min_eos_p: float | None = 0.2,
-        max_gen_duration_s: float | None = None,
-        use_kv_caching: bool = True,
+        **options: Any,
     ) -> tuple[Waveform, list[Tokens]]:
-        """Waveform [L] and its [semantic, coarse, fine] tokens (C6). Raises TextError, VoiceError,
-        ParamError."""
-        semantic = self.text_to_semantic(
-            text,
-            history_prompt,
-            text_temp,
-            base,
-            allow_early_stop,
-            top_k=top_k,
-            top_p=top_p,
-            silent=silent,
-            min_eos_p=min_eos_p,
-            max_gen_duration_s=max_gen_duration_s,
-        )
-        waveform, coarse, fine = self.semantic_to_waveform(
-            semantic, history_prompt, waveform_temp, base
-        )
-        return waveform, [semantic, coarse, fine]
+        """Waveform [L] and its [semantic, coarse, fine] tokens (C6); options: those of `SpeechOptions`.
+
+        Raises TextError, VoiceError, ParamError.
+        """
+        settings = SpeechOptions(text_temp, waveform_temp, allow_early_stop, **options)
+        return self.speak(text, self._history(history_prompt, base), settings)
 
     def text_to_semantic(
         self,
@@ -186,25 +148,12 @@ class Bark:
         temp: float = 0.7,
         base: History = None,
         allow_early_stop: bool = True,
-        *,
-        top_k: int | None = None,
-        top_p: float | None = None,
-        silent: bool = True,
-        min_eos_p: float | None = 0.2,
-        max_gen_duration_s: float | None = None,
-        use_kv_caching: bool = True,
+        **options: Any,
     ) -> Tokens:
-        """Semantic tokens [T] (C7). Raises TextError, VoiceError, ParamError."""
-        return run_semantic_stage(
-            self.bark,
-            self.device,
-            text,
-            self._history(history_prompt, base),
-            stage_sampling(temp, top_k, top_p, min_eos_p),
-            max_gen_duration_s,
-            allow_early_stop,
-            silent,
-        )
+        """Semantic tokens [T] (C7); options: those of `SpeechOptions`. Raises TextError, VoiceError,
+        ParamError."""
+        settings = SpeechOptions(temp, allow_early_stop=allow_early_stop, **options)
+        return self._semantic(text, self._history(history_prompt, base), settings)
 
     def semantic_to_waveform(
         self,
@@ -215,16 +164,18 @@ class Bark:
     ) -> tuple[Waveform, Tokens, Tokens]:
         """Waveform [L], coarse [2, F] and fine codes [8, F] (C7). Raises TextError, VoiceError, ParamError."""
         voice = self._history(history_prompt, base)
-        rules = self.bark.config.coarse_rules
-        windows = (rules.max_history, rules.sliding_window)
-        sampling = stage_sampling(temp)
-        coarse = run_coarse_stage(
-            self.bark, self.device, semantic_tokens, voice, sampling, windows, silent=True
-        )
-        fine = run_fine_stage(
-            self.bark, self.device, coarse, voice, stage_sampling(_FINE_TEMPERATURE), silent=True
-        )
-        return run_codec_stage(self.bark, fine), coarse, fine
+        return self._waveform(semantic_tokens, voice, SpeechOptions(waveform_temp=temp))
+
+    def speak(
+        self, text: str, voice: Voice | None, settings: SpeechOptions
+    ) -> tuple[Waveform, list[Tokens]]:
+        """What every call above comes to: waveform [L] and [semantic, coarse, fine] tokens.
+
+        Raises TextError, ParamError.
+        """
+        semantic = self._semantic(text, voice, settings)
+        waveform, coarse, fine = self._waveform(semantic, voice, settings)
+        return waveform, [semantic, coarse, fine]
 
     def find_voice(
         self, speaker: str | None, folders: Folders = None, speaker_wav: Any = None
@@ -232,16 +183,12 @@ class Bark:
         """The voice of a speaker: from the voice folders, from DEF_SPEAKER_DIR, or a voice of the model
         (C20, C21). None for "random". Raises VoiceError."""
         if speaker_wav:
-            raise VoiceError(
-                "speaker_wav asks for cloning, which this version does not do; put an .npz voice into "
-                "the voice folder and name it as the speaker"
-            )
+            raise _cloning("speaker_wav")
         if speaker is None or speaker == "random":
             return None
         places = _paths(folders)
-        default = Path(self.config.DEF_SPEAKER_DIR)
-        if default.is_dir():
-            places.append(default)
+        own = [Path(self.config.DEF_SPEAKER_DIR), self._voices_of_the_model()]
+        places += [place for place in own if place.is_dir()]
         for place in places:
             names = list_coqui_voices(place)
             if speaker in names or slug(speaker) in names:
@@ -249,6 +196,13 @@ class Bark:
         if places and speaker not in self.bark.voices:
             find_coqui_voice(places[0], speaker)
         return self.bark.find_voice(self.bark.voices.get(speaker))
+
+    def speakers(self) -> list[str]:
+        """Voices of DEF_SPEAKER_DIR, of the model's folder, and those that the model knows by name (C32)."""
+        default, own = Path(self.config.DEF_SPEAKER_DIR), self._voices_of_the_model()
+        found = list_coqui_voices(default) if default.is_dir() else []
+        found += list_coqui_voices(own, sub_folders=False) if own.is_dir() else []
+        return sorted({*found, *self.bark.voices})
 
     def get_voices(self, voice_dir: str | os.PathLike[str]) -> dict[str, Path]:
         """Names and files or folders of the voices in a folder (C8). Raises VoiceError."""
@@ -266,10 +220,11 @@ class Bark:
 
     def generate_voice(self, audio: Any, speaker_id: str, voice_dir: Any) -> None:
         """Raises VoiceError: cloning arrives with a later version (C8)."""
-        raise VoiceError(
-            f"the voice {speaker_id!r} cannot be cloned: this version does not clone; put an .npz voice "
-            "into the voice folder"
-        )
+        raise _cloning(f"generate_voice for {speaker_id!r}")
+
+    def clone_voice(self, speaker_wav: Any, speaker_id: str | None, voice_dir: Any) -> None:
+        """Raises VoiceError: cloning arrives with a later version (C8)."""
+        raise _cloning(f"clone_voice for {speaker_id!r}")
 
     def train_step(self, *_: Any) -> None:
         """Raises TrainingError; upstream does nothing (C9)."""
@@ -291,6 +246,34 @@ class Bark:
         self._bark = _Bark.load(source, self.device)
         self._source = source
 
+    def _voices_of_the_model(self) -> Path:
+        """Where Coqui 0.27 keeps voices unless told otherwise (C21)."""
+        source = Path(self._source)
+        return (source.parent if source.is_file() else source) / "voices"
+
+    def _semantic(self, text: str, voice: Voice | None, settings: SpeechOptions) -> Tokens:
+        return run_semantic_stage(
+            self.bark,
+            self.device,
+            text,
+            voice,
+            settings.semantic(),
+            settings.max_gen_duration_s,
+            settings.allow_early_stop,
+            settings.silent,
+        )
+
+    def _waveform(
+        self, semantic_tokens: Any, voice: Voice | None, settings: SpeechOptions
+    ) -> tuple[Waveform, Tokens, Tokens]:
+        rules = self.bark.config.coarse_rules
+        windows = (rules.max_history, rules.sliding_window)
+        coarse = run_coarse_stage(
+            self.bark, self.device, semantic_tokens, voice, settings.coarse(), windows, silent=True
+        )
+        fine = run_fine_stage(self.bark, self.device, coarse, voice, settings.fine(), silent=True)
+        return run_codec_stage(self.bark, fine), coarse, fine
+
     def _history(self, history_prompt: History, base: History) -> Voice | None:
         """`base` stands before `history_prompt`, array by array (C10)."""
         own = (None, None, None) if history_prompt is None else tuple(history_prompt)
@@ -305,6 +288,13 @@ class Bark:
         pairs = zip(ARRAY_KEYS.values(), used, strict=True)
         arrays = {key: np.asarray(array) for key, array in pairs if array is not None}
         return self.bark.find_voice(Voice.from_arrays(arrays))
+
+
+def _cloning(what: str) -> VoiceError:
+    return VoiceError(
+        f"{what} asks for cloning, which this version does not do; put an .npz or .pth voice into the "
+        "voice folder and name it as the speaker"
+    )
 
 
 def _paths(folders: Folders) -> list[Path]:

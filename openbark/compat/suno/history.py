@@ -7,7 +7,6 @@ in, always the same, with one line that says so. Knows no loaded models but the 
 from __future__ import annotations
 
 import io
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -21,6 +20,7 @@ from openbark.errors import VoiceError
 from openbark.files import write_atomically
 from openbark.voices.folders import VOICES_VARIABLE
 from openbark.voices.npz import check_keys, check_target
+from openbark.voices.presets import PRESET_LANGUAGES, PRESET_NAMES, stand_in
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -31,35 +31,14 @@ __all__ = [
     "save_prompt",
 ]
 
-_LOG = logging.getLogger(__name__)
-
 HistoryPrompt = str | os.PathLike[str] | Mapping[str, Any] | Voice
 """A preset's name, the path of an `.npz`, Suno's dictionary or what `numpy.load` makes of an `.npz`, or a
 Voice."""
 
-SUPPORTED_LANGS = [
-    ("English", "en"),
-    ("German", "de"),
-    ("Spanish", "es"),
-    ("French", "fr"),
-    ("Hindi", "hi"),
-    ("Italian", "it"),
-    ("Japanese", "ja"),
-    ("Korean", "ko"),
-    ("Polish", "pl"),
-    ("Portuguese", "pt"),
-    ("Russian", "ru"),
-    ("Turkish", "tr"),
-    ("Chinese", "zh"),
-]
+SUPPORTED_LANGS = list(PRESET_LANGUAGES)
 """Languages of Suno's models (S17)."""
 
-ALLOWED_PROMPTS = {"announcer"} | {
-    f"{version}{language}_speaker_{number}"
-    for version in ("", "v2/")
-    for _, language in SUPPORTED_LANGS
-    for number in range(10)
-}
+ALLOWED_PROMPTS = set(PRESET_NAMES)
 """Names of Suno's presets, 261 of them (S40)."""
 
 
@@ -95,19 +74,13 @@ def _arrays(given: Mapping[str, Any]) -> dict[str, Any]:
 def _stand_in(name: str, bark: Bark) -> str:
     if name in bark.voices or name not in ALLOWED_PROMPTS:
         return name
-    own = [voice for voice in bark.voices if "/" not in voice]
-    if not own:
+    chosen = stand_in(name, bark.voices, bark.config.name)
+    if chosen is None:
         raise VoiceError(
             f"history prompt not found: {name!r} is one of Suno's presets, and {bark.config.name} has no "
             f"voices; set {VOICES_VARIABLE} to the folder of the presets (bark/assets/prompts in Suno's "
             "repository), or give the path of an .npz"
         )
-    language, _, number = name.rpartition("/")[2].partition("_speaker_")
-    same = [voice for voice in own if voice.startswith(f"{language}_")] or own
-    chosen = same[int(number or 0) % len(same)]
-    _LOG.warning(
-        "%s has no preset %s; its own voice %s stands in for it", bark.config.name, name, chosen
-    )
     return chosen
 
 

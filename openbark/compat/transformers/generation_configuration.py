@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from openbark.compat.transformers.attributes import NamedAttributes
+from openbark.compat.transformers.generation_options import CONFIG_NAMES
 from openbark.errors import ParamError
 
 __all__ = [
@@ -21,39 +22,12 @@ __all__ = [
     "GenerationConfig",
 ]
 
-_SAMPLING = frozenset(
-    {
-        "do_sample",
-        "generator",
-        "max_length",
-        "max_new_tokens",
-        "min_eos_p",
-        "min_new_tokens",
-        "min_p",
-        "no_repeat_ngram_size",
-        "num_beams",
-        "output_attentions",
-        "output_hidden_states",
-        "output_scores",
-        "pad_token_id",
-        "renormalize_logits",
-        "repetition_penalty",
-        "return_dict_in_generate",
-        "suppress_tokens",
-        "temperature",
-        "top_k",
-        "top_p",
-        "transformers_version",
-        "use_cache",
-    }
-)
-
 
 class GenerationConfig(NamedAttributes):
-    """How one stage generates. Keywords are the options that stages know (`decoding.StageOptions`)."""
+    """How one stage generates. Keywords are the options that stages know (`generation_options.StageOptions`)."""
 
     file_name: ClassVar[str] = "generation_config.json"
-    also_accepted: ClassVar[frozenset[str]] = _SAMPLING
+    also_accepted: ClassVar[frozenset[str]] = CONFIG_NAMES
 
 
 class BarkSemanticGenerationConfig(GenerationConfig):
@@ -81,7 +55,7 @@ class BarkSemanticGenerationConfig(GenerationConfig):
             "min_eos_p": None,
         }
     )
-    also_accepted: ClassVar[frozenset[str]] = _SAMPLING | {"semantic_pad_token"}
+    also_accepted: ClassVar[frozenset[str]] = CONFIG_NAMES | {"semantic_pad_token"}
 
     eos_token_id: int
     text_encoding_offset: int

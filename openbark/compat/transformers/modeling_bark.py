@@ -35,7 +35,13 @@ __all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_option
 
 _HALF = (torch.float16, torch.bfloat16)
 _STAGES = ("semantic", "coarse", "fine")
-_ONLY_SEMANTIC = ("attention_mask", "max_new_tokens", "min_eos_p", "min_new_tokens")
+_ONLY_SEMANTIC = (
+    "attention_mask",
+    "max_new_tokens",
+    "min_eos_p",
+    "min_new_tokens",
+    "num_return_sequences",
+)
 
 
 def route_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -199,7 +205,7 @@ class BarkModel(BarkPreTrainedModel):
         """Waveforms [B, L] of tokenizer ids [B, N], and with `return_output_lengths` their samples (H12).
 
         options: for all stages, or with the prefix semantic_, coarse_ or fine_ for one (H20); see
-        `decoding.StageOptions`. generation_config: instead of the model's own, for this call.
+        `generation_options.StageOptions`. generation_config: instead of the model's own, for this call.
         Raises TextError, VoiceError, ParamError.
         """
         if input_ids is None:

@@ -12,11 +12,12 @@ from torch.nn import functional as F
 
 from openbark.backends.torch.gpt import Block, initialise
 from openbark.compat.transformers.configuration import BarkSubModelConfig
-from openbark.compat.transformers.decoding import decode, stage_options
+from openbark.compat.transformers.decoding import decode
 from openbark.compat.transformers.generation_configuration import (
     BarkCoarseGenerationConfig,
     BarkSemanticGenerationConfig,
 )
+from openbark.compat.transformers.generation_options import stage_options
 from openbark.compat.transformers.modeling_base import BarkPreTrainedModel, required
 from openbark.compat.transformers.outputs import CausalLMOutputWithPast, PastKeyValues
 from openbark.compat.transformers.trunk import embeddings_of, run_blocks
@@ -90,7 +91,7 @@ class BarkCausalModel(BarkPreTrainedModel):
         wants_cache = config.use_cache if use_cache is None else use_cache
         cache = past_key_values
         if cache is None and wants_cache:
-            cache = PastKeyValues.empty(self.sizes, len(x), self.lm_head.weight)  # type: ignore[assignment]
+            cache = PastKeyValues.empty(self.sizes, len(x), self.lm_head.weight)
         start = cache.length if cache is not None else 0
         if position_ids is None:
             self._check_room(start + x.shape[1])
@@ -143,6 +144,10 @@ class _Stepper:
         logits: Tensor = model.lm_head(model.layernorm_final(trace.x[:, -1]))
         return logits
 
+    def reorder(self, rows: Tensor) -> None:
+        """Let row b go on from what row `rows[b]` has seen: beams change places."""
+        self._cache.reorder(rows)
+
 
 class BarkSemanticModel(BarkCausalModel):
     """Text ids to semantic tokens."""
@@ -161,11 +166,12 @@ class BarkSemanticModel(BarkCausalModel):
         """Semantic tokens [B, T] of tokenizer ids [B, N], the end token and the padding after it included (H9).
 
         Fewer ids than text slots are padded. Raises TextError when more than the slots are not masked;
-        ParamError for unknown options. options: see `decoding.StageOptions`.
+        ParamError for unknown options. options: see `generation_options.StageOptions`.
         """
         rules = required("semantic_generation_config", semantic_generation_config)
         chosen = stage_options("semantic", rules, options)
         text = _text_slots(input_ids, attention_mask, rules).to(self.device)
+        text = text.repeat_interleave(chosen.rows_per_text, dim=0)
         slots = rules.max_input_semantic_length
         summed = torch.full((slots,), rules.pad_token, dtype=torch.int64, device=self.device)
         if history_prompt is not None:
@@ -270,10 +276,11 @@ class BarkCoarseModel(BarkCausalModel):
                 f"sliding_window_len is {rules.sliding_window_len}; legal: multiples of "
                 f"{rules.n_coarse_codebooks}, since codebooks alternate from each window's start"
             )
-        if options.get("max_new_tokens") is not None:
-            raise ParamError(
-                "the coarse stage has no max_new_tokens: its length follows from the semantic tokens"
-            )
+        for name in ("max_new_tokens", "num_return_sequences"):
+            if options.get(name) is not None:
+                raise ParamError(
+                    f"the coarse stage has no {name}: its length and rows follow from the semantic tokens"
+                )
         chosen = stage_options("coarse", rules, options)
         pad = rules.coarse_semantic_pad_token
         semantic = semantic_output.to(self.device, torch.int64)
@@ -294,18 +301,20 @@ class BarkCoarseModel(BarkCausalModel):
         infer = torch.full((len(semantic), 1), rules.coarse_infer_token, device=self.device)
         rule = _alternating(layout.semantic_vocab_size, codebook_size, rules.n_coarse_codebooks)
         done = 0
-        while done < n_tokens:
+        for _ in range(math.ceil(n_tokens / rules.sliding_window_len)):
             start = max(0, n_past + round(done / ratio) - reach)
             visible = semantic[:, start:][:, : rules.max_coarse_input_length]
             missing = rules.max_coarse_input_length - visible.shape[1]
             head = F.pad(visible, (0, missing), value=pad)
             prompt = torch.cat([head, infer, coarse[:, -rules.max_coarse_history :]], dim=1)
             n_new = min(rules.sliding_window_len, n_tokens - done)
+            prompt = prompt.repeat_interleave(chosen.num_beams, dim=0)
             stepper = self._stepper(self.input_embeds_layer(prompt))
-            coarse = torch.cat([coarse, decode(stepper, prompt, n_new, rule, chosen)], dim=1)
-            done += n_new
-        drawn = coarse[:, n_history:]
-        return (drawn, lengths) if return_output_lengths else drawn
+            drawn = decode(stepper, prompt, n_new, rule, chosen)
+            coarse = torch.cat([coarse, drawn], dim=1)
+            done += drawn.shape[1]
+        whole = coarse[:, n_history:]
+        return (whole, lengths) if return_output_lengths else whole
 
 
 def _coarse_lengths(semantic: Tensor, pad: int, ratio: float, n_codebooks: int) -> Tensor:

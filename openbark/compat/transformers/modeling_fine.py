@@ -12,12 +12,12 @@ from torch.nn import functional as F
 
 from openbark.backends.torch.gpt import Block, initialise
 from openbark.compat.transformers.configuration import BarkFineConfig
-from openbark.compat.transformers.decoding import stage_options
 from openbark.compat.transformers.generation_configuration import (
     BarkCoarseGenerationConfig,
     BarkFineGenerationConfig,
     BarkSemanticGenerationConfig,
 )
+from openbark.compat.transformers.generation_options import stage_options
 from openbark.compat.transformers.modeling_base import BarkPreTrainedModel, required
 from openbark.compat.transformers.modeling_causal import gpt_config
 from openbark.compat.transformers.outputs import MaskedLMOutput

@@ -20,6 +20,12 @@ class PastKeyValues(KVCache):
         """Positions that are filled."""
         return self.length
 
+    def reorder(self, rows: Tensor) -> None:
+        """Give row b what row `rows[b]` holds."""
+        filled = slice(self.length)
+        self.keys[:, :, :, filled] = self.keys[:, rows, :, filled]
+        self.values[:, :, :, filled] = self.values[:, rows, :, filled]
+
 
 class ModelOutput:
     """Fields that are None are left out of the tuple and the dictionary."""

@@ -24,7 +24,6 @@ from openbark.errors import CheckpointError, ParamError, TextError, VoiceError
 from openbark.files import write_atomically
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
-from openbark.voices.folders import VOICES_FOLDER
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -194,9 +193,7 @@ class BarkProcessor:
         is there, and of the folder's own `voices`; each is read when it is used. Raises CheckpointError."""
         folder = find_checkpoint(pretrained_processor_name_or_path)
         found = cls(BarkTokenizer.from_pretrained(folder))
-        found._voices = SpeakerEmbeddings.of_folder(
-            folder, speaker_embeddings_dict_path, folder / VOICES_FOLDER
-        )
+        found._voices = SpeakerEmbeddings.of_folder(folder, speaker_embeddings_dict_path)
         return found
 
     def save_pretrained(

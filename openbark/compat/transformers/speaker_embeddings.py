@@ -1,7 +1,7 @@
-"""Voices as transformers stores them: three `.npy` files each, listed in a JSON index (parity C3, H32-H36).
+"""Voices as a processor of transformers knows them: an index of three `.npy` files each (parity C3, H32-H36).
 
-A name is looked up in the index, and a path of the index must stay inside the folder. `.npz` files beside
-them, and any by path, work too. Knows no torch.
+A name is looked up in the index, then in the checkpoint's own `voices`, then in the user's folders; an `.npz` by its
+path works too. Reading and writing is `openbark.voices`'s. Knows no torch.
 """
 
 from __future__ import annotations
@@ -20,9 +20,12 @@ from numpy.typing import NDArray
 from openbark.checkpoints.json_file import read_json
 from openbark.errors import VoiceError
 from openbark.files import write_atomically
+from openbark.voices.folders import VOICES_FOLDER, user_folders
 from openbark.voices.library import VoiceLibrary
-from openbark.voices.npz import ARRAY_KEYS, MAX_VOICE_BYTES
-from openbark.voices.voice import Voice
+from openbark.voices.npz import ARRAY_KEYS
+from openbark.voices.presets import stand_in
+from openbark.voices.triplets import TABLE_FILE, Triplet
+from openbark.voices.voice import Voice, check_name
 
 __all__ = ["SpeakerEmbeddings"]
 
@@ -38,27 +41,28 @@ class SpeakerEmbeddings:
     )
 
     def __init__(
-        self, index: Mapping[str, Any] | None = None, library: VoiceLibrary | None = None
+        self, index: Mapping[str, Any] | None = None, own: VoiceLibrary | None = None
     ) -> None:
-        """index: transformers' dictionary, `repo_or_path` being the folder that its paths start from."""
+        """index: transformers' dictionary, `repo_or_path` being the folder that its paths start from; own:
+        voices of the checkpoint that are not in it."""
         self.index = None if index is None else dict(index)
-        self._library = library or VoiceLibrary()
+        self._own = own or VoiceLibrary()
 
     @classmethod
-    def of_folder(cls, folder: Path, index_name: str | None, voices: Path) -> Self:
+    def of_folder(cls, folder: Path, index_name: str | None) -> Self:
         """The index of a checkpoint folder, where it has one, and its own voices. The folder's place counts,
         not the one written in the index (H34)."""
+        own = VoiceLibrary([folder / VOICES_FOLDER])
         path = None if index_name is None else folder / index_name
-        library = VoiceLibrary([voices])
         if path is None or not path.is_file():
-            return cls(None, library)
-        return cls(read_json(path) | {_ROOT_KEY: str(folder)}, library)
+            return cls(None, own)
+        return cls(read_json(path) | {_ROOT_KEY: str(folder)}, own)
 
     @property
     def names(self) -> list[str]:
-        """All names, those of the index first."""
+        """All names of the checkpoint's voices, those of the index first."""
         listed = [name for name in self.index or {} if name != _ROOT_KEY]
-        return [*listed, *(name for name in self._library if name not in listed)]
+        return [*listed, *(name for name in self._own if name not in listed)]
 
     def remove(self, names: Iterable[str]) -> None:
         """Take names out of the index."""
@@ -86,71 +90,46 @@ class SpeakerEmbeddings:
     def _found(self, name: str) -> Voice:
         if self.index is not None and name in self.index and name != _ROOT_KEY:
             return self._indexed(name, self.index[name])
-        if name in self._library:
-            return self._library.get(name)
+        users = VoiceLibrary(user_folders(), [folder / TABLE_FILE for folder in user_folders()])
+        for library in (self._own, users):
+            if name in library:
+                return library.get(name)
         path = Path(name if name.endswith(_SUFFIX) else f"{name}{_SUFFIX}")
         if path.is_file():
             return Voice.load(path)
+        chosen = stand_in(name, self._own, "this model")
+        if chosen is not None:
+            return self._own.get(chosen)
         known = ", ".join(self.names[:12]) or "none"
         raise VoiceError(
             f"unknown voice {name!r}, and no file {path}; this processor knows: {known}"
         )
 
-    def _indexed(self, name: str, paths: object) -> Voice:
-        if not isinstance(paths, Mapping):
+    def _indexed(self, name: str, files: object) -> Voice:
+        if not isinstance(files, Mapping):
             raise VoiceError(f"voice {name!r}: its entry in the index is no dictionary of paths")
-        root = Path(str((self.index or {}).get(_ROOT_KEY, "."))).absolute()
-        arrays = {}
-        for key in ARRAY_KEYS.values():
-            if key not in paths:
-                raise VoiceError(f"voice {name!r} lacks {key} in the index")
-            arrays[key] = _read_array(_inside(root, str(paths[key]), name), name)
-        return Voice.from_arrays(arrays, name)
+        table = Path(str((self.index or {}).get(_ROOT_KEY, "."))).absolute() / TABLE_FILE
+        return Voice.from_arrays(Triplet(table, name, files).read(), name)
 
     def save(self, folder: Path, index_name: str, directory: str) -> None:
         """Write every voice and the index (H35). Raises VoiceError."""
         if not self.names:
             return
         index: dict[str, Any] = {_ROOT_KEY: str(folder)}
-        for name in self.names:
-            entry = {}
-            for key, array in self.arrays(name).items():
-                relative = f"{directory}/{name}_{key}.npy"
-                _write_array(_inside(folder.absolute(), relative, name), array)
-                entry[key] = relative
-            index[name] = entry
-        write_atomically(folder / index_name, json.dumps(index, indent=1).encode())
-
-
-def _inside(root: Path, relative: str, name: str) -> Path:
-    """`relative` below `root`, judged by its spelling: hub caches hold links that lead elsewhere."""
-    path = Path(os.path.normpath(root / relative))
-    if not path.is_relative_to(os.path.normpath(root)):
-        raise VoiceError(f"voice {name!r}: the path {relative!r} leads out of {root}")
-    return path
-
-
-def _read_array(path: Path, name: str) -> NDArray[Any]:
-    if not path.is_file():
-        raise VoiceError(f"voice {name!r}: no file {path}; download the checkpoint's voices again")
-    if path.stat().st_size > MAX_VOICE_BYTES:
-        raise VoiceError(f"voice {name!r}: {path} is larger than {MAX_VOICE_BYTES} bytes")
-    try:
-        array: NDArray[Any] = np.load(io.BytesIO(path.read_bytes()), allow_pickle=False)
-    except (ValueError, OSError, EOFError, SyntaxError, MemoryError) as error:
-        raise VoiceError(
-            f"voice {name!r}: {path} cannot be read as an array of numbers ({error})"
-        ) from error
-    if not isinstance(array, np.ndarray):
-        raise VoiceError(f"voice {name!r}: {path} is an archive, not one array")
-    return array
+        try:
+            for name in self.names:
+                check_name(name)
+                files = {key: f"{directory}/{name}_{key}.npy" for key in ARRAY_KEYS.values()}
+                for key, array in self.arrays(name).items():
+                    _write_array(folder / files[key], array)
+                index[name] = files
+            write_atomically(folder / index_name, json.dumps(index, indent=1).encode())
+        except OSError as error:
+            raise VoiceError(f"cannot write the voices into {folder}: {error}") from error
 
 
 def _write_array(path: Path, array: NDArray[np.int64]) -> None:
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, buffer.getvalue())
-    except OSError as error:
-        raise VoiceError(f"cannot write {path}: {error}") from error
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())

@@ -20,6 +20,7 @@ from openbark.errors import (
     CheckpointNotFoundError,
     CheckpointUnsupportedError,
     ParamError,
+    TextError,
     TrainingError,
     VoiceError,
 )
@@ -102,11 +103,7 @@ def test_C6_C7_C10_tokens_and_history(model: Bark, voice_folder: Path) -> None:
         model.text_to_semantic("Hi.", (history[0], None, None))
 
 
-def test_C8_cloning_says_that_it_comes_later(model: Bark, voice_folder: Path) -> None:
-    with pytest.raises(VoiceError, match="cannot be cloned"):
-        model.generate_voice("a.wav", "me", voice_folder)
-    with pytest.raises(VoiceError, match="does not do"):
-        model.synthesize("Hi.", model.config, speaker_wav="a.wav")
+def test_C8_voices_of_a_folder(model: Bark, voice_folder: Path) -> None:
     assert set(model.get_voices(voice_folder)) == {"ljspeech", "new_speaker"}
 
 
@@ -141,6 +138,32 @@ def test_C30_other_models_are_refused(tiny_checkpoint_dir: Path) -> None:
     with pytest.raises(ParamError, match="no vocoder"):
         TTS(MODEL, vocoder_path="x")
     assert TTS(model_name="", model_path=tiny_checkpoint_dir).to("cpu").models == [MODEL]
+
+
+def test_C36_other_models_work_is_refused() -> None:
+    tts = TTS(MODEL, progress_bar=False)
+    for call in (tts.voice_conversion, tts.tts_with_vc):
+        with pytest.raises(CheckpointUnsupportedError, match="other models than Bark"):
+            call("a.wav", "b.wav")
+
+
+def test_C4_C6_C7_C31_unknown_keywords_are_refused(model: Bark) -> None:
+    """Coqui ignores them, misspelt ones included."""
+    calls = (
+        lambda: model.synthesize("Hi.", text_temperature=0.1),
+        lambda: model.generate_audio("Hi.", top_q=1),
+        lambda: model.text_to_semantic("Hi.", seed=1),
+        lambda: TTS(MODEL, progress_bar=False).tts("Hi.", tempo=2),
+    )
+    for call in calls:
+        with pytest.raises(TypeError, match="unexpected keyword"):
+            call()
+
+
+def test_C31_nothing_to_say(tmp_path: Path) -> None:
+    with pytest.raises(TextError, match="write at least one word"):
+        TTS(MODEL, progress_bar=False).tts_to_file(" ", file_path=tmp_path / "o.wav")
+    assert not (tmp_path / "o.wav").exists()
 
 
 def test_C31_a_pause_after_every_sentence(voice_folder: Path) -> None:

@@ -28,7 +28,7 @@ void keep_error(const char* message) noexcept {
 using ob::guarded;
 
 // Raised whenever a function below changes: a library of another build is refused.
-OB_API int ob_version() { return 1; }
+OB_API int ob_version() { return 2; }
 
 OB_API const char* ob_error() { return ob::last_error.c_str(); }
 
@@ -128,8 +128,18 @@ OB_API int ob_model_put(ob::Model* model, ob::ThreadPool* pool, const char* name
 
 OB_API void ob_model_table(ob::Model* model, int index, const float* rows) { model->set_table(index, rows); }
 
-OB_API int ob_causal_create(ob::ThreadPool* pool, const ob::Model* model, ob::CausalSession** out) {
-  return guarded([&] { *out = new ob::CausalSession(*pool, *model); });
+OB_API int ob_stage_create(ob::ThreadPool* pool, const ob::Model* model, ob::CausalStage** out) {
+  return guarded([&] { *out = new ob::CausalStage(*pool, *model); });
+}
+
+OB_API void ob_stage_destroy(ob::CausalStage* stage) { delete stage; }
+
+OB_API int ob_stage_draw(ob::CausalStage* stage, ob::Run* runs, int n) {
+  return guarded([&] { stage->draw(runs, n); });
+}
+
+OB_API int ob_causal_create(ob::CausalStage* stage, ob::CausalSession** out) {
+  return guarded([&] { *out = new ob::CausalSession(*stage); });
 }
 
 OB_API void ob_causal_destroy(ob::CausalSession* session) { delete session; }
@@ -147,15 +157,6 @@ OB_API int ob_causal_step(ob::CausalSession* session, std::int64_t id) {
 
 OB_API int ob_causal_logits(ob::CausalSession* session, float* out) {
   return guarded([&] { session->logits(out); });
-}
-
-OB_API int ob_causal_draw(ob::CausalSession* session, const ob::DrawRules* rules,
-                          const std::int32_t* cancel, std::int32_t* out, int* count, int* stop) {
-  return guarded([&] {
-    ob::Stop reason = ob::Stop::kLimit;
-    *count = session->draw(*rules, cancel, out, &reason);
-    *stop = static_cast<int>(reason);
-  });
 }
 
 OB_API int ob_fine_create(ob::ThreadPool* pool, const ob::Model* model, ob::FineSession** out) {

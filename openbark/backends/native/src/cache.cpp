@@ -21,8 +21,6 @@ Cache::Cache(const Model& model, int capacity)
       head_dim_(model.head_dim()),
       padded_dim_(padded(head_dim_, kKeyBlock)),
       capacity_(padded(capacity, kKeyBlock)),
-      // Apart from the padding, a distance that is no multiple of 4 KiB keeps the rows in different lines.
-      scores_stride_(padded(capacity_, 4 * kKeyBlock) + kKeyBlock),
       bfloat16_(model.shape().precision != static_cast<int>(Precision::kFloat32) && head_dim_ % 2 == 0) {
   const std::size_t width = bfloat16_ ? 2 : 4;
   keys_bytes_ = width * static_cast<std::size_t>(capacity_) * static_cast<std::size_t>(head_dim_);
@@ -30,6 +28,9 @@ Cache::Cache(const Model& model, int capacity)
   const auto heads = static_cast<std::size_t>(model.shape().n_layer) * static_cast<std::size_t>(n_head_);
   memory_ = Memory(heads * (keys_bytes_ + values_bytes_));
 }
+
+// Apart from the padding, a distance that is no multiple of 4 KiB keeps the rows in different lines.
+int Cache::scores_stride(int capacity) { return padded(capacity, 4 * kKeyBlock) + kKeyBlock; }
 
 std::uint8_t* Cache::keys(int layer, int head) const {
   const auto index = static_cast<std::size_t>(layer) * static_cast<std::size_t>(n_head_) +
@@ -64,8 +65,8 @@ void Cache::append(int layer, int head, int position, const float* key, const fl
 void Cache::attend(const Kernels& kernels, int layer, int head, int rows, int visible, int visible_step,
                    const float* q, std::ptrdiff_t ldq, float* scores, float* out,
                    std::ptrdiff_t ldo) const {
-  const Attention job{q,      ldq,    rows,           visible, visible_step, head_dim_, keys(layer, head),
-                      values(layer, head), scores, scores_stride_, out,     ldo};
+  const Attention job{q,      ldq,    rows, visible, visible_step, head_dim_, keys(layer, head),
+                      values(layer, head), scores, scores_stride(capacity_), out, ldo};
   (bfloat16_ ? kernels.attend_bf16 : kernels.attend_f32)(job);
 }
 

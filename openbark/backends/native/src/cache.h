@@ -22,14 +22,15 @@ class Cache {
   void attend(const Kernels& kernels, int layer, int head, int rows, int visible, int visible_step,
               const float* q, std::ptrdiff_t ldq, float* scores, float* out, std::ptrdiff_t ldo) const;
 
-  // Floats of scratch for `attend`, and between two of its rows.
-  std::size_t scores_size() const { return static_cast<std::size_t>(scores_stride_) * 8; }
+  // Floats of scratch that `attend` needs for a cache of `capacity` positions.
+  static std::size_t scores_size(int capacity) { return static_cast<std::size_t>(scores_stride(capacity)) * 8; }
 
  private:
+  static int scores_stride(int capacity);
   std::uint8_t* keys(int layer, int head) const;
   std::uint8_t* values(int layer, int head) const;
 
-  int n_head_, head_dim_, padded_dim_, capacity_, scores_stride_;
+  int n_head_, head_dim_, padded_dim_, capacity_;
   bool bfloat16_;
   std::size_t keys_bytes_, values_bytes_;  // of one head
   Memory memory_;

@@ -1,7 +1,9 @@
-// One row of a causal stage: its cache, what it has read, and whole runs of drawn tokens.
+// Rows of a causal stage: their caches, what they have read, and whole runs of drawn tokens, together or alone.
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <mutex>
 #include <vector>
 
 #include "sampling.h"
@@ -21,10 +23,54 @@ struct DrawRules {
 
 enum class Stop : int { kLimit = 0, kEnd = 1, kEndProbability = 2, kCancelled = 3 };
 
+class CausalSession;
+
+// A row's part in a run of draws; part of the C interface. `out` has room for rules.n_steps tokens; `cancel`
+// (may be null) is looked at before every step; `count` and `stop` (a Stop) are results.
+struct Run {
+  CausalSession* session;
+  const DrawRules* rules;
+  const volatile std::int32_t* cancel;
+  std::int32_t* out;
+  std::int32_t count, stop;
+};
+
+// Memory of one computation. Sessions borrow it, so that rows at rest hold only their caches.
+struct Scratch {
+  Scratch(const Model& model, int rows, int workers);
+
+  Workspace workspace;
+  std::vector<float> logits;  // [up to kRunRows, n_out], by head row
+};
+
+// What the sessions of one model share. The pool and the model must outlive it.
+class CausalStage {
+ public:
+  CausalStage(ThreadPool& pool, const Model& model) : pool_(pool), model_(model) {}
+
+  ThreadPool& pool() const { return pool_; }
+  const Model& model() const { return model_; }
+
+  // Advances n sessions of this stage together: each draws up to its rules.n_steps tokens, reading each one but
+  // the last, which waits for the next call. The weights are read once for all that draw at the same step;
+  // those that end early make room. A session's tokens do not depend on the others. Throws before anything
+  // is drawn when a run cannot be made.
+  void draw(Run* runs, int n);
+
+  std::unique_ptr<Scratch> take();
+  void give(std::unique_ptr<Scratch> scratch);
+
+ private:
+  ThreadPool& pool_;
+  const Model& model_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Scratch>> idle_;
+};
+
 class CausalSession {
  public:
-  // The model and the pool must outlive the session.
-  CausalSession(ThreadPool& pool, const Model& model);
+  // The stage must outlive the session.
+  explicit CausalSession(CausalStage& stage);
 
   // Reads a prompt from position 0; the first n_summed positions also receive the embeddings of `summed`.
   // Positions that hold the same tokens already are kept as they are.
@@ -32,34 +78,34 @@ class CausalSession {
   void step(std::int64_t id);
   // All logits [n_out] after the last position.
   void logits(float* out);
-  // Draws tokens into out[0..returned), reading each one but the last, which waits for the next call.
-  // `cancel` is looked at before every step.
-  int draw(const DrawRules& rules, const volatile std::int32_t* cancel, std::int32_t* out, Stop* stop);
 
   int n_reused() const { return n_reused_; }
 
  private:
+  friend class CausalStage;
+  friend class DrawingRows;
+
   struct Token {
     std::int32_t id, summed;
     bool operator==(const Token& other) const { return id == other.id && summed == other.summed; }
   };
 
   void check(std::int64_t id) const;
+  void check_room(int n) const;
   void embed(const Token& token, int position, float* x) const;
-  void read(const std::vector<Token>& tokens, int from);
-  void read_pending();
-  void head_rows(int first, int last);
+  void read(Workspace& workspace, const std::vector<Token>& tokens, int from);
+  void keep(const float* hidden);
+  Token pending() const { return {static_cast<std::int32_t>(pending_), -1}; }
+  void have_read(const Token& token, const float* hidden);
+  void read_pending(Workspace& workspace);
 
-  ThreadPool& pool_;
-  const Model& model_;
+  CausalStage& stage_;
   Cache cache_;
-  Workspace workspace_;
-  std::vector<Token> tokens_;       // of the filled positions
-  std::vector<float> logits_;       // by head row
-  std::vector<float> support_;
-  const float* hidden_ = nullptr;   // after the last position
-  std::int64_t pending_ = -1;       // drawn, not read
+  std::vector<Token> tokens_;  // of the filled positions
+  std::vector<float> hidden_;  // after the last position; empty before the first prompt
+  std::int64_t pending_ = -1;  // drawn, not read
   int n_reused_ = 0;
+  std::vector<float> support_;
   Sampler sampler_;
 };
 

@@ -11,7 +11,7 @@ FineSession::FineSession(ThreadPool& pool, const Model& model)
     : pool_(pool),
       model_(model),
       cache_(model, model.shape().block_size),
-      workspace_(model, cache_, model.shape().block_size, pool.size()) {}
+      workspace_(model, model.shape().block_size, pool.size()) {}
 
 void FineSession::compute(const std::int64_t* codes, int n, int k, int first, int n_rows, float* out,
                           int ldo) {
@@ -41,7 +41,8 @@ void FineSession::compute(const std::int64_t* codes, int n, int k, int first, in
       for (std::ptrdiff_t i = 0; i < width; ++i) x[i] += row[i];
     }
   });
-  run_blocks(pool_, model_, cache_, workspace_, n, 0, first);
+  const Span span{&cache_, 0, n};
+  run_blocks(pool_, model_, workspace_, &span, 1, first);
   const Matrix& head = model_.head()[static_cast<std::size_t>(k - shape.n_codes_given)].matrix;
   linear(pool_, head, n - first, n_rows, workspace_.hidden(first), static_cast<int>(workspace_.ldx()),
          Finish::kStore, out, ldo, workspace_.inputs());

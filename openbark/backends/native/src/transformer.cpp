@@ -1,7 +1,9 @@
 #include "transformer.h"
 
 #include <algorithm>
+#include <vector>
 
+#include "step.h"
 #include "tiling.h"
 
 namespace ob {
@@ -32,81 +34,129 @@ void normalise(ThreadPool& pool, const Model& model, const Norm& norm, Workspace
   });
 }
 
-// Keys and values of rows first..last, row by row: they lie side by side in the fused projections.
-void append(const Model& model, Cache& cache, const Workspace& w, int layer, int first, int last, int start) {
+// Consecutive rows of one span that attention takes together.
+struct Block {
+  Cache* cache;
+  int row, position, rows, visible;  // the first row sees `visible` positions
+};
+
+// The blocks of the rows from `wanted` on, at most `longest` rows each.
+std::vector<Block> blocks_of(const Span* spans, int n, int wanted, int longest, bool causal) {
+  std::vector<Block> blocks;
+  int row = 0;
+  for (int i = 0; i < n; ++i) {
+    const Span& span = spans[i];
+    for (int at = std::max(0, wanted - row); at < span.rows; at += longest) {
+      const int position = span.start + at;
+      blocks.push_back({span.cache, row + at, position, std::min(longest, span.rows - at),
+                        causal ? position + 1 : span.start + span.rows});
+    }
+    row += span.rows;
+  }
+  return blocks;
+}
+
+// A few rows at a time, head by head: the lines that a block of keys is written to stay in the nearest cache,
+// and the next head's numbers, a long way apart, are asked for meanwhile.
+void append(const Model& model, const Workspace& w, int layer, const Block& block) {
   const int width = model.shape().n_embd;
   const int dim = model.head_dim();
-  for (int row = first; row < last; ++row) {
-    const float* keys = w.wide(row) + width;
+  for (int first = 0; first < block.rows; first += kKeyBlock) {
+    const int last = std::min(block.rows, first + kKeyBlock);
     for (int head = 0; head < model.shape().n_head; ++head) {
-      cache.append(layer, head, start + row, keys + head * dim, keys + width + head * dim);
+      for (int i = first; i < last; ++i) {
+        const float* key = w.wide(block.row + i) + width + head * dim;
+        for (int ahead = 0; ahead < dim; ahead += 16) {
+          __builtin_prefetch(key + dim + ahead);
+          __builtin_prefetch(key + width + dim + ahead);
+        }
+        block.cache->append(layer, head, block.position + i, key, key + width);
+      }
     }
   }
 }
 
-// Fills the cache from the fused projections and attends for the rows from `wanted` on.
-void attention(ThreadPool& pool, const Model& model, Cache& cache, Workspace& w, int layer, int rows,
-               int start, int wanted) {
+void attend(ThreadPool& pool, const Model& model, Workspace& w, int layer, int head, const Block& block,
+            int worker) {
+  const int at = head * model.head_dim();
+  block.cache->attend(pool.kernels(), layer, head, block.rows, block.visible, model.shape().causal != 0,
+                      w.wide(block.row) + at, w.ldw(), w.scores(worker), w.hidden(block.row) + at, w.ldx());
+}
+
+// What run_blocks knows of its rows before the first layer.
+struct Rows {
+  int n = 0, wanted = 0;
+  std::vector<Block> all, last;  // what attention takes together: before the last layer, and in it
+  double seen = 0;            // positions that all rows see
+
+  Rows(const Span* given, int count, int wanted, bool causal) : wanted(wanted) {
+    constexpr int kTogether = 64;
+    all = blocks_of(given, count, 0, kTogether, causal);
+    last = blocks_of(given, count, wanted, kTogether, causal);
+    for (int i = 0; i < count; ++i) {
+      n += given[i].rows;
+      seen += static_cast<double>(given[i].rows + 1) * (given[i].start + given[i].rows);
+    }
+  }
+};
+
+// Fills the caches from the fused projections and attends for `blocks`.
+void attention(ThreadPool& pool, const Model& model, Workspace& w, int layer, const Rows& rows,
+               const std::vector<Block>& blocks) {
   const int n_head = model.shape().n_head;
-  const bool causal = model.shape().causal != 0;
-  const int dim = model.head_dim();
-  const double work = 2.0 * (rows - wanted + 1) * (start + rows) * dim * n_head;
-  // Positions of one block of keys share cache lines: they are filled by one thread.
-  const int skew = start % kKeyBlock;
-  shared(pool, (skew + rows + kKeyBlock - 1) / kKeyBlock, work, [&](int block, int) {
-    const int first = std::max(0, block * kKeyBlock - skew);
-    append(model, cache, w, layer, first, std::min(rows, (block + 1) * kKeyBlock - skew), start);
-  });
-  constexpr int kRows = 64;
-  const int blocks = (rows - wanted + kRows - 1) / kRows;
+  const double work = 2.0 * rows.seen * model.head_dim() * n_head;
+  const int n_blocks = static_cast<int>(blocks.size());
+  shared(pool, static_cast<int>(rows.all.size()), work,
+         [&](int index, int) { append(model, w, layer, rows.all[static_cast<std::size_t>(index)]); });
   // All blocks of one head in a row: its keys and values stay in the second-level cache.
-  shared(pool, n_head * blocks, work, [&](int index, int worker) {
-    const int head = index / blocks;
-    const int first = wanted + index % blocks * kRows;
-    const int count = std::min(kRows, rows - first);
-    const int visible = causal ? start + first + 1 : start + rows;
-    cache.attend(pool.kernels(), layer, head, count, visible, causal ? 1 : 0, w.wide(first) + head * dim,
-                 w.ldw(), w.scores(worker), w.hidden(first) + head * dim, w.ldx());
+  shared(pool, n_blocks * n_head, work, [&](int index, int worker) {
+    attend(pool, model, w, layer, index / n_blocks, blocks[static_cast<std::size_t>(index % n_blocks)], worker);
   });
 }
 
 }  // namespace
 
-Workspace::Workspace(const Model& model, const Cache& cache, int rows, int workers)
+Workspace::Workspace(const Model& model, int rows, int workers)
     : rows_(rows),
       ldx_(row_stride(model.shape().n_embd)),
       ldw_(row_stride(4 * model.shape().n_embd)),
-      scores_size_(static_cast<std::ptrdiff_t>(cache.scores_size())),
-      memory_(sizeof(float) * static_cast<std::size_t>(rows * (2 * ldx_ + ldw_) + workers * scores_size_)),
+      scores_size_(static_cast<std::ptrdiff_t>(Cache::scores_size(model.shape().block_size))),
+      memory_(sizeof(float) * static_cast<std::size_t>(rows * (2 * ldx_ + ldw_) +
+                                                       workers * (scores_size_ + kFewRows * ldx_))),
       hidden_(memory_.as<float>() + rows * ldx_),
       wide_(hidden_ + rows * ldx_),
       scores_(wide_ + rows * ldw_),
-      inputs_(rows, 4 * model.shape().n_embd) {}
+      own_hidden_(scores_ + workers * scores_size_),
+      inputs_(rows, 4 * model.shape().n_embd) {
+  for (int worker = 0; worker < workers; ++worker) own_inputs_.emplace_back(kFewRows, 4 * model.shape().n_embd);
+}
 
-void run_blocks(ThreadPool& pool, const Model& model, Cache& cache, Workspace& w, int rows, int start,
-                int wanted) {
+void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* spans, int n, int wanted) {
   const int width = model.shape().n_embd;
   const int n_layer = model.shape().n_layer;
   const int ldx = static_cast<int>(w.ldx());
   const int ldw = static_cast<int>(w.ldw());
+  const Rows rows(spans, n, wanted, model.shape().causal != 0);
+  if (rows.n == n && wanted == 0) return run_step(pool, model, w, spans, n);
   for (int i = 0; i < n_layer; ++i) {
     const Layer& layer = model.layers()[static_cast<std::size_t>(i)];
     // Behind the last layer's keys and values nothing depends on the rows that nobody wants.
-    const int first = i + 1 == n_layer ? wanted : 0;
-    const int kept = rows - first;
-    normalise(pool, model, layer.norm_1, w, 0, rows);
-    linear(pool, layer.att_proj, rows, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
+    const bool last = i + 1 == n_layer;
+    const int first = last ? wanted : 0;
+    const int kept = rows.n - first;
+    normalise(pool, model, layer.norm_1, w, 0, rows.n);
+    linear(pool, layer.att_proj, rows.n, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
            w.inputs());
-    attention(pool, model, cache, w, i, rows, start, first);
+    attention(pool, model, w, i, rows, last ? rows.last : rows.all);
     if (kept == 0) return;
     linear(pool, layer.attn_out, kept, width, w.hidden(first), ldx, Finish::kAdd, w.x(first), ldx,
            w.inputs());
-    normalise(pool, model, layer.norm_2, w, first, rows);
+    normalise(pool, model, layer.norm_2, w, first, rows.n);
     linear(pool, layer.mlp_in, kept, 4 * width, w.hidden(first), ldx, Finish::kGelu, w.wide(first), ldw,
            w.inputs());
     linear(pool, layer.mlp_out, kept, width, w.wide(first), ldw, Finish::kAdd, w.x(first), ldx, w.inputs());
   }
-  normalise(pool, model, model.final_norm(), w, wanted, rows);
+  normalise(pool, model, model.final_norm(), w, wanted, rows.n);
 }
 
 }  // namespace ob

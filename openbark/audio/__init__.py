@@ -1,0 +1,42 @@
+"""Waveforms: to files and back, block by block or whole, and what can be done to one without a model.
+
+A waveform is float32 samples in [-1, 1], shape `[L]`, mono. Knows nothing of models or voices.
+"""
+
+from __future__ import annotations
+
+from openbark.audio.edits import Edits
+from openbark.audio.encoders import AudioEncoder, encode_audio, open_encoder
+from openbark.audio.files import check_output, read_audio, write_audio
+from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
+from openbark.audio.loudness import loudness, with_loudness
+from openbark.audio.resample import resample
+from openbark.audio.samples import Waveform, count_clipped, pcm16
+from openbark.audio.stretch import Stretcher, stretch
+from openbark.audio.tags import read_tags
+from openbark.audio.trim import speech_bounds, trim_silence
+
+__all__ = [
+    "FORMATS",
+    "LOSSLESS",
+    "MEDIA_TYPES",
+    "AudioEncoder",
+    "Edits",
+    "Stretcher",
+    "Waveform",
+    "check_output",
+    "count_clipped",
+    "encode_audio",
+    "loudness",
+    "open_encoder",
+    "output_format",
+    "pcm16",
+    "read_audio",
+    "read_tags",
+    "resample",
+    "speech_bounds",
+    "stretch",
+    "trim_silence",
+    "with_loudness",
+    "write_audio",
+]
