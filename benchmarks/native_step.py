@@ -80,7 +80,7 @@ class Probes:
         self._pool.call(
             "ob_probe_read", self._pool.handle, ctypes.c_size_t(PROBE_BYTES), 3, seconds
         )
-        return PROBE_BYTES / statistics.median(seconds) / 1e9
+        return PROBE_BYTES / float(np.median(seconds)) / 1e9
 
     def gemm(self, precision: str) -> float:
         """GOP/s of products from cache with all threads: the best of five passes."""
@@ -93,7 +93,7 @@ class Probes:
             seconds,
             ctypes.byref(operations),
         )
-        return operations.value / min(seconds) / 1e9
+        return float(operations.value) / min(seconds) / 1e9
 
 
 def _tensors(names: dict[str, tuple[int, ...]]) -> Tensors:

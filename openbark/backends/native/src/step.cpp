@@ -144,6 +144,7 @@ class Part {
     const Operand a = prepare(layer.att_proj, &layer.norm_1, w_.x(0), w_.ldx());
     if (whole_heads(layer)) {
       for (int third = 0; third < 3; ++third) {
+        if (third == 2) expect(index);
         multiply_columns(layer.att_proj, a, projections(layer, third), Finish::kStore, w_.wide(0), w_.ldw());
       }
       const Range heads = share(n_head);
@@ -156,6 +157,13 @@ class Part {
     barrier_.wait(worker_, [] {});
     const Range pairs = share(n_head * n_);
     for (int pair = pairs.first; pair < pairs.last; ++pair) attend(index, pair % n_head, pair / n_head);
+  }
+
+  void expect(int layer) const {
+    const Range heads = share(model_.shape().n_head);
+    for (int row = 0; row < n_; ++row) {
+      for (int head = heads.first; head < heads.last; ++head) spans_[row].cache->expect(layer, head, spans_[row].start);
+    }
   }
 
   void attend(int layer, int head, int row) {
