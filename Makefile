@@ -36,11 +36,11 @@ $(DEMO_VENV)/.installed: pyproject.toml constraints.txt openbark/__init__.py | p
 	touch $@
 
 demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sentence to hello.wav
-	$(DEMO_VENV)/bin/openbark "$(DEMO_TEXT)" -o "$(DEMO_OUT)"
+	$(DEMO_VENV)/bin/openbark "$(DEMO_TEXT)" -o "$(DEMO_OUT)" --force
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,dev]'
+	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,server,wyoming,dev]'
 	touch $@
 
 venv: $(VENV)/.installed ## .venv with everything that tests and checks need

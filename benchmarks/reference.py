@@ -33,7 +33,8 @@ from openbark.backends.base import Backend
 from openbark.backends.select import BACKENDS, load_backend
 from openbark.checkpoints import open_checkpoint, random_checkpoint
 from openbark.config import BarkConfig, GPTConfig
-from openbark.engine.cascade import STAGES, CascadeResult, Request, run
+from openbark.engine.cascade import run
+from openbark.engine.request import STAGES, CascadeResult, Request
 from openbark.params import SUNO_PARAMS, GenerationParams
 from openbark.stages.coarse import coarse_context, coarse_window_prompt
 from openbark.stages.sampling import Stage

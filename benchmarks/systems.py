@@ -17,10 +17,10 @@ import numpy.typing as npt
 from benchmarks.teacher import Item, speak, teacher_of
 from benchmarks.waveforms import resample
 from openbark.api import Bark
-from openbark.engine.cascade import Request, run_fine
+from openbark.engine.cascade import run_fine
+from openbark.engine.request import Request
 from openbark.errors import ParamError, TextError
 from openbark.params import GenerationParams
-from openbark.stages.sampling import Noise
 from openbark.stages.semantic import StopReason
 from openbark.training.synth.speak import SAMPLE_RATE
 
@@ -144,7 +144,7 @@ class ModelSystem:
         """Codes ``[K, F]``: the coarse ones as given, the rest by the fine stage after the preset."""
         voice = self.bark.find_voice(preset)
         request = Request(np.zeros(0, np.int64), self.params, seed, voice)
-        return run_fine(self.bark.backend, request, coarse, Noise(seed))
+        return run_fine(self.bark.backend, request, coarse)
 
     def preset_clip(self, preset: str) -> Spoken:
         """The preset's own prompt as audio."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openbark.api import Bark
     from openbark.config import BarkConfig
+    from openbark.engine.longform_options import LongFormOptions, Pauses
     from openbark.errors import (
         AudioError,
         BusyError,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
         VoiceError,
     )
     from openbark.params import GenerationParams, SamplingParams
-    from openbark.result import Clip, ClipTokens
+    from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
     from openbark.voices.library import VoiceLibrary
     from openbark.voices.voice import Voice
 
@@ -52,10 +53,14 @@ __all__ = [
     "DeviceError",
     "GenerationParams",
     "InputError",
+    "LongFormOptions",
     "MissingExtraError",
+    "ModelOrigin",
     "OpenBarkError",
     "ParamError",
+    "Pauses",
     "SamplingParams",
+    "Segment",
     "TextError",
     "TrainingError",
     "Voice",
@@ -67,8 +72,9 @@ __all__ = [
 _HOMES = (
     ("openbark.api", ("Bark",)),
     ("openbark.config", ("BarkConfig",)),
+    ("openbark.engine.longform_options", ("LongFormOptions", "Pauses")),
     ("openbark.params", ("GenerationParams", "SamplingParams")),
-    ("openbark.result", ("Clip", "ClipTokens")),
+    ("openbark.result", ("Clip", "ClipTokens", "ModelOrigin", "Segment")),
     ("openbark.voices.library", ("VoiceLibrary",)),
     ("openbark.voices.voice", ("Voice",)),
 )

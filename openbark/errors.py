@@ -110,9 +110,16 @@ class TrainingError(OpenBarkError):
 
 
 class BusyError(OpenBarkError):
-    """The queue is full; try again later."""
+    """The queue is full, or closed; try again later.
+
+    retry_after: seconds after which there is room, by the queue's own estimate; None when there will be none.
+    """
 
     http_status: ClassVar[int] = 503
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class CancelledError(OpenBarkError):

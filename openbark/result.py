@@ -1,28 +1,42 @@
 """What a request returns: the waveform, and everything needed to make it again.
 
-Knows no backend; saving is `openbark.audio`.
+Knows no backend; saving is `openbark.audio`, making it again `openbark.replay`.
 """
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark import __version__
-from openbark.audio import encode_audio, write_audio
+from openbark.audio import (
+    MAX_OGG_TAG_BYTES,
+    Edits,
+    count_clipped,
+    encode_audio,
+    loudness,
+    output_format,
+    write_audio,
+)
 from openbark.config import BarkConfig
+from openbark.engine.spoken import AttemptReport
+from openbark.errors import AudioError, ParamError
+from openbark.files import write_atomically
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
+from openbark.text.timings import TextTiming, format_timings
 from openbark.voices.voice import Voice
 
-__all__ = ["Clip", "ClipTokens"]
+__all__ = ["Clip", "ClipTokens", "ModelOrigin", "Segment", "sidecar_path"]
 
 _MAX_TITLE = 200
 
@@ -36,13 +50,56 @@ class ClipTokens:
     fine: NDArray[np.int64]
 
 
+@dataclass(frozen=True)
+class ModelOrigin:
+    """Which model made a clip, and how it was computed.
+
+    source: what `Bark.load` takes where that means the same everywhere ("embedded", a hub's OWNER/NAME), None
+    for a folder of the user's. fingerprint: `openbark.checkpoints.fingerprint`. backend: "native" or "torch";
+    device, dtype: as loaded; coarse_window: as given to `Bark.load`.
+    """
+
+    source: str | None = None
+    fingerprint: str | None = None
+    backend: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    coarse_window: str | tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
+class Segment:
+    """The stretch of a clip that speaks one piece of its text.
+
+    start, stop: characters of the clip's `text`; first_sample, end_sample: of its waveform. voice: its name.
+    n_attempts: how often it was generated until it was kept; score: of the attempt kept, where it was scored;
+    attempts: all of them, with what was wrong. late_seconds, overrun_seconds: how much later than its time a
+    timed piece began, and ended.
+    """
+
+    start: int
+    stop: int
+    first_sample: int
+    end_sample: int
+    seed: int
+    stop_reason: StopReason
+    voice: str | None = None
+    n_attempts: int = 1
+    score: float | None = None
+    attempts: tuple[AttemptReport, ...] = ()
+    late_seconds: float = 0.0
+    overrun_seconds: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Clip:
     """Generated speech and how it came to be.
 
-    waveform: float32 [L] at `sample_rate` Hz. voice: name of the voice, or None without one.
-    params: as used, checkpoint defaults filled in. text: as given; normalized_text: as the model read it.
-    timings: wall seconds by stage. n_text_tokens: text slots used.
+    waveform: float32 [L] at `sample_rate` Hz. voice: name of the voice, or None without one; voice_digest: of
+    its arrays. params: as used, checkpoint defaults filled in. text: as given; normalized_text: as the model
+    read it. timings: wall seconds by stage. n_text_tokens: text slots used. edits: made to the waveform since;
+    the tokens are those before. segments: where each piece of the text is spoken; one for a text spoken whole.
+    recipe: what was asked besides, as plain values; part of `provenance`.
     """
 
     waveform: NDArray[np.float32] = field(repr=False)
@@ -57,6 +114,18 @@ class Clip:
     voice: str | None
     params: GenerationParams = field(repr=False)
     config: BarkConfig = field(repr=False)
+    origin: ModelOrigin = field(default_factory=ModelOrigin, repr=False)
+    voice_digest: str | None = field(default=None, repr=False)
+    edits: Edits = field(default_factory=Edits, repr=False)
+    segments: tuple[Segment, ...] = field(default=(), repr=False)
+    recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        if not self.segments:
+            whole = Segment(
+                0, len(self.text), 0, len(self.waveform), self.seed, self.stop_reason, self.voice
+            )
+            object.__setattr__(self, "segments", (whole,))
 
     @property
     def seconds(self) -> float:
@@ -73,30 +142,124 @@ class Clip:
         """Wall seconds per second of audio; lower is better."""
         return self.wall_seconds / self.seconds
 
+    @property
+    def n_clipped(self) -> int:
+        """Samples beyond full scale, which every format but "f32" clips."""
+        return count_clipped(self.waveform)
+
+    @property
+    def loudness(self) -> float:
+        """Loudness in LUFS (ITU-R BS.1770-4); -inf for silence."""
+        return loudness(self.waveform, self.sample_rate)
+
+    def edited(self, trim: bool = False, speed: float = 1.0, loudness: float | None = None) -> Clip:
+        """This clip without the silence at its ends, at another speed (0.5 to 2, same pitch), at a loudness
+        (LUFS): see `openbark.audio.Edits`. The tokens stay.
+
+        Raises ParamError for values outside, or a clip that is edited already.
+        """
+        if not self.edits.is_none:
+            raise ParamError("this clip is edited already; edit the one that was generated")
+        edits = Edits(trim, speed, loudness)
+        waveform, start = edits.apply(self.waveform, self.sample_rate)
+
+        def moved(sample: int) -> int:
+            return min(max(round((sample - start) / edits.speed), 0), len(waveform))
+
+        segments = tuple(
+            replace(
+                segment,
+                first_sample=moved(segment.first_sample),
+                end_sample=moved(segment.end_sample),
+            )
+            for segment in self.segments
+        )
+        return replace(self, waveform=waveform, edits=edits, segments=segments)
+
     def provenance(self) -> dict[str, Any]:
-        """What it takes to make this clip again, as plain values for JSON."""
-        return {
+        """What it takes to make this clip again, as plain values for JSON; no time and no path in it."""
+        found: dict[str, Any] = {
             "generator": f"openbark {__version__}",
             "model": self.config.name,
+            "made_with": asdict(self.origin),
             "text": self.text,
             "voice": self.voice,
+            "voice_digest": self.voice_digest,
             "seed": self.seed,
             "params": asdict(self.params),
         }
+        if not self.edits.is_none:
+            found["edits"] = asdict(self.edits)
+        return found | dict(self.recipe)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The provenance, and how it went: duration, stop reason, timings, segments; plain values for JSON.
+
+        Tokens and samples are not in it.
+        """
+        return self.provenance() | {
+            "seconds": round(self.seconds, 4),
+            "sample_rate": self.sample_rate,
+            "wall_seconds": round(self.wall_seconds, 4),
+            "real_time_factor": round(self.real_time_factor, 4),
+            "stop_reason": str(self.stop_reason),
+            "timings": {stage: round(seconds, 4) for stage, seconds in self.timings.items()},
+            "normalized_text": self.normalized_text,
+            "n_text_tokens": self.n_text_tokens,
+            "n_clipped": self.n_clipped,
+            "segments": [self._segment(segment) for segment in self.segments],
+        }
+
+    def subtitles(self, format: str = "srt", words: bool = False) -> str:
+        """When each piece of the text is heard, as "srt", "vtt" or "json": its first and last sound, from the
+        samples. words: also of words, estimated from their length and marked so. Raises ParamError."""
+        pieces = [
+            TextTiming(
+                self.text[segment.start : segment.stop],
+                segment.first_sample / self.sample_rate,
+                segment.end_sample / self.sample_rate,
+                segment.start,
+                segment.stop,
+            )
+            for segment in self.segments
+        ]
+        return format_timings(pieces, format, words)
+
+    def to_json(self) -> str:
+        """`to_dict` as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+    def to_bytes(self, format: str = "wav", metadata: bool = True) -> bytes:
+        """The file that `save` writes, in memory. Raises AudioError for an unknown format."""
+        tags = self._tags(format, metadata)
+        return encode_audio(self.waveform, self.sample_rate, format, tags)
 
     def save(
         self,
         target: str | os.PathLike[str] | BinaryIO,
         format: str | None = None,
         metadata: bool = True,
+        sidecar: bool = False,
     ) -> None:
         """Write an audio file: the format of its suffix, or `format` ("wav", "f32", "flac", "mp3", "ogg",
         "pcm"); WAV for a stream.
 
-        metadata: put the text, the seed and the rest of `provenance` into the file's tags.
-        Raises AudioError when the target cannot be written.
+        metadata: put the text, the seed and the rest of `provenance` into the file's tags; `openbark replay`
+        reads them. sidecar: write `to_json` to FILE.json beside it, the only place for a "pcm" file's.
+        Samples beyond full scale are clipped, see `n_clipped`. Raises AudioError when the target cannot be
+        written.
         """
-        write_audio(target, self.waveform, self.sample_rate, format, self._tags(metadata))
+        is_path = isinstance(target, (str, os.PathLike))
+        name = output_format(Path(target), format) if is_path else format or "wav"  # type: ignore[arg-type]
+        if sidecar and not is_path:
+            raise AudioError("a stream has no sidecar; give a path")
+        write_audio(target, self.waveform, self.sample_rate, name, self._tags(name, metadata))
+        if sidecar:
+            path = sidecar_path(target)  # type: ignore[arg-type]
+            try:
+                write_atomically(path, self.to_json().encode() + b"\n")
+            except OSError as error:
+                raise AudioError(f"cannot write {path}: {error.strerror}") from error
 
     def as_voice(self, name: str | None = None, metadata: Mapping[str, Any] | None = None) -> Voice:
         """A voice that continues from this clip. Raises VoiceError for a clip that is too short."""
@@ -116,17 +279,36 @@ class Clip:
         voice.validate(self.config)
         return voice
 
-    def _tags(self, metadata: bool) -> Mapping[str, str]:
+    def _segment(self, segment: Segment) -> dict[str, Any]:
+        found = asdict(segment)
+        first, end = found.pop("first_sample"), found.pop("end_sample")
+        found["stop_reason"] = str(segment.stop_reason)
+        found["text"] = self.text[segment.start : segment.stop]
+        found["start_seconds"] = round(first / self.sample_rate, 4)
+        found["end_seconds"] = round(end / self.sample_rate, 4)
+        return found
+
+    def _tags(self, format: str, metadata: bool) -> Mapping[str, str]:
         if not metadata:
             return {}
-        comment = json.dumps(self.provenance(), ensure_ascii=False)
-        return {
-            "title": self.text[:_MAX_TITLE],
-            "comment": comment,
-            "software": f"openbark {__version__}",
-        }
+        provenance = self.provenance()
+        comment = json.dumps(provenance, ensure_ascii=False)
+        title = self.text[:_MAX_TITLE]
+        software = f"openbark {__version__}"
+        if format == "ogg" and len((title + comment + software).encode()) > MAX_OGG_TAG_BYTES:
+            text = self.text.encode()
+            provenance["text"] = None
+            provenance["text_sha256"] = hashlib.sha256(text).hexdigest()
+            comment = json.dumps(provenance, ensure_ascii=False)
+        return {"title": title, "comment": comment, "software": software}
 
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
-        data = base64.b64encode(encode_audio(self.waveform, self.sample_rate)).decode()
+        data = base64.b64encode(self.to_bytes(metadata=False)).decode()
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
+
+
+def sidecar_path(audio: str | os.PathLike[str]) -> Path:
+    """Where the sidecar of an audio file lies: FILE.json."""
+    path = Path(audio)
+    return path.with_name(f"{path.name}.json")

@@ -22,8 +22,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "result", "training", "detect"}),
-    frozenset({"server", "compat", "jobs"}),
+    frozenset({"api", "narration", "replay", "result", "training", "detect"}),
+    frozenset({"server", "compat", "jobs", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
 )
@@ -33,12 +33,22 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
         ("params", "errors"),
         ("backends", "checkpoints"),
         ("checkpoints", "voices"),
+        ("api", "narration"),
         ("api", "result"),
+        ("narration", "result"),
+        ("replay", "api"),
+        ("replay", "narration"),
+        ("replay", "result"),
         ("__main__", "cli"),
     }
 )
 STANDARD_LIBRARY_ONLY = LEVELS[0]
-TORCH_ROOMS = ("openbark.backends.torch", "openbark.training", "openbark.compat.transformers")
+TORCH_ROOMS = (
+    "openbark.backends.torch",
+    "openbark.training",
+    "openbark.compat.transformers",
+    "openbark.bench.peers",
+)
 # Third-party modules by the room that may import them; "" is every room above the bottom level.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "numpy": ("",),
@@ -50,6 +60,13 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "click": ("openbark.cli",),
     "torch": TORCH_ROOMS,
     "tensorboard": ("openbark.training",),
+    "fastapi": ("openbark.server",),
+    "starlette": ("openbark.server",),
+    "uvicorn": ("openbark.server",),
+    "pydantic": ("openbark.server",),
+    "pydantic_settings": ("openbark.server",),
+    "prometheus_client": ("openbark.server",),
+    "transformers": ("openbark.bench.peers",),
 }
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 80

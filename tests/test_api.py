@@ -172,11 +172,6 @@ def test_empty_text(bark: Bark, text: str) -> None:
         bark.generate(text)
 
 
-def test_text_over_the_limit_names_count_limit_and_remedy(bark: Bark) -> None:
-    with pytest.raises(TextError, match=r"26 tokens long.*at most 16.*split it"):
-        bark.generate("abcdefghijklmnopqrstuvwxyz")
-
-
 def test_text_the_vocabulary_cannot_hold(bark: Bark) -> None:
     with pytest.raises(TextError, match=r"5 \(U\+0035\)"):
         bark.generate("I am 5")

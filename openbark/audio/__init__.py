@@ -6,9 +6,10 @@ A waveform is float32 samples in [-1, 1], shape `[L]`, mono. Knows nothing of mo
 from __future__ import annotations
 
 from openbark.audio.edits import Edits
-from openbark.audio.encoders import AudioEncoder, encode_audio, open_encoder
-from openbark.audio.files import check_output, read_audio, write_audio
+from openbark.audio.encoders import MAX_OGG_TAG_BYTES, AudioEncoder, encode_audio, open_encoder
+from openbark.audio.files import check_output, read_audio, stored_format, write_audio
 from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
+from openbark.audio.joining import Joiner
 from openbark.audio.loudness import loudness, with_loudness
 from openbark.audio.resample import resample
 from openbark.audio.samples import Waveform, count_clipped, pcm16
@@ -19,9 +20,11 @@ from openbark.audio.trim import speech_bounds, trim_silence
 __all__ = [
     "FORMATS",
     "LOSSLESS",
+    "MAX_OGG_TAG_BYTES",
     "MEDIA_TYPES",
     "AudioEncoder",
     "Edits",
+    "Joiner",
     "Stretcher",
     "Waveform",
     "check_output",
@@ -35,6 +38,7 @@ __all__ = [
     "read_tags",
     "resample",
     "speech_bounds",
+    "stored_format",
     "stretch",
     "trim_silence",
     "with_loudness",

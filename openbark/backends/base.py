@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
+from openbark.errors import CheckpointUnsupportedError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
@@ -22,14 +23,20 @@ __all__ = [
     "Backend",
     "BatchingBackend",
     "CausalSession",
+    "CodecStream",
     "DrawRun",
     "DrawingBackend",
     "DrawingSession",
     "Drawn",
     "Flag",
     "Logits",
+    "Network",
+    "StreamingBackend",
     "Tokens",
+    "held",
 ]
+
+Network = TypeVar("Network")
 
 Tokens = NDArray[np.int64]
 Logits = NDArray[np.floating]
@@ -39,6 +46,15 @@ Flag = NDArray[np.int32]
 
 Drawn = tuple[Tokens, StopReason | None]
 """What a run of draws gave, and why the stage ended there; None where it may go on."""
+
+
+def held(network: Network | None, name: str) -> Network:
+    """A network of a backend. Raises CheckpointUnsupportedError where its checkpoint holds only others."""
+    if network is None:
+        raise CheckpointUnsupportedError(
+            f"this model was loaded without its {name} network; load the whole checkpoint"
+        )
+    return network
 
 
 class CausalSession(Protocol):
@@ -67,6 +83,11 @@ class Backend(Protocol):
         """One line for people: backend, device, dtype, threads."""
         ...
 
+    @property
+    def dtype(self) -> str:
+        """Precision of the transformers' weights: "float32", "bfloat16", "int8", ..."""
+        ...
+
     def session(self, stage: Stage) -> CausalSession:
         """A fresh cached row of the semantic or coarse stage."""
         ...
@@ -85,6 +106,36 @@ class Backend(Protocol):
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] at the codec's sampling rate to codes [K, F]."""
+        ...
+
+
+class CodecStream(Protocol):
+    """A codec that decodes codes as they arrive: its pieces put together are `codec_decode` of all codes.
+
+    For one thread at a time.
+    """
+
+    lookahead: int
+    """Frames that must be known beyond a frame before its samples are: those come out that much later."""
+
+    def push(self, codes: Tokens) -> NDArray[np.float32]:
+        """Add codes [K, F], the same K every time; the samples [L] that are now known, often none at first.
+
+        Raises InputError for codes that the codec has not, and after `finish`.
+        """
+        ...
+
+    def finish(self) -> NDArray[np.float32]:
+        """The last samples: F * hop_length in all."""
+        ...
+
+
+@runtime_checkable
+class StreamingBackend(Backend, Protocol):
+    """A backend whose codec carries its state from block to block."""
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream."""
         ...
 
 

@@ -8,7 +8,7 @@ format beyond `StoredTensor`.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from openbark.checkpoints.weight_norm import fold, spellings
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
-__all__ = ["Source", "check_tied_heads", "locate"]
+__all__ = ["Source", "check_tied_heads", "locate", "part_of"]
 
 _FORGIVEN = re.compile(
     r"(semantic|coarse_acoustics|fine_acoustics)\.layers\.\d+\.attn\.bias"
@@ -37,31 +37,45 @@ class Source:
     parts: tuple[StoredTensor, ...]
 
     def read(self) -> NDArray[np.float32]:
-        """The tensor as float32, weight norm folded."""
+        """The tensor as float32, weight norm folded. Raises CheckpointCorruptError where its parts are not
+        numbers, or too large for folding."""
         if len(self.parts) == 1:
             return self.parts[0].read()
         g, v = self.parts
-        return fold(g.read(), v.read())
+        with np.errstate(over="ignore", invalid="ignore"):
+            folded = fold(g.read(), v.read())
+        if not np.isfinite(folded).all():
+            raise CheckpointCorruptError(
+                f"{v.file}: tensor {v.name} holds numbers that are not finite; fetch the file again"
+            )
+        return folded
+
+
+def part_of(name: str) -> str:
+    """The network a tensor belongs to: "semantic", "coarse_acoustics", "fine_acoustics", "codec_model", ..."""
+    return name.partition(".")[0]
 
 
 def locate(
     stored: Mapping[str, StoredTensor],
     config: BarkConfig,
     directory: Path,
-    without: str | None = None,
+    parts: Collection[str] | None = None,
 ) -> dict[str, Source]:
-    """Expected name -> where it is stored. Reads no data. `without`: prefix of a part that is not there.
+    """Expected name -> where it is stored. Reads no data. `parts`: the only ones to look at ("semantic",
+    "codec_model", ...), by default all that the config has.
 
     Raises CheckpointCorruptError naming the tensors that are missing, of another shape (found and
     expected), or that the config has no place for.
     """
     expected = expected_shapes(config)
+    if parts is not None:
+        expected = {name: shape for name, shape in expected.items() if part_of(name) in parts}
+        stored = {name: tensor for name, tensor in stored.items() if part_of(name) in parts}
     normed = weight_normed(config)
     sources: dict[str, Source] = {}
     missing: list[str] = []
     for name, shape in expected.items():
-        if without is not None and name.startswith(without):
-            continue
         source = _source(stored, name, name in normed)
         if source is None:
             missing.append(name)

@@ -14,26 +14,30 @@ and no torch. Writing is `openbark.checkpoints.save` and `openbark.checkpoints.c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.checkpoints.canonical import Source, check_tied_heads, locate
+from openbark.checkpoints.canonical import Source, check_tied_heads, locate, part_of
 from openbark.checkpoints.config_json import read_sizes
 from openbark.checkpoints.generation_json import GENERATION_FILE, assemble, read_defaults
 from openbark.checkpoints.json_file import read_json
-from openbark.checkpoints.shapes import CODEC_PREFIX
+from openbark.checkpoints.shapes import CODEC_PREFIX, FINE_PREFIX
 from openbark.checkpoints.stored_tensor import StoredTensor
 from openbark.checkpoints.suno_folder import (
     CODEC_REPOSITORY,
+    STAGE_PREFIXES,
     TOKENIZER_REPOSITORIES,
+    CodecFile,
+    SunoFile,
     cached_codec,
     cached_tokenizer,
     may_be_weights,
+    read_suno_file,
     read_suno_folder,
 )
 from openbark.checkpoints.tensor_files import (
@@ -57,7 +61,10 @@ __all__ = [
     "VOCABULARY_FILE",
     "Checkpoint",
     "Layout",
+    "is_suno",
+    "open_cached_codec",
     "open_checkpoint",
+    "open_suno_stage",
     "source_files",
 ]
 
@@ -88,6 +95,19 @@ class Checkpoint:
     sources: Mapping[str, Source] = field(repr=False)
     layout: Layout = "safetensors"
 
+    @property
+    def parts(self) -> frozenset[str]:
+        """The networks it holds: "semantic", "coarse_acoustics", "fine_acoustics", "codec_model", ..."""
+        return frozenset(part_of(name) for name in self.sources)
+
+    def only(self, parts: Collection[str]) -> Checkpoint:
+        """The same checkpoint with some of its networks. Raises CheckpointUnsupportedError for one that it
+        does not hold."""
+        for part in parts:
+            self._check_part(part)
+        kept = {name: source for name, source in self.sources.items() if part_of(name) in parts}
+        return replace(self, sources=kept)
+
     def tensors(self, prefix: str) -> dict[str, NDArray[np.float32]]:
         """The tensors of one part as float32, names without `prefix`: "semantic.", "coarse_acoustics.",
         "fine_acoustics.", "codec_model.", "semantic_encoder.", or "" for all.
@@ -100,13 +120,16 @@ class Checkpoint:
     def part(self, prefix: str) -> Mapping[str, NDArray[np.float32]]:
         """As `tensors`, but each tensor is read when it is asked for, and nothing of it is kept: who takes
         them one by one never has more than one in memory."""
+        if prefix:
+            self._check_part(part_of(prefix))
         names = [name for name in self.sources if name.startswith(prefix)]
-        if not names:
-            parts = sorted({name.partition(".")[0] for name in self.sources})
-            raise CheckpointUnsupportedError(
-                f"{self.directory} has no {prefix.rstrip('.')}; it has: {', '.join(parts)}"
-            )
         return _Part({name.removeprefix(prefix): self.sources[name] for name in names})
+
+    def _check_part(self, part: str) -> None:
+        if part not in self.parts:
+            raise CheckpointUnsupportedError(
+                f"{self.directory} has no {part}; it has: {', '.join(sorted(self.parts))}"
+            )
 
 
 class _Part(Mapping[str, NDArray[np.float32]]):
@@ -137,24 +160,98 @@ def source_files(checkpoint: Checkpoint) -> list[Path]:
 
 
 def open_checkpoint(
-    directory: str | Path, *, need_tokenizer: bool = True, need_codec: bool = True
+    directory: str | Path,
+    *,
+    need_tokenizer: bool = True,
+    need_codec: bool = True,
+    parts: Collection[str] | None = None,
 ) -> Checkpoint:
     """Open a folder (or one of Suno's files) and check all that can be checked without reading the weights.
 
     `need_tokenizer=False` opens a folder that holds the model only, as transformers' `save_pretrained`
-    writes it; `need_codec=False` opens Suno's files where EnCodec is not on this machine. Raises
+    writes it; `need_codec=False` opens Suno's files where EnCodec is not on this machine; `parts` are the
+    networks that must be there, in a folder of the Hugging Face layout that holds no others. Raises
     CheckpointNotFoundError naming all that is missing, CheckpointCorruptError when files are broken or
     disagree (tensor, found, expected), CheckpointUnsafeError for a pickle that asks for more than tensors,
     CheckpointUnsupportedError for models we cannot run.
     """
     path = Path(directory).expanduser()
-    if _is_suno(path):
+    if is_suno(path):
         return _open_suno(path, need_tokenizer, need_codec)
-    return _open_hugging_face(path, need_tokenizer)
+    return _open_hugging_face(path, need_tokenizer, parts)
 
 
-def _is_suno(path: Path) -> bool:
-    """Whether to read a path as Suno's layout: a file, or a folder without the other one's model."""
+def open_suno_stage(file: Path, *, need_tokenizer: bool = True) -> Checkpoint:
+    """One of Suno's files alone, whatever lies beside it: one network, with the sizes of the others Suno's
+    smaller ones. A file of EnCodec's weights is the codec's network.
+
+    Raises CheckpointNotFoundError for a file that is none of them, or when a tokenizer is needed and found
+    neither beside the file nor in the hub's cache, and the other errors of `open_checkpoint`.
+    """
+    found = read_suno_file(file)
+    if found is None:
+        raise CheckpointNotFoundError(f"{file} is none of Suno's models and not EnCodec")
+    return _stage_checkpoint(found, need_tokenizer)
+
+
+def open_cached_codec(folder: Path, *, need_tokenizer: bool = True) -> Checkpoint:
+    """The codec of a folder of Suno's files: beside them, where Suno keeps it, or in the hub's cache.
+
+    Raises CheckpointNotFoundError with the command that fetches it.
+    """
+    beside = (read_suno_file(file) for file in sorted(folder.glob("encodec*.th")))
+    found = next((item for item in beside if isinstance(item, CodecFile)), None) or cached_codec()
+    if found is None:
+        raise _no_codec(folder)
+    opened = _stage_checkpoint(found, need_tokenizer=False)
+    return replace(opened, tokenizer_path=_suno_tokenizer(folder, need_tokenizer))
+
+
+def _stage_checkpoint(found: SunoFile | CodecFile, need_tokenizer: bool) -> Checkpoint:
+    folder = found.file.parent if found.file.is_file() else found.file
+    config, prefix = BarkConfig(), CODEC_PREFIX
+    if isinstance(found, SunoFile):
+        prefix = STAGE_PREFIXES[found.stage]
+        if isinstance(found.config, FineGPTConfig):
+            config = replace(config, fine=found.config)
+        elif found.stage == "text":
+            config = replace(config, semantic=found.config)
+        else:
+            config = replace(config, coarse=found.config)
+    sources = locate(found.tensors, config, folder, [part_of(prefix)])
+    if prefix == FINE_PREFIX:
+        check_tied_heads(found.tensors, config)
+    return Checkpoint(
+        directory=folder,
+        config=config,
+        defaults=SUNO_PARAMS,
+        tokenizer_path=_suno_tokenizer(folder, need_tokenizer),
+        sources=sources,
+        layout="suno",
+    )
+
+
+def _no_codec(folder: Path) -> CheckpointNotFoundError:
+    return CheckpointNotFoundError(
+        f"{folder} lacks EnCodec, which Suno keeps elsewhere; put encodec_24khz-d7cc33bc.th beside the "
+        f"models, or say: openbark models download {CODEC_REPOSITORY}"
+    )
+
+
+def _suno_tokenizer(folder: Path, needed: bool) -> Path:
+    """The tokenizer of Suno's files: beside them, or in the hub's cache."""
+    found = _tokenizer(folder) or cached_tokenizer()
+    if found is None and needed:
+        raise CheckpointNotFoundError(
+            f"{folder} lacks the tokenizer of Suno's models; put the {TOKENIZER_FILE} or {VOCABULARY_FILE} "
+            f"of {TOKENIZER_REPOSITORIES[0]} beside the models, or say: openbark models download "
+            f"{TOKENIZER_REPOSITORIES[0]}"
+        )
+    return found or folder / TOKENIZER_FILE
+
+
+def is_suno(path: Path) -> bool:
+    """Whether a path is read as Suno's layout: a file, or a folder without the other one's model."""
     if path.is_file():
         return path.suffix not in (".json", ".safetensors")
     if not path.is_dir() or weights_file(path) is not None:
@@ -165,7 +262,9 @@ def _is_suno(path: Path) -> bool:
     return any(may_be_weights(file) for file in path.iterdir())
 
 
-def _open_hugging_face(folder: Path, need_tokenizer: bool) -> Checkpoint:
+def _open_hugging_face(
+    folder: Path, need_tokenizer: bool, parts: Collection[str] | None
+) -> Checkpoint:
     _check_files(folder, need_tokenizer)
     config_path, generation_path = folder / CONFIG_FILE, folder / GENERATION_FILE
     sizes = read_sizes(read_json(config_path), config_path)
@@ -173,7 +272,7 @@ def _open_hugging_face(folder: Path, need_tokenizer: bool) -> Checkpoint:
     config = assemble(sizes, generation, generation_path)
     _check_together(config, folder)
     stored = find_tensors(folder)
-    sources = locate(stored, config, folder)
+    sources = locate(stored, config, folder, parts)
     check_tied_heads(stored, config)
     pickled = (weights_file(folder) or "").startswith("pytorch")
     return Checkpoint(
@@ -190,18 +289,8 @@ def _open_suno(path: Path, need_tokenizer: bool, need_codec: bool) -> Checkpoint
     found = read_suno_folder(path)
     folder = found.directory
     codec = found.codec or cached_codec()
-    tokenizer = _tokenizer(folder) or cached_tokenizer()
     if codec is None and need_codec:
-        raise CheckpointNotFoundError(
-            f"{folder} lacks EnCodec, which Suno keeps elsewhere; put encodec_24khz-d7cc33bc.th beside the "
-            f"models, or say: openbark models download {CODEC_REPOSITORY}"
-        )
-    if tokenizer is None and need_tokenizer:
-        raise CheckpointNotFoundError(
-            f"{folder} lacks the tokenizer of Suno's models; put the {TOKENIZER_FILE} or {VOCABULARY_FILE} "
-            f"of {TOKENIZER_REPOSITORIES[0]} beside the models, or say: openbark models download "
-            f"{TOKENIZER_REPOSITORIES[0]}"
-        )
+        raise _no_codec(folder)
     fine = found.stages["fine"].config
     if not isinstance(fine, FineGPTConfig):
         raise CheckpointCorruptError(f"{found.stages['fine'].file} has no fine sizes")
@@ -214,14 +303,14 @@ def _open_suno(path: Path, need_tokenizer: bool, need_codec: bool) -> Checkpoint
         stored.update(model.tensors)
     if codec is not None:
         stored.update(codec.tensors)
-    parts = None if codec is not None else CODEC_PREFIX
-    sources = locate(stored, config, folder, without=parts)
+    networks = [*STAGE_PREFIXES.values(), *([CODEC_PREFIX] if codec is not None else [])]
+    sources = locate(stored, config, folder, [part_of(prefix) for prefix in networks])
     check_tied_heads(stored, config)
     return Checkpoint(
         directory=folder,
         config=config,
         defaults=SUNO_PARAMS,
-        tokenizer_path=tokenizer or folder / TOKENIZER_FILE,
+        tokenizer_path=_suno_tokenizer(folder, need_tokenizer),
         sources=sources,
         layout="suno",
     )

@@ -38,6 +38,7 @@ from openbark.checkpoints.shapes import (
     fine_head_aliases,
 )
 from openbark.checkpoints.stored_tensor import StoredTensor
+from openbark.checkpoints.suno_folder import LARGE_LAYERS
 from openbark.checkpoints.suno_names import COMPILED_PREFIX, STAGES, model_args, to_suno
 from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
 from openbark.checkpoints.tokenizer_files import read_tokenizer_json, tokenizer_files
@@ -53,7 +54,6 @@ Announce = Callable[[str], None]
 
 _CACHE_FORMAT = "1"
 _VOICES = ("speaker_embeddings*", "voices")
-_LARGE_LAYERS = 24
 _CODEC_FILE = "encodec_24khz.th"
 
 
@@ -87,15 +87,21 @@ def ready_checkpoint(checkpoint: Checkpoint, announce: Announce) -> Checkpoint:
 
 
 def _cached(checkpoint: Checkpoint, target: Path, announce: Announce) -> Checkpoint:
+    opened = partial(
+        open_checkpoint,
+        target,
+        need_tokenizer=checkpoint.tokenizer_path.is_file(),
+        parts=checkpoint.parts,
+    )
     try:
-        copy = open_checkpoint(target)
+        copy = opened()
     except CheckpointError:
         size = sum(entry.n_bytes for entry in _verbatim(checkpoint))
         announce(
             f"converting {checkpoint.directory}, once: {size / 1e9:.2f} GB of weights to {target}"
         )
         _write_hf(checkpoint, target, overwrite=True, derived=False)
-        copy = open_checkpoint(target)
+        copy = opened()
     return replace(copy, directory=checkpoint.directory, layout=checkpoint.layout)
 
 
@@ -195,7 +201,7 @@ def convert_to_suno(checkpoint: Checkpoint, directory: str | Path) -> Path:
                 f"{checkpoint.directory} cannot be written as Suno's files: its {name} differs from those "
                 "built into Suno's code; write it with --to hf"
             )
-    large = config.semantic.n_layer >= _LARGE_LAYERS
+    large = config.semantic.n_layer >= LARGE_LAYERS
 
     def write(folder: Path) -> None:
         for stage in STAGES:

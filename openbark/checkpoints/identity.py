@@ -27,7 +27,7 @@ def weights_identity(sources: Mapping[str, Source], prefixes: Iterable[str]) -> 
     for name in sorted(sources):
         if not name.startswith(wanted):
             continue
-        if not isinstance(sources[name], Source):
+        if not sources[name].parts:
             return None
         for part in sources[name].parts:
             facts = (name, part.name, part.dtype, part.shape, part.strides, part.start, part.stop)

@@ -1,32 +1,95 @@
 """Random weights for a config: checkpoints for tests and benchmarks, where sizes matter and speech does not.
 
-Layers keep the scale of their input, so that logits differ clearly from each other.
+Layers keep the scale of their input, so that logits differ clearly from each other. Either all tensors at once, or a
+checkpoint whose tensors are made when they are read, so that a large one takes no more memory than one from files.
 """
 
 from __future__ import annotations
 
 import math
+import tempfile
 import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.checkpoints.canonical import Source
+from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.shapes import Shape, expected_shapes
 from openbark.config import BarkConfig
+from openbark.params import SUNO_PARAMS
 
-__all__ = ["random_checkpoint"]
+__all__ = ["RandomTensor", "checkpoint_of_random_weights", "random_checkpoint"]
+
+_ROWS_AT_ONCE = 1024
 
 
 def random_checkpoint(config: BarkConfig, seed: int = 0) -> dict[str, NDArray[np.float32]]:
     """A random float32 tensor for every name of `expected_shapes(config)`; each depends on `seed` and its
     own name only."""
-    tensors = {}
-    for name, shape in expected_shapes(config).items():
-        generator = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        noise = generator.standard_normal(shape, dtype=np.float32)
-        offset, scale = _distribution(name, shape)
-        tensors[name] = offset + np.float32(scale) * noise
-    return tensors
+    return {
+        name: RandomTensor(name, shape, seed).made()
+        for name, shape in expected_shapes(config).items()
+    }
+
+
+def checkpoint_of_random_weights(config: BarkConfig, seed: int = 0) -> Checkpoint:
+    """A checkpoint with the weights of `random_checkpoint`, in no folder and without a tokenizer."""
+    tensors = {
+        name: RandomTensor(name, shape, seed) for name, shape in expected_shapes(config).items()
+    }
+    # What is read of a source is its `read`, and its `parts` where it lies in files; these do not.
+    sources = cast(Mapping[str, Source], tensors)
+    return Checkpoint(Path(config.name), config, SUNO_PARAMS, Path("tokenizer.json"), sources)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomTensor:
+    """One tensor, made anew at every look."""
+
+    name: str
+    shape: Shape
+    seed: int
+
+    @property
+    def parts(self) -> tuple[()]:
+        """It lies in no file."""
+        return ()
+
+    def read(self) -> NDArray[np.float32]:
+        """As a checkpoint's tensor is read: an embedding table is mapped from a file (one without a name),
+        everything else is an array of its own."""
+        if not _is_table(self.name, self.shape):
+            return self.made()
+        with tempfile.TemporaryFile() as stream:
+            self._write(stream)
+            stream.flush()
+            return np.asarray(np.memmap(stream, np.float32, "r", shape=self.shape))
+
+    def made(self) -> NDArray[np.float32]:
+        """The whole tensor in memory."""
+        offset, scale = _distribution(self.name, self.shape)
+        noise = self._generator().standard_normal(self.shape, dtype=np.float32)
+        return offset + np.float32(scale) * noise
+
+    def _write(self, stream: IO[bytes]) -> None:
+        generator = self._generator()
+        offset, scale = _distribution(self.name, self.shape)
+        for first in range(0, self.shape[0], _ROWS_AT_ONCE):
+            rows = min(_ROWS_AT_ONCE, self.shape[0] - first)
+            noise = generator.standard_normal((rows, *self.shape[1:]), dtype=np.float32)
+            stream.write((offset + np.float32(scale) * noise).data)
+
+    def _generator(self) -> np.random.Generator:
+        return np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
+
+
+def _is_table(name: str, shape: Shape) -> bool:
+    return "input_embeds_layer" in name and len(shape) == 2
 
 
 def _distribution(name: str, shape: Shape) -> tuple[np.float32, float]:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from openbark.checkpoints.encodec_names import from_encodec
@@ -37,6 +38,8 @@ from openbark.errors import (
 
 __all__ = [
     "CODEC_REPOSITORY",
+    "LARGE_LAYERS",
+    "STAGE_PREFIXES",
     "TOKENIZER_REPOSITORIES",
     "CodecFile",
     "SunoFile",
@@ -46,6 +49,7 @@ __all__ = [
     "may_be_weights",
     "read_suno_file",
     "read_suno_folder",
+    "scan_folder",
 ]
 
 CODEC_REPOSITORY = "facebook/encodec_24khz"
@@ -55,9 +59,15 @@ TOKENIZER_REPOSITORIES = (
 )
 """Hub names of the tokenizer of Suno's models, today's and the one Suno's code uses."""
 
+LARGE_LAYERS = 24
+"""Layers of each of Suno's large models; the small ones have half."""
+
 _SUFFIXES = (".pt", ".pth", ".th", ".bin", ".ckpt")
 _MAX_FILES = 64
-_PREFIXES = {"text": SEMANTIC_PREFIX, "coarse": COARSE_PREFIX, "fine": FINE_PREFIX}
+STAGE_PREFIXES: Mapping[str, str] = MappingProxyType(
+    {"text": SEMANTIC_PREFIX, "coarse": COARSE_PREFIX, "fine": FINE_PREFIX}
+)
+"""Suno's name of a model -> prefix of its tensors in the Hugging Face layout."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,11 @@ class SunoFile:
     def size(self) -> tuple[int, int]:
         """Layers and width, for telling large from small."""
         return self.config.n_layer, self.config.n_embd
+
+    @property
+    def is_small(self) -> bool:
+        """Whether it is of the smaller of the two sizes that Suno published."""
+        return self.config.n_layer < LARGE_LAYERS
 
 
 @dataclass(frozen=True)
@@ -117,7 +132,7 @@ def _stage(content: dict[Any, Any], file: Path) -> SunoFile:
     stage = stage_of(config)
     tensors: dict[str, StoredTensor] = {}
     for key, tensor in named.items():
-        name = _PREFIXES[stage] + from_suno(key)
+        name = STAGE_PREFIXES[stage] + from_suno(key)
         if name in tensors:
             raise CheckpointCorruptError(f"{file} holds {key} twice, with and without prefix")
         tensors[name] = replace(tensor, name=name)
@@ -160,7 +175,7 @@ def read_suno_folder(path: Path) -> SunoFolder:
                 f"{path} is not one of Suno's text, coarse and fine models; give their folder"
             )
     directory = path.parent if path.is_file() else path
-    found, refused = _scan(directory)
+    found, refused = scan_folder(directory)
     models = [item for item in found if isinstance(item, SunoFile)]
     codecs = [item for item in found if isinstance(item, CodecFile)]
     stages: dict[str, SunoFile] = {}
@@ -188,7 +203,9 @@ def read_suno_folder(path: Path) -> SunoFolder:
     return SunoFolder(directory, stages, codecs[0] if codecs else None, others)
 
 
-def _scan(directory: Path) -> tuple[list[SunoFile | CodecFile], list[CheckpointError]]:
+def scan_folder(directory: Path) -> tuple[list[SunoFile | CodecFile], list[CheckpointError]]:
+    """The models among a folder's files, whatever their names, and why others that might be could not be
+    read."""
     found: list[SunoFile | CodecFile] = []
     refused: list[CheckpointError] = []
     files = sorted(path for path in directory.iterdir() if may_be_weights(path))
@@ -213,7 +230,7 @@ def may_be_weights(path: Path) -> bool:
 def cached_codec() -> CodecFile | None:
     """EnCodec where Suno's code keeps it (torch's hub folder), or from the hub's cache. Opens no socket."""
     home = os.environ.get("TORCH_HOME")
-    cache = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser()
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     folder = (Path(home).expanduser() if home else cache / "torch") / "hub" / "checkpoints"
     for file in sorted(folder.glob("encodec_24khz-*.th")):
         item = read_suno_file(file)

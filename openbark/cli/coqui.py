@@ -70,7 +70,8 @@ def coqui(
     config_path: str | None,
 ) -> None:
     """Coqui's `tts` command with Bark: the same options, after the word coqui."""
-    from openbark.compat.coqui.api import MODEL_NAME, TTS
+    from openbark.compat.coqui.api import TTS
+    from openbark.compat.coqui.config import MODEL_NAME
 
     if list_models or model_info_by_idx or model_info_by_name:
         about = "" if list_models else ": text to speech, 13 languages with Suno's weights"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["infinity"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-_SMALL_MODEL = "suno/bark-small"
+_STAGES = ("text", "coarse", "fine", "codec")
 _META_KEY = "openbark.infinity"
 
 
@@ -63,8 +63,8 @@ def _infinity_options(command: _Command) -> _Command:
 
 @click.command()
 @_infinity_options
-@click.option("--model", help="Checkpoint folder. [default: the embedded model]")
-@click.option("--device", help="cpu, cuda, ... [default: cpu]")
+@click.option("--model", help="Checkpoint folder. [default: the one Suno's scripts find]")
+@click.option("--device", help="cpu, cuda, ... [default: as the use_gpu options say]")
 @click.option("--threads", type=click.INT, help="CPU threads. [default: all cores]")
 @click.pass_context
 def infinity(
@@ -79,7 +79,7 @@ def infinity(
     given: dict[str, Any] = ctx.meta.get(_META_KEY, {})
     values = resolve(given)
     logging.getLogger("openbark").setLevel(values["loglevel"])
-    chosen_model, chosen_device = _model(model, values), _device(device, given)
+    _check_choices(model, device, values, given)
     if not (values["list_speakers"] or _renders(values)):
         plan = _plan(given)
         if values["dry_run"] or values["text_splits_only"]:
@@ -87,11 +87,11 @@ def infinity(
             return
 
     share_cores()
-    from openbark.api import Bark
-
-    bark = Bark.load(chosen_model, chosen_device, None, threads)
+    bark = _load(model, device, threads, values)
     if values["list_speakers"]:
-        for name in bark.voices:
+        from openbark.compat.infinity.speakers import list_speakers
+
+        for name in list_speakers(bark):
             click.echo(name)
     elif _renders(values):
         _render(bark, values)
@@ -101,45 +101,41 @@ def infinity(
                 _speak(bark, prompt, given)
 
 
-def _model(model: str | None, values: Mapping[str, Any]) -> str | None:
-    """The model that the options name. Raises ParamError when they contradict each other."""
-    stages = {values[f"{stage}_use_small"] for stage in ("text", "coarse", "fine")}
-    if len(stages) > 1:
-        raise ParamError(
-            "text_use_small, coarse_use_small and fine_use_small differ; a model is used whole: set all "
-            "three or none"
-        )
-    small = values["use_smaller_models"] or values["USE_SMALL_MODELS"] or stages == {True}
-    if small and model is not None:
+def _check_choices(
+    model: str | None, device: str | None, values: Mapping[str, Any], given: Mapping[str, Any]
+) -> None:
+    """Raise ParamError for options that name two models or two devices."""
+    from openbark.compat.infinity.loading import wants_gpu, wants_small
+
+    if wants_small(values) and model is not None:
         raise ParamError(f"--model {model} and the small models are two models; name one")
-    return _SMALL_MODEL if small else model
-
-
-def _device(device: str | None, given: Mapping[str, Any]) -> str | None:
-    """The device that the options name. Raises ParamError when they differ."""
-    asked = {
-        given[f"{stage}_use_gpu"]
-        for stage in ("text", "coarse", "fine", "codec")
-        if given.get(f"{stage}_use_gpu") is not None
-    }
-    if len(asked) > 1:
-        raise ParamError("the use_gpu options differ; every stage computes on one device")
-    if not asked:
-        return device
-    wanted = "cuda" if asked == {True} else "cpu"
-    if device is not None and device != wanted:
+    asked = any(given.get(f"{stage}_use_gpu") is not None for stage in _STAGES)
+    if device is not None and asked and wants_gpu(values) == (device == "cpu"):
         raise ParamError(f"--device {device} contradicts the use_gpu options; give one of them")
-    return wanted
+    wants_gpu(values)
+
+
+def _load(
+    model: str | None, device: str | None, threads: int | None, values: Mapping[str, Any]
+) -> Bark:
+    """The model and the device of our own options, else those that Suno's scripts would find."""
+    from openbark.api import Bark
+    from openbark.compat.infinity.loading import wants_gpu, wants_small
+    from openbark.compat.suno.model_cache import choose_device, find_model
+
+    name = model or find_model(wants_small(values))
+    return Bark.load(name, device or choose_device(wants_gpu(values)), "float32", threads)
 
 
 def _plan(given: Mapping[str, Any]) -> list[tuple[str, list[str]]]:
     """Prompts and their segments, and a folder to write to: all that can fail before a model is loaded."""
-    from openbark.compat.infinity.generation import output_folder, plan_segments, prompts_of
+    from openbark.compat.infinity.clip_files import output_folder
+    from openbark.compat.infinity.generation import plan_segments, prompts_of
 
     plan = [(prompt, plan_segments(prompt, given)) for prompt in prompts_of(given)]
     values = resolve(given)
     if not (values["dry_run"] or values["text_splits_only"]):
-        output_folder(values)
+        output_folder(Path(values["output_dir"]))
     return plan
 
 
@@ -157,17 +153,21 @@ def _renders(values: Mapping[str, Any]) -> bool:
 
 
 def _render(bark: Bark, values: Mapping[str, Any]) -> None:
-    from openbark.compat.infinity.speakers import render_npz_samples
+    from openbark.compat.infinity.rendering import render_npz_samples
 
     where = str(values["render_npz_samples"])
     folder = None if where.lower() in ("true", "1", "yes") else where
     kind = values["output_format"]
-    for path in render_npz_samples(folder, bark, Path(values["output_dir"]), kind):
+    made = render_npz_samples(
+        folder, bark=bark, output_dir=values["output_dir"], output_format=kind, seed=values["seed"]
+    )
+    for path in made:
         click.echo(str(path))
 
 
 def _speak(bark: Bark, prompt: str, given: Mapping[str, Any]) -> None:
-    from openbark.compat.infinity.generation import spoken, write_clip
+    from openbark.compat.infinity.clip_files import write_clip
+    from openbark.compat.infinity.generation import spoken
 
     values = resolve(given)
 

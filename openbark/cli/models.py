@@ -12,6 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from openbark.checkpoints.checkpoint import Checkpoint
+    from openbark.cli.local_models import LocalModel
 
 __all__ = ["models"]
 
@@ -26,24 +27,35 @@ def models() -> None:
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def _list(as_json: bool) -> None:
-    """List the models that are on this machine."""
-    from openbark.api import find_checkpoint
-    from openbark.assets import EMBEDDED_NAME, has_embedded
-    from openbark.checkpoints.checkpoint import open_checkpoint
+    """List the models that are on this machine, by the name to give to --model.
 
-    found = []
-    if has_embedded():
-        found.append({"name": EMBEDDED_NAME, **_summary(open_checkpoint(find_checkpoint()))})
+    The embedded one, those in the hub's cache (HF_HOME), in Suno's (XDG_CACHE_HOME) and in Coqui's (TTS_HOME).
+    """
+    from openbark.cli.local_models import local_models
+
+    found = list(local_models())
     if as_json:
-        click.echo(json.dumps(found, ensure_ascii=False))
+        click.echo(json.dumps([_entry(model) for model in found], ensure_ascii=False))
         return
-    for entry in found:
+    for model in found:
+        if model.checkpoint is None:
+            click.echo(f"{model.name}  {model.place}, cannot be used: {model.problem}")
+            continue
+        entry = _summary(model.checkpoint)
+        lacks = f", lacks {' and '.join(entry['missing'])}" if entry["missing"] else ""
         click.echo(
-            f"{entry['name']}  {', '.join(entry['languages']) or 'any language'}, "
-            f"{entry['megabytes']} MB, {len(entry['voices'])} voices, {entry['folder']}"
+            f"{model.name}  {', '.join(entry['languages']) or 'any language'}, "
+            f"{entry['megabytes']} MB, {len(entry['voices'])} voices{lacks}, {model.place}: {model.folder}"
         )
     if not found:
         click.echo("no models here; give a checkpoint folder with --model", err=True)
+
+
+def _entry(model: LocalModel) -> dict[str, Any]:
+    known = {"name": model.name, "place": model.place, "folder": str(model.folder)}
+    if model.checkpoint is None:
+        return {**known, "problem": model.problem}
+    return {**known, **_summary(model.checkpoint)}
 
 
 @models.command("show")
@@ -81,12 +93,12 @@ def _download(name: str, directory: str | None, revision: str | None) -> None:
     Say it again after an interruption: it goes on where it stopped. HF_HOME moves the cache,
     HF_ENDPOINT names a mirror, HF_TOKEN opens private models.
     """
-    from openbark.checkpoints.hub import download
+    from openbark.checkpoints.hub import HubAccess, download
 
     def announce(line: str) -> None:
         click.echo(line, err=True)
 
-    click.echo(str(download(name, announce, directory, revision)))
+    click.echo(str(download(name, announce, HubAccess(revision=revision, directory=directory))))
 
 
 @models.command("convert")

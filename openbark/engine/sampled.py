@@ -92,16 +92,17 @@ def sampled_semantic(
     backend: Backend,
     sampler: Sampler,
     text_tokens: Tokens,
-    voice: Voice | None,
+    history: Tokens | None,
     sampling: SamplingParams,
     limit: TokenLimit,
     allow_early_stop: bool = True,
     report: Report | None = None,
 ) -> tuple[Tokens, StopReason]:
-    """Text tokens [N] to semantic tokens [T], none of them the end token, and why they end (S30-S35)."""
+    """Text tokens [N] and semantic tokens spoken before [H] to semantic tokens [T], none of them the end
+    token, and why they end (S30-S35)."""
     rules = backend.config.semantic_rules
     session = backend.session(Stage.SEMANTIC)
-    logits = session.prefill(semantic_prompt(text_tokens, voice.semantic if voice else None, rules))
+    logits = session.prefill(semantic_prompt(text_tokens, history, rules))
     drawn: list[int] = []
     while True:
         support = drawable_logits(logits, allow_early_stop, rules)

@@ -6,6 +6,7 @@ Checks arrays against a model's sizes. How a file holds them is `openbark.voices
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from collections.abc import Mapping
@@ -85,6 +86,16 @@ class Voice:
         """Write a voice file (`.npz`) that Suno's loaders read too. Raises VoiceError when it cannot."""
         arrays = {key: getattr(self, field_name) for field_name, key in ARRAY_KEYS.items()}
         write_npz(Path(path), arrays, self.metadata)
+
+    @property
+    def digest(self) -> str:
+        """Sixteen hexadecimal digits of SHA-256 over the three arrays: the same tokens, the same digits."""
+        digest = hashlib.sha256()
+        for field_name in ARRAY_KEYS:
+            array: Tokens = getattr(self, field_name)
+            digest.update(f"{field_name} {array.shape}".encode())
+            digest.update(array.astype("<i8").tobytes())
+        return digest.hexdigest()[:16]
 
     @property
     def _label(self) -> str:

@@ -27,6 +27,8 @@ def variants() -> list[str]:
 
 
 class _Array:
+    parts = ()
+
     def __init__(self, array: object) -> None:
         self._array = array
 

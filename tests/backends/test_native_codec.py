@@ -11,13 +11,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+from codec_cases import (
+    ENCODEC,
+    ISTFT,
+    TINY_ENCODEC,
+    TINY_ISTFT,
+    codes_of,
+    encodec,
+    istft,
+    randomise,
+    tensors_of,
+)
 from native_engine import needs_engine, variants
 from numpy.typing import NDArray
 
 from openbark.backends.native import codec_layout
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec, NativeSemanticEncoder
 from openbark.backends.native.library import Pool
-from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
+from openbark.config import EncodecConfig, SemanticEncoderConfig
 from openbark.errors import (
     AudioError,
     CheckpointCorruptError,
@@ -28,8 +39,6 @@ from openbark.errors import (
 torch = pytest.importorskip("torch")
 
 from openbark.backends.torch.convnext import mel_filterbank  # noqa: E402
-from openbark.backends.torch.encodec import Encodec  # noqa: E402
-from openbark.backends.torch.istft import IstftCodec  # noqa: E402
 from openbark.backends.torch.semantic_encoder import SemanticEncoder  # noqa: E402
 
 pytestmark = needs_engine
@@ -39,57 +48,6 @@ TOLERANCE = 1e-5
 # Squared distances closer than this, relative to the nearest, are a tie that rounding may decide.
 TIE = 1e-4
 
-TINY_ENCODEC = EncodecConfig(
-    hidden_size=8,
-    num_filters=4,
-    upsampling_ratios=(4, 3, 2),
-    codebook_size=19,
-    codebook_dim=8,
-    sampling_rate=2400,
-    target_bandwidths=(0.8, 2.0),
-)
-ENCODEC = {
-    "tiny": TINY_ENCODEC,
-    "not causal": replace(TINY_ENCODEC, use_causal_conv=False),
-    "one filter": replace(TINY_ENCODEC, num_filters=2, pad_mode="replicate"),
-    "dilated": replace(TINY_ENCODEC, num_residual_layers=3, pad_mode="constant"),
-    "trimmed on both sides": replace(
-        TINY_ENCODEC, trim_right_ratio=0.3, upsampling_ratios=(3, 5, 2), num_lstm_layers=1
-    ),
-    "group norm": replace(TINY_ENCODEC, norm_type="time_group_norm"),
-    "identity shortcut": replace(TINY_ENCODEC, use_conv_shortcut=False, compress=1),
-    "wide": replace(
-        TINY_ENCODEC,
-        sampling_rate=1000,
-        num_filters=12,
-        kernel_size=5,
-        last_kernel_size=3,
-        upsampling_ratios=(5, 2),
-    ),
-}
-TINY_ISTFT = IstftCodecConfig(
-    hop_length=48,
-    n_fft=96,
-    n_bins=33,
-    n_mels=12,
-    mel_n_fft=128,
-    codebook_size=19,
-    codebook_dim=6,
-    n_codebooks=4,
-    encoder_dim=12,
-    encoder_layers=2,
-    decoder_dim=20,
-    decoder_layers=3,
-)
-ISTFT = {
-    "tiny": TINY_ISTFT,
-    "all bins, prime FFT sizes": replace(
-        TINY_ISTFT, hop_length=62, n_fft=62, n_bins=32, mel_n_fft=2 * 37, kernel_size=5
-    ),
-    "four sub-frames": replace(TINY_ISTFT, hop_length=60, subframes=4, n_fft=90, n_bins=20),
-    "one sub-frame": replace(TINY_ISTFT, subframes=1, n_fft=192, mlp_ratio=1, decoder_layers=1),
-    "embedded": IstftCodecConfig(),
-}
 TINY_SEMANTIC = SemanticEncoderConfig(hop_length=48, n_mels=9, mel_n_fft=120, dim=20, vocab_size=60)
 SEMANTIC = {
     "tiny": TINY_SEMANTIC,
@@ -97,51 +55,11 @@ SEMANTIC = {
     "two layers": replace(TINY_SEMANTIC, n_layer=2, pitch_bins=5),
     "embedded": SemanticEncoderConfig(),
 }
-Tensors = dict[str, NDArray[np.float32]]
-
-
-@torch.no_grad()
-def _randomise(module: Any, seed: int) -> Any:
-    """Weights that keep the size of a signal from layer to layer, so that every one of them counts."""
-    generator = torch.Generator().manual_seed(seed)
-    for name, value in module.state_dict().items():
-        if name.endswith("embed"):
-            level = int(name.split(".")[-3])
-            value.normal_(0.0, 0.7**level, generator=generator)
-        elif value.ndim > 1:
-            fan_in = value[0].numel()
-            value.normal_(0.0, 1.2 / math.sqrt(fan_in), generator=generator)
-        elif name.endswith("weight") or name.endswith("scale"):
-            value.uniform_(0.5, 1.0, generator=generator)
-        else:
-            value.normal_(0.0, 0.2, generator=generator)
-    return module.eval().requires_grad_(False)
-
-
-def _tensors(module: Any) -> Tensors:
-    return {name: value.numpy() for name, value in module.state_dict().items()}
-
-
-@cache
-def _encodec(config: EncodecConfig) -> tuple[Encodec, Tensors]:
-    module = _randomise(Encodec(config), 1)
-    return module, _tensors(module)
-
-
-@cache
-def _istft(config: IstftCodecConfig) -> tuple[IstftCodec, Tensors]:
-    module = _randomise(IstftCodec(config), 2)
-    return module, _tensors(module)
 
 
 @cache
 def _pool(threads: int = 2, kernels: str | None = None) -> Pool:
     return Pool(threads, kernels)
-
-
-def _codes(config: EncodecConfig | IstftCodecConfig, frames: int) -> NDArray[np.int64]:
-    random = np.random.default_rng(frames)
-    return random.integers(0, config.codebook_size, (config.n_codebooks, frames))
 
 
 def _waveform(length: int) -> NDArray[np.float32]:
@@ -172,19 +90,19 @@ def _assert_nearest(module: Any, waveform: NDArray[np.float32], codes: NDArray[n
 @pytest.mark.parametrize("name", ENCODEC)
 def test_encodec_decode_equals_torch(name: str, kernels: str) -> None:
     config = ENCODEC[name]
-    module, tensors = _encodec(config)
+    module, tensors = encodec(config)
     native = NativeEncodec(config, tensors, _pool(2, kernels))
     for frames in (1, 2, 3, 9, 40, 131):
-        _assert_same_waveform(module, native, _codes(config, frames))
+        _assert_same_waveform(module, native, codes_of(config, frames))
     for count in range(1, config.n_codebooks):
-        _assert_same_waveform(module, native, _codes(config, 7)[:count])
+        _assert_same_waveform(module, native, codes_of(config, 7)[:count])
 
 
 @pytest.mark.parametrize("kernels", variants())
 @pytest.mark.parametrize("name", ENCODEC)
 def test_encodec_encode_equals_torch(name: str, kernels: str) -> None:
     config = ENCODEC[name]
-    module, tensors = _encodec(config)
+    module, tensors = encodec(config)
     native = NativeEncodec(config, tensors, _pool(2, kernels))
     hop = config.hop_length
     for length in (1, 2, hop - 1, hop, hop + 1, 9 * hop + 5, 131 * hop - 7):
@@ -199,9 +117,9 @@ def test_encodec_encode_equals_torch(name: str, kernels: str) -> None:
 
 def test_the_published_encodec() -> None:
     config = EncodecConfig()
-    module, tensors = _encodec(config)
+    module, tensors = encodec(config)
     native = NativeEncodec(config, tensors, _pool())
-    _assert_same_waveform(module, native, _codes(config, 40)[:8])
+    _assert_same_waveform(module, native, codes_of(config, 40)[:8])
     waveform = _waveform(320 * 20 + 11)
     codes = native.encode(waveform, n_codebooks=8)
     assert codes.shape == (8, 21)
@@ -212,11 +130,11 @@ def test_the_published_encodec() -> None:
 @pytest.mark.parametrize("name", ISTFT)
 def test_istft_codec_equals_torch(name: str, kernels: str) -> None:
     config = ISTFT[name]
-    module, tensors = _istft(config)
+    module, tensors = istft(config)
     native = NativeIstftCodec(config, tensors, _pool(2, kernels))
     hop = config.hop_length
     for frames in (1, 2, 5, 70):
-        codes = _codes(config, frames)
+        codes = codes_of(config, frames)
         _assert_same_waveform(module, native, codes)
         _assert_same_waveform(module, native, codes[:1])
     for length in (1, hop - 1, hop, hop + 1, 9 * hop + 5, 60 * hop - 7):
@@ -228,9 +146,9 @@ def test_istft_codec_equals_torch(name: str, kernels: str) -> None:
 
 
 def test_loud_predictions_do_not_overflow() -> None:
-    _, tensors = _istft(TINY_ISTFT)
+    _, tensors = istft(TINY_ISTFT)
     loud = tensors | {"decoder.head.bias": np.full_like(tensors["decoder.head.bias"], 500.0)}
-    waveform = NativeIstftCodec(TINY_ISTFT, loud, _pool()).decode(_codes(TINY_ISTFT, 9))
+    waveform = NativeIstftCodec(TINY_ISTFT, loud, _pool()).decode(codes_of(TINY_ISTFT, 9))
     assert np.isfinite(waveform).all()
 
 
@@ -238,8 +156,8 @@ def test_loud_predictions_do_not_overflow() -> None:
 @pytest.mark.parametrize("name", SEMANTIC)
 def test_semantic_encoder_equals_torch(name: str, kernels: str) -> None:
     config = SEMANTIC[name]
-    module = _randomise(SemanticEncoder(config), 3)
-    native = NativeSemanticEncoder(config, _tensors(module), _pool(2, kernels))
+    module = randomise(SemanticEncoder(config), 3)
+    native = NativeSemanticEncoder(config, tensors_of(module), _pool(2, kernels))
     for length in (1, config.hop_length, config.hop_length + 1, 70 * config.hop_length - 7):
         waveform = _waveform(length)
         tokens = native.encode(waveform)
@@ -262,8 +180,8 @@ def test_the_mel_filters_are_those_of_torch() -> None:
 def test_threads_and_stretches_do_not_change_the_result(name: str) -> None:
     """A long sequence is cut into stretches whose number follows the threads; no seam may show."""
     config = ENCODEC[name]
-    _, tensors = _encodec(config)
-    codes, waveform = _codes(config, 300), _waveform(300 * config.hop_length - 5)
+    _, tensors = encodec(config)
+    codes, waveform = codes_of(config, 300), _waveform(300 * config.hop_length - 5)
     one, five = (NativeEncodec(config, tensors, _pool(threads)) for threads in (1, 5))
     np.testing.assert_allclose(five.decode(codes), one.decode(codes), atol=2e-6, rtol=0)
     same = five.encode(waveform) == one.encode(waveform)
@@ -271,9 +189,9 @@ def test_threads_and_stretches_do_not_change_the_result(name: str) -> None:
 
 
 def test_one_codec_serves_several_callers() -> None:
-    _, tensors = _encodec(TINY_ENCODEC)
+    _, tensors = encodec(TINY_ENCODEC)
     native = NativeEncodec(TINY_ENCODEC, tensors, _pool())
-    clips = [_codes(TINY_ENCODEC, frames) for frames in (5, 33, 80)]
+    clips = [codes_of(TINY_ENCODEC, frames) for frames in (5, 33, 80)]
     expected = [native.decode(codes) for codes in clips]
     wrong: list[int] = []
 
@@ -305,13 +223,13 @@ def test_one_codec_serves_several_callers() -> None:
 def test_impossible_codes_are_refused(
     spoil: Callable[[NDArray[np.int64]], NDArray[Any]], problem: str
 ) -> None:
-    native = NativeIstftCodec(TINY_ISTFT, _istft(TINY_ISTFT)[1], _pool())
+    native = NativeIstftCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
     with pytest.raises(InputError, match=problem):
-        native.decode(spoil(_codes(TINY_ISTFT, 3)))
+        native.decode(spoil(codes_of(TINY_ISTFT, 3)))
 
 
 def test_impossible_waveforms_are_refused() -> None:
-    native = NativeIstftCodec(TINY_ISTFT, _istft(TINY_ISTFT)[1], _pool())
+    native = NativeIstftCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
     for waveform in (np.zeros((2, 9)), np.zeros(9, dtype=np.int16)):
         with pytest.raises(AudioError, match="one channel"):
             native.encode(waveform)
@@ -322,8 +240,8 @@ def test_impossible_waveforms_are_refused() -> None:
 
 
 def test_other_layouts_of_memory_are_read_right() -> None:
-    native = NativeIstftCodec(TINY_ISTFT, _istft(TINY_ISTFT)[1], _pool())
-    codes, waveform = _codes(TINY_ISTFT, 12), _waveform(400)
+    native = NativeIstftCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
+    codes, waveform = codes_of(TINY_ISTFT, 12), _waveform(400)
     np.testing.assert_array_equal(
         native.decode(np.asfortranarray(codes.astype(np.uint16))[:, ::2]),
         native.decode(np.ascontiguousarray(codes[:, ::2])),
@@ -334,13 +252,14 @@ def test_other_layouts_of_memory_are_read_right() -> None:
 
 
 def test_weights_that_disagree_with_the_config_are_refused() -> None:
-    _, tensors = _encodec(TINY_ENCODEC)
+    _, tensors = encodec(TINY_ENCODEC)
     name = "decoder.layers.0.conv.weight"
     missing = {key: value for key, value in tensors.items() if key != name}
     with pytest.raises(CheckpointCorruptError, match=rf"{name} is missing"):
-        NativeEncodec(TINY_ENCODEC, missing, _pool())
+        NativeEncodec(TINY_ENCODEC, missing, _pool()).decode(np.zeros((2, 3), dtype=np.int64))
+    misshapen = NativeEncodec(TINY_ENCODEC, tensors | {name: tensors[name][:, :1]}, _pool())
     with pytest.raises(CheckpointCorruptError, match=rf"{name} has shape"):
-        NativeEncodec(TINY_ENCODEC, tensors | {name: tensors[name][:, :1]}, _pool())
+        misshapen.decode(np.zeros((2, 3), dtype=np.int64))
 
 
 def test_codecs_the_engine_cannot_run_are_refused() -> None:
@@ -348,17 +267,17 @@ def test_codecs_the_engine_cannot_run_are_refused() -> None:
     for change in ({"audio_channels": 2}, {"pad_mode": "circular"}, {"hidden_size": 4}):
         config = replace(TINY_ENCODEC, **change)
         with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
-            NativeEncodec(config, _encodec(TINY_ENCODEC)[1], pool)
+            NativeEncodec(config, encodec(TINY_ENCODEC)[1], pool)
     for change in ({"n_fft": 97}, {"kernel_size": 4}):
         with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
-            NativeIstftCodec(replace(TINY_ISTFT, **change), _istft(TINY_ISTFT)[1], pool)
+            NativeIstftCodec(replace(TINY_ISTFT, **change), istft(TINY_ISTFT)[1], pool)
 
 
 def test_a_layout_of_another_length_is_an_error_and_no_crash() -> None:
     """The library checks what the flat description claims."""
     from openbark.backends.native.codec import _Network
 
-    _, tensors = _istft(TINY_ISTFT)
+    _, tensors = istft(TINY_ISTFT)
     for spoil in (
         lambda layout: layout.sizes.append(1),
         lambda layout: layout.sizes.pop(),

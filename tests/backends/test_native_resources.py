@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +18,10 @@ from native_engine import CONFIGS, checkpoint_in_memory, needs_engine
 from openbark.backends.native import library
 from openbark.backends.native.backend import NativeBackend
 from openbark.backends.native.library import Pool, load_library
+from openbark.checkpoints import random_checkpoint, save_checkpoint
+from openbark.config import BarkConfig, GPTConfig
 from openbark.errors import MissingExtraError
-from openbark.params import SamplingParams
+from openbark.params import SUNO_PARAMS, SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt
 
@@ -46,7 +51,7 @@ def test_idle_threads_sleep() -> None:
     assert time.process_time() - before < 0.1
 
 
-def test_sessions_of_several_threads_do_not_disturb_each_other() -> None:
+def test_N7_sessions_of_several_threads_do_not_disturb_each_other() -> None:
     backend = NativeBackend.load(checkpoint_in_memory(CONFIGS["wide"]), threads=3)
     prompts = [Prompt(np.arange(seed, seed + 120) % 180) for seed in range(4)]
 
@@ -83,6 +88,57 @@ def test_sessions_give_their_memory_back() -> None:
     for _ in range(100):
         backend.session(Stage.COARSE).prefill(prompt)
     assert _resident_megabytes() - before < 5
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_200_generations_do_not_grow(dtype: str, tiny_checkpoint_dir: Path) -> None:
+    from openbark.api import Bark
+    from openbark.params import GenerationParams
+
+    bark = Bark.load(tiny_checkpoint_dir, backend="native", dtype=dtype, threads=2)
+    params = GenerationParams(max_semantic_tokens=30, allow_early_stop=False)
+    for seed in range(10):
+        bark.generate("Hello there.", seed=seed, params=params)
+    before = _resident_megabytes()
+    for seed in range(200):
+        bark.generate("Hello there.", seed=seed, params=params)
+    assert _resident_megabytes() - before < 20
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_weights_are_packed_one_by_one_and_tables_stay_in_the_file(tmp_path: Path) -> None:
+    """A child process packs 100 MB of float32 weights, most of them an embedding table, and looks up a few
+    rows: what it takes is the packed weights, one tensor, and little more."""
+    config = replace(
+        BarkConfig.tiny(), semantic=GPTConfig(64, 40_000, 110, n_layer=2, n_head=4, n_embd=512)
+    )
+    folder = save_checkpoint(tmp_path / "m", config, random_checkpoint(config), SUNO_PARAMS, None)
+    child = subprocess.run(
+        [sys.executable, "-c", _MEASURE, str(folder)], check=True, capture_output=True, text=True
+    )
+    grown, packed = json.loads(child.stdout)
+    assert grown - packed < 16e6
+
+
+_MEASURE = """
+import json, sys
+import numpy as np
+from pathlib import Path
+from openbark.backends.native.backend import NativeBackend
+from openbark.checkpoints import open_checkpoint
+from openbark.stages.sampling import Stage
+from openbark.stages.semantic import Prompt
+
+def peak():
+    return next(int(line.split()[1]) * 1024 for line in Path("/proc/self/status").open() if "VmHWM" in line)
+
+checkpoint = open_checkpoint(sys.argv[1], need_tokenizer=False)
+before = peak()
+backend = NativeBackend.load(checkpoint, "int8", threads=2)
+backend.causal_logits(Stage.SEMANTIC, Prompt(np.arange(20)))
+print(json.dumps([peak() - before, backend.packed_bytes]))
+"""
 
 
 def test_without_the_library_the_two_ways_out_are_named(tmp_path: Path) -> None:

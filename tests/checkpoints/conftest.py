@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hub_runs import NAME
+from loopback_hub import Hub, serve
 
 from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint
 from openbark.checkpoints.convert import convert_to_suno
@@ -53,3 +56,13 @@ def no_caches(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("TORCH_HOME", str(home / "torch"))
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(home / "hub"))
     return home
+
+
+@pytest.fixture
+def hub(tiny_checkpoint_dir: Path) -> Iterator[Hub]:
+    """A hub with the tiny Bark and files that nobody should fetch."""
+    files = {path.name: path.read_bytes() for path in tiny_checkpoint_dir.iterdir()}
+    files |= {"pytorch_model.bin": b"twice", "text.pt": b"thrice", "README.md": b"#"}
+    files["speaker_embeddings/a_semantic_prompt.npy"] = b"voice"
+    with serve(Hub(NAME, files)) as served:
+        yield served

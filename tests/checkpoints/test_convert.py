@@ -54,7 +54,7 @@ def as_bin(hf_dir: Path, folder: Path, *, heads: bool = True, old_norm: bool = T
 
 
 @pytest.mark.parametrize("old", [True, False])
-def test_pickled_folders_open(hf_dir: Path, tmp_path: Path, old: bool) -> None:
+def test_C2_pickled_folders_open(hf_dir: Path, tmp_path: Path, old: bool) -> None:
     folder = as_bin(hf_dir, tmp_path / "bin", heads=old, old_norm=old)
     checkpoint = open_checkpoint(folder)
     assert checkpoint.layout == "bin"
@@ -71,7 +71,7 @@ def test_suno_there_and_back(suno_dir: Path, hf_dir: Path, tmp_path: Path) -> No
     assert ours.read_bytes() == first.read_bytes()
 
 
-def test_the_hugging_face_layout_is_whole(suno_dir: Path, tmp_path: Path) -> None:
+def test_C2_the_hugging_face_layout_is_whole(suno_dir: Path, tmp_path: Path) -> None:
     source = tmp_path / "source"
     shutil.copytree(suno_dir, source)
     (source / "voices").mkdir()

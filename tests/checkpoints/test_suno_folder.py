@@ -183,7 +183,7 @@ def test_names_there_and_back(hf_dir: Path) -> None:
             assert from_suno("_orig_mod." + to_suno(inner)) == inner
 
 
-def test_published_names() -> None:
+def test_C1_C2_published_names() -> None:
     """Rows of parity C1 and C2."""
     assert from_suno("_orig_mod.transformer.h.11.attn.c_attn.weight") == (
         "layers.11.attn.att_proj.weight"

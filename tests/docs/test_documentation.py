@@ -190,7 +190,9 @@ def test_cli_page_is_what_help_says() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("name", ["README.md", "docs/python.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "docs/engine.md", "docs/long-form.md", "docs/python-api.md"]
+)
 def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from openbark.assets import has_embedded
 
@@ -199,4 +201,5 @@ def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.Monkey
     source = "\n".join(blocks(ROOT / name, "python"))
     monkeypatch.chdir(tmp_path)
     exec(compile(source, name, "exec"), {"__name__": "documentation"})
-    assert (tmp_path / "hello.wav").stat().st_size > 1000
+    if "hello.wav" in source:
+        assert (tmp_path / "hello.wav").stat().st_size > 1000

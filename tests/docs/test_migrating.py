@@ -21,8 +21,8 @@ def folder(tiny_checkpoint_dir: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "tiny"
     shutil.copytree(tiny_checkpoint_dir, copy)
     (copy / "voices").mkdir()
-    codes = np.random.default_rng(0).integers(0, 32, (8, 30))
-    Voice(np.arange(20), codes[:2], codes).save(copy / "voices" / "en_0.npz")
+    codes = np.random.default_rng(0).integers(0, 32, (8, 60))
+    Voice(np.arange(40), codes[:2], codes).save(copy / "voices" / "en_0.npz")
     return copy
 
 

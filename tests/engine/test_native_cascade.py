@@ -13,7 +13,8 @@ from openbark.backends.base import DrawingBackend
 from openbark.backends.native.backend import NativeBackend
 from openbark.backends.native.library import library_path
 from openbark.checkpoints import open_checkpoint
-from openbark.engine.cascade import Request, run_coarse, run_fine, run_semantic
+from openbark.engine.cascade import run_coarse, run_fine, run_semantic
+from openbark.engine.request import Request
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.reference import reference_coarse, reference_fine, reference_semantic
 from openbark.stages.sampling import Noise
@@ -67,18 +68,18 @@ def test_requests_equal_the_uncached_loop(
             progress=(lambda stage, done, total: looks.append(stage)) if watched else None,
         )
         text = request.text_tokens
-        semantic, reason = run_semantic(native, request, noise)
+        semantic, reason = run_semantic(native, request)
         expected = reference_semantic(
             native, text, history.semantic if history else None, params, noise
         )
         assert (semantic.tolist(), reason) == (expected[0].tolist(), expected[1])
         source = np.resize(np.append(semantic, [5, 9]), 25)
-        coarse = run_coarse(native, request, source, noise)
+        coarse = run_coarse(native, request, source)
         tokens = (history.semantic, history.coarse) if history else (None, None)
         np.testing.assert_array_equal(
             coarse, reference_coarse(native, source, *tokens, params, noise)
         )
-        fine = run_fine(native, request, coarse, noise)
+        fine = run_fine(native, request, coarse)
         voice_fine = history.fine if history else None
         np.testing.assert_array_equal(
             fine, reference_fine(native, coarse, voice_fine, params, noise)

@@ -96,6 +96,14 @@ def test_special_tokens_are_not_added(tmp_path: Path) -> None:
     assert 20 not in Tokenizer.load(saved(tmp_path, rules)).encode("hello").tolist()
 
 
+def test_S19_ids_become_text_by_the_vocabulary_s_rules(tmp_path: Path) -> None:
+    words = ["[PAD]", "[UNK]", "hello", "wor", "##ld"]
+    (tmp_path / "vocab.txt").write_text("\n".join(words), encoding="utf-8")
+    tokenizer = Tokenizer.load(tmp_path / "vocab.txt")
+    assert tokenizer.decode(tokenizer.encode("hello  world")) == "hello world"
+    assert tokenizer.decode([0, 3, 4]) == "world"
+
+
 def test_vocabulary_size(tmp_path: Path) -> None:
     assert Tokenizer.load(letters_without_unknown(tmp_path)).vocab_size == len(LETTERS)
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Drawn, DrawRun, Flag, Tokens
+from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, held
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
@@ -24,6 +24,7 @@ from openbark.backends.native.weights import (
     coarse_head_starts,
     fine_shape,
 )
+from openbark.checkpoints.canonical import part_of
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.shapes import (
     COARSE_PREFIX,
@@ -49,6 +50,10 @@ class Codec(Protocol):
 
     def decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] -> waveform [L]."""
+        ...
+
+    def stream(self) -> CodecStream:
+        """A decoder for codes that arrive in pieces."""
         ...
 
 
@@ -111,14 +116,19 @@ class NativeBackend:
     def __init__(
         self,
         config: BarkConfig,
+        pool: Pool,
+        precision: Precision,
         causal: dict[Stage, Transformer],
-        fine: Transformer,
-        codec: Codec,
+        fine: Transformer | None,
+        codec: Codec | None,
     ) -> None:
         self.config = config
+        self._pool = pool
+        self._precision = precision
         self._causal = causal
         self._rows = {stage: CausalStage(model) for stage, model in causal.items()}
         self._fine = fine
+        self._models = (*causal.values(), *([fine] if fine else []))
         self._fine_session: FineSession | None = None
         self._fine_lock = threading.Lock()
         self._codec = codec
@@ -131,7 +141,8 @@ class NativeBackend:
         threads: int | None = None,
         kernels: str | None = None,
     ) -> NativeBackend:
-        """Pack a checkpoint. dtype: "float32" (default, exact), "bfloat16", "int8" or "int4".
+        """Pack a checkpoint. dtype: "float32" (default, exact), "bfloat16", "int8" or "int4". Networks that
+        the checkpoint does not hold are left out.
 
         Raises MissingExtraError when the library was not built, ParamError for a dtype or kernels that
         this machine does not have.
@@ -139,36 +150,31 @@ class NativeBackend:
         pool = Pool(threads, kernels)
         precision = _precision(dtype, pool)
         config = checkpoint.config
-        # First, as it is the only part that needs more memory while it is read than after.
-        tensors = checkpoint.part(CODEC_PREFIX)
-        codec: Codec
-        if isinstance(config.codec, EncodecConfig):
-            codec = NativeEncodec(config.codec, tensors, pool)
-        else:
-            codec = NativeIstftCodec(config.codec, tensors, pool)
+        codec = _codec(checkpoint, pool) if part_of(CODEC_PREFIX) in checkpoint.parts else None
         models = _transformers(pool, checkpoint, precision)
-        causal = {
-            Stage.SEMANTIC: models[SEMANTIC_PREFIX],
-            Stage.COARSE: models[COARSE_PREFIX],
-        }
-        fine = models[FINE_PREFIX]
-        return cls(config, causal, fine, codec)
+        stages = {Stage.SEMANTIC: SEMANTIC_PREFIX, Stage.COARSE: COARSE_PREFIX}
+        causal = {stage: models[prefix] for stage, prefix in stages.items() if prefix in models}
+        return cls(config, pool, precision, causal, models.get(FINE_PREFIX), codec)
 
     @property
     def description(self) -> str:
         """Engine, kernels, dtype and threads in one line."""
-        pool = self._fine.pool
-        dtype = Precision(self._fine.shape.precision).name.lower()
-        return f"native {pool.kernels}, cpu, {dtype}, {pool.threads} threads"
+        return f"native {self._pool.kernels}, cpu, {self.dtype}, {self._pool.threads} threads"
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the transformers' weights."""
+        return self._precision.name.lower()
 
     @property
     def packed_bytes(self) -> int:
-        """Memory of the packed weights of the three transformers."""
-        return sum(model.packed_bytes for model in (*self._causal.values(), self._fine))
+        """Memory of the packed weights of the transformers."""
+        return sum(model.packed_bytes for model in self._models)
 
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
-        return StageSession(self._rows[stage], stage, self.config)
+        self._release_rows()
+        return StageSession(held(self._rows.get(stage), stage.name.lower()), stage, self.config)
 
     def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
         """Rows of one stage that advance together: each weight is read once for all of them at each step.
@@ -208,41 +214,68 @@ class NativeBackend:
         frame `first_frame` of the canvas. Equal to `choose_fine` on `fine_logits` (S38)."""
         keys = (noise.seed, int(Stage.FINE), first_frame)
         size = self.config.codebook_size
+        for model in self._causal.values():
+            model.release_rows()
         with self._fine_lock:
             return self._window().draw(codes, k, first, sampling_struct(sampling), keys, size)
 
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
-        return self._codec.decode(codes)
+        self._release_rows()
+        with self._fine_lock:
+            # Made again for the next clip in a few milliseconds; the codec needs room of its own.
+            self._fine_session = None
+        return held(self._codec, "codec").decode(codes)
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
+        return held(self._codec, "codec").stream()
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
-        return self._codec.encode(waveform, n_codebooks)
+        return held(self._codec, "codec").encode(waveform, n_codebooks)
+
+    def _release_rows(self) -> None:
+        # Between stages: what one has looked up, the next does not need.
+        for model in self._models:
+            model.release_rows()
 
     def _window(self) -> FineSession:
-        # One for all callers, in turn: its memory is worth keeping, a clip runs dozens of windows.
+        # One for all callers, in turn: a clip runs dozens of windows.
         if self._fine_session is None:
-            self._fine_session = FineSession(self._fine)
+            self._fine_session = FineSession(held(self._fine, "fine"))
         return self._fine_session
+
+
+def _codec(checkpoint: Checkpoint, pool: Pool) -> Codec:
+    config, tensors = checkpoint.config.codec, checkpoint.part(CODEC_PREFIX)
+    if isinstance(config, EncodecConfig):
+        return NativeEncodec(config, tensors, pool)
+    return NativeIstftCodec(config, tensors, pool)
 
 
 def _transformers(
     pool: Pool, checkpoint: Checkpoint, precision: Precision
 ) -> dict[str, Transformer]:
-    """The three transformers by prefix, packed now or before."""
+    """The transformers that the checkpoint holds, by prefix, packed now or before."""
     config = checkpoint.config
+    shapes = {
+        SEMANTIC_PREFIX: causal_shape(config.semantic, precision),
+        COARSE_PREFIX: causal_shape(config.coarse, precision, coarse_head_starts(config)),
+        FINE_PREFIX: fine_shape(config.fine, precision),
+    }
     models = {
-        SEMANTIC_PREFIX: Transformer(pool, causal_shape(config.semantic, precision)),
-        COARSE_PREFIX: Transformer(
-            pool, causal_shape(config.coarse, precision, coarse_head_starts(config))
-        ),
-        FINE_PREFIX: Transformer(pool, fine_shape(config.fine, precision)),
+        prefix: Transformer(pool, shape)
+        for prefix, shape in shapes.items()
+        if part_of(prefix) in checkpoint.parts
     }
 
     def pack() -> None:
         for prefix, model in models.items():
             model.pack(checkpoint.part(prefix))
 
+    if not models:
+        return models
     file = packed_file_for(checkpoint, tuple(models), pool, precision)
     if file is None:
         pack()
@@ -250,6 +283,7 @@ def _transformers(
         fill_packed(file, {prefix: model.packed for prefix, model in models.items()}, pack)
     for prefix, model in models.items():
         model.use_tables(checkpoint.part(prefix))
+    pool.library.ob_memory_trim()
     return models
 
 

@@ -8,19 +8,33 @@ The numpy twins of `openbark.backends.torch.encodec.Encodec`, `.istft.IstftCodec
 from __future__ import annotations
 
 import ctypes
+import threading
 import weakref
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.backends.base import CodecStream
+from openbark.backends.codec_stream import (
+    WHOLE,
+    BoundedCodecStream,
+    encodec_reaches,
+    istft_reach,
+    stretch_of_codes,
+)
 from openbark.backends.native import codec_layout
 from openbark.backends.native.codec_layout import Layout, Tensors
 from openbark.backends.native.library import Pool
 from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
 from openbark.errors import AudioError, InputError
 
-__all__ = ["NativeEncodec", "NativeIstftCodec", "NativeSemanticEncoder"]
+__all__ = [
+    "NativeEncodec",
+    "NativeEncodecStream",
+    "NativeIstftCodec",
+    "NativeSemanticEncoder",
+]
 
 _Codes = NDArray[np.integer]
 _Waveform = NDArray[np.float32]
@@ -68,6 +82,12 @@ class _Network:
         )
         return waveform
 
+    def stream(self) -> ctypes.c_void_p:
+        """A decoder in the middle of a sequence; the caller destroys it before this object goes."""
+        handle = ctypes.c_void_p()
+        self._pool.call("ob_codec_stream_create", self._handle, ctypes.byref(handle))
+        return handle
+
     def encode(self, waveform: _Waveform, hop_length: int, count: int) -> NDArray[np.int64]:
         """Codes [K, ceil(L / hop_length)] of a contiguous waveform [L]."""
         frames = -(-waveform.size // hop_length)
@@ -82,6 +102,66 @@ class _Network:
             ctypes.c_void_p(codes.ctypes.data),
         )
         return codes.astype(np.int64)
+
+
+class NativeEncodecStream:
+    """EnCodec's decoder inside the library as a `backends.base.CodecStream`."""
+
+    def __init__(
+        self, config: EncodecConfig, pool: Pool, network: _Network, lookahead: int
+    ) -> None:
+        self.lookahead = lookahead
+        self._config = config
+        self._pool = pool
+        # Destroyed before the network that it reads: this object holds both.
+        self._network = network
+        self._handle = network.stream()
+        self._n_codebooks: int | None = None
+        self._n_held = 0
+        self._finished = False
+        weakref.finalize(self, _destroy_stream, pool, network, self._handle)
+
+    def push(self, codes: _Codes) -> _Waveform:
+        """Add codes [K, F]; the samples [L] that are now known. Raises InputError."""
+        if self._finished:
+            raise InputError("codec: the stream is finished; open another for more codes")
+        array = np.asarray(codes)
+        if stretch_of_codes(array, self._n_codebooks) == 0:
+            return np.zeros(0, dtype=np.float32)
+        checked = _checked_codes(array, self._config.n_codebooks, self._config.codebook_size)
+        self._n_codebooks = checked.shape[0]
+        return self._pushed(checked, False)
+
+    def finish(self) -> _Waveform:
+        """The last samples."""
+        if self._finished or self._n_codebooks is None:
+            self._finished = True
+            return np.zeros(0, dtype=np.float32)
+        self._finished = True
+        return self._pushed(np.zeros((self._n_codebooks, 0), dtype=np.int32), True)
+
+    def _pushed(self, codes: NDArray[np.int32], last: bool) -> _Waveform:
+        self._n_held += codes.shape[1]
+        waveform = np.empty(self._n_held * self._config.hop_length, dtype=np.float32)
+        n_frames = ctypes.c_int()
+        self._pool.call(
+            "ob_codec_stream_push",
+            self._handle,
+            self._pool.handle,
+            ctypes.c_void_p(codes.ctypes.data),
+            ctypes.c_int(codes.shape[0]),
+            ctypes.c_int(codes.shape[1]),
+            ctypes.c_int(last),
+            ctypes.c_void_p(waveform.ctypes.data),
+            ctypes.byref(n_frames),
+        )
+        self._n_held -= n_frames.value
+        return waveform[: n_frames.value * self._config.hop_length].copy()
+
+
+def _destroy_stream(pool: Pool, network: _Network, handle: ctypes.c_void_p) -> None:
+    """The network is held until here, so that it outlives what reads it."""
+    pool.library.ob_codec_stream_destroy(handle)
 
 
 def _checked_waveform(waveform: NDArray[np.floating]) -> _Waveform:
@@ -123,26 +203,33 @@ def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArr
 
 
 class _NativeCodec:
-    """Both directions of a codec. The encoder is built when it is first needed: speaking never does."""
+    """Both directions of a codec, each built when it is first needed: speaking needs no encoder, and until
+    the last stage no decoder, whose weights and memory are a large part of a small model's."""
 
     def __init__(
         self,
         config: EncodecConfig | IstftCodecConfig,
         pool: Pool,
-        decoder: Layout,
+        decoder: Callable[[], Layout],
         encoder: Callable[[], Layout],
     ) -> None:
         self.config = config
         self._pool = pool
-        self._decoder = _Network(pool, decoder)
-        self._encoder_layout = encoder
-        self._encoder: _Network | None = None
+        self._layouts = {"decoder": decoder, "encoder": encoder}
+        self._networks: dict[str, _Network] = {}
+        self._lock = threading.Lock()
+
+    def _network(self, direction: str) -> _Network:
+        with self._lock:
+            if direction not in self._networks:
+                self._networks[direction] = _Network(self._pool, self._layouts[direction]())
+            return self._networks[direction]
 
     def decode(self, codes: _Codes) -> _Waveform:
         """Waveform [F * hop_length] of codes [K, F], 1 <= K <= n_codebooks. Raises InputError."""
         config = self.config
         checked = _checked_codes(codes, config.n_codebooks, config.codebook_size)
-        return self._decoder.decode(checked, config.hop_length)
+        return self._network("decoder").decode(checked, config.hop_length)
 
     def encode(
         self, waveform: NDArray[np.floating], n_codebooks: int | None = None
@@ -154,27 +241,52 @@ class _NativeCodec:
         count = self.config.n_codebooks if n_codebooks is None else n_codebooks
         _check_count(count, self.config.n_codebooks)
         samples = _checked_waveform(waveform)
-        if self._encoder is None:
-            self._encoder = _Network(self._pool, self._encoder_layout())
-        return self._encoder.encode(samples, self.config.hop_length, count)
+        return self._network("encoder").encode(samples, self.config.hop_length, count)
 
 
 class NativeEncodec(_NativeCodec):
-    """EnCodec of any size; weights as `Checkpoint.part("codec_model.")` gives them."""
+    """EnCodec of any size; weights as `Checkpoint.part("codec_model.")` gives them, read when needed."""
+
+    config: EncodecConfig
 
     def __init__(self, config: EncodecConfig, tensors: Tensors, pool: Pool) -> None:
-        decoder = codec_layout.encodec_decoder(config, tensors)
+        """Raises CheckpointUnsupportedError for what the engine cannot run."""
+        codec_layout.check_encodec(config)
         super().__init__(
-            config, pool, decoder, lambda: codec_layout.encodec_encoder(config, tensors)
+            config,
+            pool,
+            lambda: codec_layout.encodec_decoder(config, tensors),
+            lambda: codec_layout.encodec_encoder(config, tensors),
         )
+
+    def stream(self) -> CodecStream:
+        """A stream of the decoder; one that normalises over whole sequences gives everything at the end."""
+        config = self.config
+        if config.norm_type == "time_group_norm":
+            return BoundedCodecStream(self.decode, WHOLE, config.hop_length)
+        lookahead = sum(reach.right for reach in encodec_reaches(config))
+        return NativeEncodecStream(config, self._pool, self._network("decoder"), lookahead)
 
 
 class NativeIstftCodec(_NativeCodec):
     """The iSTFT codec; weights as `Checkpoint.part("codec_model.")` gives them."""
 
+    config: IstftCodecConfig
+
     def __init__(self, config: IstftCodecConfig, tensors: Tensors, pool: Pool) -> None:
-        decoder = codec_layout.istft_decoder(config, tensors)
-        super().__init__(config, pool, decoder, lambda: codec_layout.istft_encoder(config, tensors))
+        """Raises CheckpointUnsupportedError for what the engine cannot run."""
+        super().__init__(
+            config,
+            pool,
+            lambda: codec_layout.istft_decoder(config, tensors),
+            lambda: codec_layout.istft_encoder(config, tensors),
+        )
+        # A small network: the first clip need not wait for it.
+        self._network("decoder")
+
+    def stream(self) -> CodecStream:
+        """A stream of the decoder: windows of frames with all that these can see."""
+        return BoundedCodecStream(self.decode, istft_reach(self.config), self.config.hop_length)
 
 
 class NativeSemanticEncoder:

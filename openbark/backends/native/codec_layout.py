@@ -22,6 +22,7 @@ __all__ = [
     "CodecKind",
     "Layout",
     "Tensors",
+    "check_encodec",
     "encodec_decoder",
     "encodec_encoder",
     "istft_decoder",
@@ -161,10 +162,15 @@ class _Seanet:
             self.layout.add(sides[0][0], sides[0][1] + sides[1][1], hidden)
 
 
-def _encodec(kind: CodecKind, config: EncodecConfig, tensors: Tensors) -> Layout:
+def check_encodec(config: EncodecConfig) -> None:
+    """Raise CheckpointUnsupportedError for an EnCodec that cannot be run here; reads no weights."""
     _require(config.audio_channels == 1, f"{config.audio_channels} audio channels")
     _require(config.pad_mode in _PAD_MODES, f"pad_mode {config.pad_mode!r}")
     _require(config.hidden_size == config.codebook_dim, "hidden_size other than codebook_dim")
+
+
+def _encodec(kind: CodecKind, config: EncodecConfig, tensors: Tensors) -> Layout:
+    check_encodec(config)
     layout = Layout(kind, tensors)
     layout.sizes += [
         config.hidden_size,

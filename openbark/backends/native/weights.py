@@ -7,8 +7,10 @@ else is packed into one block, tensor by tensor. Knows neither files nor what to
 from __future__ import annotations
 
 import ctypes
+import mmap
 import weakref
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +111,16 @@ class Transformer:
         for index, table in enumerate(self._tables):
             self.pool.library.ob_model_table(self.handle, index, ctypes.c_void_p(table.ctypes.data))
 
+    def release_rows(self) -> None:
+        """Let go of the pages of mapped tables that lookups have brought in; the next lookup brings them back.
+
+        A lookup of one row brings in its neighbours too, and a clip touches hundreds.
+        """
+        for table in self._tables:
+            mapped = _mapping(table)
+            if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+                mapped.madvise(mmap.MADV_DONTNEED)
+
     def _is_table_only(self, name: str) -> bool:
         if self.shape.causal:
             return name == "input_embeds_layer.weight"
@@ -130,6 +142,16 @@ def _table_names(shape: Shape) -> list[str]:
     if shape.causal:
         return ["input_embeds_layer.weight"]
     return [f"input_embeds_layers.{k}.weight" for k in range(shape.n_tables)]
+
+
+def _mapping(array: NDArray[np.float32]) -> mmap.mmap | None:
+    """The read-only mapping of a file that an array lies in."""
+    base: Any = array
+    while isinstance(base, np.ndarray):
+        if base.flags.writeable:
+            return None
+        base = base.base
+    return base if isinstance(base, mmap.mmap) else None
 
 
 def _allocate(pool: Pool, size: int, owner: object) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:

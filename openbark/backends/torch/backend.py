@@ -9,6 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from openbark.backends.base import CodecStream, held
+from openbark.backends.torch.codec_streams import codec_stream
 from openbark.backends.torch.encodec import Encodec
 from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT, KVCache
@@ -58,6 +60,14 @@ def _dtype(name: str | None) -> torch.dtype:
     return _DTYPES[name or "float32"]
 
 
+def _codec(config: BarkConfig) -> nn.Module:
+    # Weights that are replaced at once must not cost the program draws of its own generator.
+    with torch.random.fork_rng(devices=[]):
+        if isinstance(config.codec, EncodecConfig):
+            return Encodec(config.codec)
+        return IstftCodec(config.codec)
+
+
 def _array(logits: Tensor) -> Logits:
     if logits.dtype == torch.bfloat16:
         logits = logits.float()
@@ -97,13 +107,12 @@ class TorchBackend:
     def __init__(
         self,
         config: BarkConfig,
-        semantic: CausalGPT,
-        coarse: CausalGPT,
-        fine: FineGPT,
-        codec: nn.Module,
+        causal: dict[Stage, CausalGPT],
+        fine: FineGPT | None,
+        codec: nn.Module | None,
     ) -> None:
         self.config = config
-        self._causal = {Stage.SEMANTIC: semantic, Stage.COARSE: coarse}
+        self._causal = causal
         self._fine = fine
         self._codec = codec
 
@@ -115,7 +124,7 @@ class TorchBackend:
         dtype: str | None = None,
         threads: int | None = None,
     ) -> TorchBackend:
-        """Build the four networks from a checkpoint. `threads` sets torch's process-wide thread count.
+        """Build the networks that a checkpoint holds. `threads` sets torch's process-wide thread count.
 
         Raises DeviceError for a device that is not here, ParamError for an unknown dtype.
         """
@@ -130,37 +139,63 @@ class TorchBackend:
             module.load_state_dict(state, assign=True)
             return module.to(device=place, dtype=as_type).eval().requires_grad_(False)
 
+        causal: dict[Stage, CausalGPT] = {}
+        fine, codec = None, None
         with torch.device("meta"):
-            semantic, coarse = CausalGPT(config.semantic), CausalGPT(config.coarse)
-            fine = FineGPT(config.fine)
-        codec: nn.Module
-        # Weights that are replaced at once must not cost the program draws of its own generator.
-        with torch.random.fork_rng(devices=[]):
-            if isinstance(config.codec, EncodecConfig):
-                codec = Encodec(config.codec)
-            else:
-                codec = IstftCodec(config.codec)
-        filled(semantic, "semantic.", kind)
-        filled(coarse, "coarse_acoustics.", kind)
-        filled(fine, "fine_acoustics.", kind)
-        filled(codec, "codec_model.", torch.float64 if kind == torch.float64 else torch.float32)
-        return cls(config, semantic, coarse, fine, codec)
+            if "semantic" in checkpoint.parts:
+                causal[Stage.SEMANTIC] = CausalGPT(config.semantic)
+            if "coarse_acoustics" in checkpoint.parts:
+                causal[Stage.COARSE] = CausalGPT(config.coarse)
+            if "fine_acoustics" in checkpoint.parts:
+                fine = FineGPT(config.fine)
+        if "codec_model" in checkpoint.parts:
+            codec = _codec(config)
+        for module, prefix in (
+            (causal.get(Stage.SEMANTIC), "semantic."),
+            (causal.get(Stage.COARSE), "coarse_acoustics."),
+            (fine, "fine_acoustics."),
+        ):
+            if module is not None:
+                filled(module, prefix, kind)
+        if codec is not None:
+            exact = torch.float64 if kind == torch.float64 else torch.float32
+            filled(codec, "codec_model.", exact)
+        return cls(config, causal, fine, codec)
+
+    def to(self, device: str) -> None:
+        """Move the networks; computes there from then on. Raises DeviceError for a device that is not here."""
+        place = _device(device)
+        for module in self._modules():
+            module.to(place)
+
+    def _modules(self) -> list[nn.Module]:
+        modules = [*self._causal.values(), self._fine, self._codec]
+        return [module for module in modules if module is not None]
 
     @property
     def description(self) -> str:
         """Backend, torch version, device, dtype and threads in one line."""
-        weight = self._causal[Stage.SEMANTIC].lm_head.weight
-        dtype = str(weight.dtype).removeprefix("torch.")
-        return f"torch {torch.__version__}, {weight.device}, {dtype}, {torch.get_num_threads()} threads"
+        device = next(self._modules()[0].parameters()).device
+        threads = torch.get_num_threads()
+        return f"torch {torch.__version__}, {device}, {self.dtype}, {threads} threads"
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the transformers' weights; of the codec's when that is all there is."""
+        return str(next(self._modules()[0].parameters()).dtype).removeprefix("torch.")
+
+    def causal(self, stage: Stage) -> CausalGPT:
+        """The network of the semantic or coarse stage."""
+        return held(self._causal.get(stage), stage.name.lower())
 
     def session(self, stage: Stage) -> TorchSession:
         """A fresh cached row of the semantic or coarse stage."""
-        return TorchSession(self._causal[stage])
+        return TorchSession(self.causal(stage))
 
     @torch.inference_mode()
     def causal_logits(self, stage: Stage, prompt: Prompt) -> Logits:
         """Uncached logits [V] after the last position of the prompt."""
-        model = self._causal[stage]
+        model = self.causal(stage)
         device = model.lm_head.weight.device
         summed = None if prompt.summed is None else torch.from_numpy(prompt.summed)[None].to(device)
         hidden = model(torch.from_numpy(prompt.ids)[None].to(device), summed)
@@ -169,22 +204,27 @@ class TorchBackend:
     @torch.inference_mode()
     def fine_logits(self, codes: Tokens, k: int) -> Logits:
         """Logits [N, V] of codebook k for a window of codes [K, N]."""
-        device = self._causal[Stage.SEMANTIC].lm_head.weight.device
-        window = torch.tensor(codes)[None].to(device)
-        return _array(self._fine(window, k)[0])
+        fine = held(self._fine, "fine")
+        window = torch.tensor(codes)[None].to(fine.position_embeds_layer.weight.device)
+        return _array(fine(window, k)[0])
 
     @torch.inference_mode()
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
-        device = self._causal[Stage.SEMANTIC].lm_head.weight.device
-        decoded = self._codec.decode(torch.tensor(codes)[None].to(device))  # type: ignore[operator]
+        codec = held(self._codec, "codec")
+        device = next(codec.parameters()).device
+        decoded = codec.decode(torch.tensor(codes)[None].to(device))  # type: ignore[operator]
         waveform: NDArray[np.float32] = decoded[0].float().cpu().numpy()
         return waveform
+
+    def codec_stream(self) -> CodecStream:
+        """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
+        return codec_stream(held(self._codec, "codec"))  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
-        parameter = next(self._codec.parameters())
-        samples = torch.tensor(waveform)[None].to(parameter)
-        codes: Tokens = self._codec.encode(samples, n_codebooks)[0].cpu().numpy()  # type: ignore[operator]
+        codec = held(self._codec, "codec")
+        samples = torch.tensor(waveform)[None].to(next(codec.parameters()))
+        codes: Tokens = codec.encode(samples, n_codebooks)[0].cpu().numpy()  # type: ignore[operator]
         return codes

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.audio import check_output
-from openbark.compat.coqui.config import BarkConfig, data_folder
+from openbark.compat.coqui.config import MODEL_NAME, BarkConfig, model_folders
 from openbark.compat.coqui.model import Bark, Folders
 from openbark.compat.coqui.sentences import split_sentences as _split
 from openbark.compat.coqui.speech_options import SpeechOptions
@@ -22,12 +22,9 @@ from openbark.errors import CheckpointUnsupportedError, ParamError
 from openbark.text.tokenizer import squeeze
 from openbark.voices.voice import Voice
 
-__all__ = ["MODEL_NAME", "PAUSE_SAMPLES", "TTS"]
+__all__ = ["PAUSE_SAMPLES", "TTS"]
 
 _LOG = logging.getLogger(__name__)
-
-MODEL_NAME = "tts_models/multilingual/multi-dataset/bark"
-"""Coqui's name of Bark."""
 
 PAUSE_SAMPLES = 10_000
 """Zero samples after each sentence, the last included (C31)."""
@@ -57,13 +54,13 @@ class TTS:
             raise ParamError("Bark has no vocoder; leave vocoder_path and vocoder_config_path out")
         self.model_name = MODEL_NAME
         self.config = BarkConfig()
-        # Coqui's downloader keeps models in a folder named after them.
-        home = str(data_folder() / MODEL_NAME.replace("/", "--"))
+        downloaded = model_folders()[0]
         self.model = Bark.init_from_config(self.config)
         self.model.device = choose_device(gpu)
         self._progress_bar = progress_bar
         if model_path is None:
-            self.config.CACHE_DIR = home if Path(home).is_dir() else self.config.CACHE_DIR
+            if downloaded.is_dir():
+                self.config.CACHE_DIR = str(downloaded)
             self.model.load_bark_models()
         else:
             self.model.load_checkpoint(self.config, model_path)

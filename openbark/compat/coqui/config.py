@@ -15,7 +15,10 @@ from typing import Any
 from openbark.compat.suno.model import FineGPTConfig, GPTConfig
 from openbark.config import BarkConfig as _Sizes
 
-__all__ = ["BarkAudioConfig", "BarkConfig", "data_folder"]
+__all__ = ["MODEL_NAME", "BarkAudioConfig", "BarkConfig", "data_folder", "model_folders"]
+
+MODEL_NAME = "tts_models/multilingual/multi-dataset/bark"
+"""Coqui's name of Bark."""
 
 _SUNO = _Sizes()
 
@@ -27,6 +30,11 @@ def data_folder() -> Path:
         if given:
             return Path(given).expanduser() / "tts"
     return Path.home() / ".local" / "share" / "tts"
+
+
+def model_folders() -> list[Path]:
+    """Where Coqui keeps Bark's files: the folder its downloader names after the model, and Bark's own cache."""
+    return [data_folder() / MODEL_NAME.replace("/", "--"), data_folder() / "suno" / "bark_v0"]
 
 
 @dataclass
@@ -152,7 +160,7 @@ class BarkConfig(_SpeechFields):
     REMOTE_MODEL_PATHS: dict[str, Any] | None = None
     LOCAL_MODEL_PATHS: dict[str, Any] | None = None
     SMALL_REMOTE_MODEL_PATHS: dict[str, Any] | None = None
-    CACHE_DIR: str = field(default_factory=lambda: str(data_folder() / "suno" / "bark_v0"))
+    CACHE_DIR: str = field(default_factory=lambda: str(model_folders()[1]))
     DEF_SPEAKER_DIR: str = field(
         default_factory=lambda: str(data_folder() / "bark_v0" / "speakers")
     )

@@ -1,4 +1,4 @@
-"""`generate_audio_long` and `generate_audio_barki`: many segments, one clip (parity I2-I4).
+"""`generate_audio_long` and `generate_audio_barki`: many segments, one clip (parity I2, I3).
 
 Texts become prompts, prompts become segments, each segment continues from the voice that
 `stable_mode_interval` and the history weights give it. Knows no command line.
@@ -7,20 +7,17 @@ Texts become prompts, prompts become segments, each segment continues from the v
 from __future__ import annotations
 
 import random
-import re
-import secrets
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.api import Bark, VoiceLike
-from openbark.audio import write_audio
+from openbark.compat.infinity.clip_files import write_clip
+from openbark.compat.infinity.loading import loaded_bark
 from openbark.compat.infinity.options import resolve
+from openbark.compat.infinity.seeds import seed_source, set_seed
 from openbark.compat.infinity.segments import (
     Segment,
     StageSeeds,
@@ -29,71 +26,26 @@ from openbark.compat.infinity.segments import (
     speak,
     windowed_config,
 )
+from openbark.compat.infinity.speakers import find_speaker
 from openbark.compat.infinity.text_processing import (
     load_text,
     split_general_purpose_hm,
     split_text,
 )
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Progress
-from openbark.errors import AudioError, ParamError, TextError
-from openbark.params import MAX_SEED
+from openbark.engine.request import Progress
+from openbark.errors import ParamError, TextError
 from openbark.voices.voice import Voice
 
 __all__ = [
-    "SeedSource",
-    "Written",
-    "file_stem",
     "generate_audio_barki",
     "generate_audio_long",
-    "joined",
-    "output_folder",
     "plan_segments",
     "prompts_of",
-    "set_seed",
     "spoken",
-    "whole_voice",
-    "write_clip",
 ]
 
-_MAX_NAME = 60
-
-
-@dataclass(frozen=True, slots=True)
-class SeedSource:
-    """Seeds of segments, in place of the process-wide seeding of upstream's `set_seed` (I4)."""
-
-    seed: int
-    step: int = 0
-
-    def of_segment(self, index: int) -> int:
-        """Seed of the segment number `index`."""
-        return (self.seed + index * self.step) % (MAX_SEED + 1)
-
-
-def set_seed(seed: int = 0) -> SeedSource:
-    """A source that gives every segment this seed; 0 and -1 draw a random one.
-
-    Upstream seeds numpy, random and torch for the whole process and switches torch's algorithms; here nothing
-    outside the returned object changes: hand its numbers to `seed=`.
-    """
-    return SeedSource(secrets.randbits(32) if seed in (0, -1) else _checked_seed(seed))
-
-
-def _checked_seed(seed: int) -> int:
-    if not 0 <= seed <= MAX_SEED:
-        raise ParamError(f"seed is {seed}; legal: 1..{MAX_SEED}, or 0 and -1 for a random one")
-    return seed
-
-
-def _seed_source(values: Mapping[str, Any]) -> SeedSource:
-    if values["single_starting_seed"] is not None:
-        if values["seed"] is not None:
-            raise ParamError("give seed or single_starting_seed, one of them")
-        return SeedSource(set_seed(values["single_starting_seed"]).seed, 1)
-    if values["seed"] is not None:
-        return set_seed(values["seed"])
-    return SeedSource(secrets.randbits(32), 1)
+_STAGES = ("semantic", "coarse", "fine")
 
 
 def prompts_of(given: Mapping[str, Any]) -> list[str]:
@@ -139,15 +91,6 @@ def plan_segments(prompt: str, given: Mapping[str, Any]) -> list[str]:
     return [f"{prefix} {part} {suffix}".strip() for part in parts]
 
 
-@dataclass(frozen=True)
-class Written:
-    """Files of one clip: the audio, its voice, and with hoarder_mode those of each segment."""
-
-    audio: Path
-    voice: Path | None
-    segments: tuple[Path, ...] = ()
-
-
 def spoken(
     bark: Bark,
     prompt: str,
@@ -159,8 +102,8 @@ def spoken(
     values = resolve(given)
     params = generation_params(values)
     config = windowed_config(bark.config, values)
-    source = _seed_source(values)
-    base = bark.find_voice(values["history_prompt"])
+    source = seed_source(values)
+    base = find_speaker(values["history_prompt"], bark)
     previous: Voice | None = None
     segments: list[Segment] = []
     for index, text in enumerate(plan_segments(prompt, values)):
@@ -177,9 +120,6 @@ def spoken(
         if tell is not None:
             tell(segment)
     return segments
-
-
-_STAGES = ("semantic", "coarse", "fine")
 
 
 def _stage_seed(values: Mapping[str, Any], stage: str, seed: int) -> int:
@@ -221,84 +161,14 @@ def _histories(
     return voices
 
 
-def joined(
-    segments: Sequence[Segment], silence_seconds: float, sample_rate: int
-) -> NDArray[np.float32]:
-    """One waveform, with silence after each segment, the last included (as upstream)."""
-    silence = np.zeros(round(silence_seconds * sample_rate), dtype=np.float32)
-    return np.concatenate([piece for one in segments for piece in (one.waveform, silence)])
-
-
-def whole_voice(segments: Sequence[Segment]) -> Voice:
-    """What is saved beside a clip: the voice of its first segment (I2)."""
-    return segments[0].voice
-
-
-def file_stem(text: str, voice: str | None, moment: datetime) -> str:
-    """`text-date-SPK-voice`, as upstream names its files."""
-    words = re.sub(r"[^\w]+", "_", text).strip("_")[:_MAX_NAME] or "clip"
-    speaker = re.sub(r"[^\w]+", "_", Path(voice).stem if voice else "random").strip("_")
-    return f"{words}-{moment:%y-%m-%d-%H%M}-SPK-{speaker}"
-
-
-def _free(folder: Path, stem: str, suffix: str) -> Path:
-    path, number = folder / f"{stem}.{suffix}", 1
-    while path.exists():
-        path = folder / f"{stem}_{number}.{suffix}"
-        number += 1
-    return path
-
-
-def output_folder(values: Mapping[str, Any]) -> Path:
-    """`output_dir`, made if need be. Raises AudioError."""
-    folder = Path(values["output_dir"])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise AudioError(f"cannot make the folder {folder}: {error.strerror}") from error
-    return folder
-
-
-def write_clip(
-    segments: Sequence[Segment], prompt: str, given: Mapping[str, Any], sample_rate: int
-) -> Written:
-    """Write the clip, its voice, and with `hoarder_mode` each segment of several. Nothing is overwritten.
-
-    Raises AudioError or VoiceError.
-    """
-    values = resolve(given)
-    folder = output_folder(values)
-    suffix = values["output_format"]
-    name = values["output_filename"]
-    if name is not None:
-        stem = Path(name).name.removesuffix(f".{suffix}")
-    else:
-        stem = file_stem(prompt, values["history_prompt"], datetime.now())
-    audio = _free(folder, stem, suffix)
-    waveform = joined(segments, values["add_silence_between_segments"], sample_rate)
-    write_audio(audio, waveform, sample_rate, suffix)
-    voice = None
-    if values["always_save_speaker"]:
-        voice = audio.with_name(f"{audio.name}.npz")
-        whole_voice(segments).save(voice)
-    pieces = []
-    if values["hoarder_mode"] and len(segments) > 1:
-        for index, segment in enumerate(segments):
-            piece = audio.with_name(f"{audio.stem}_segment_{index + 1}.{suffix}")
-            write_audio(piece, segment.waveform, sample_rate, suffix)
-            segment.voice.save(piece.with_name(f"{piece.name}.npz"))
-            pieces.append(piece)
-    return Written(audio, voice, tuple(pieces))
-
-
 def generate_audio_barki(
     text: str, bark: Bark | None = None, history_prompt: VoiceLike | None = None, **options: Any
 ) -> tuple[dict[str, NDArray[np.int64]], NDArray[np.float32]]:
     """One segment: Suno's dictionary of three arrays, and the waveform [L] (I3)."""
-    speaker = bark or Bark.load()
     values = resolve(options)
-    voice = speaker.find_voice(history_prompt)
-    seed = _seed_source(values).of_segment(0)
+    speaker = bark or loaded_bark(values)
+    voice = find_speaker(history_prompt, speaker)
+    seed = seed_source(values).of_segment(0)
     seeds = StageSeeds(*(_stage_seed(values, stage, seed) for stage in _STAGES))
     config = windowed_config(speaker.config, values)
     voices = _histories(values, 0, voice, None, config)
@@ -312,11 +182,12 @@ def generate_audio_long(
     """Speak a prompt of any length and write its files (I2).
 
     Returns the arrays of every segment, their waveforms, the path of the audio file, and an empty list in the
-    place of upstream's clones. options: see `options.OPTIONS`. bark: a loaded model; None loads the embedded.
+    place of upstream's clones. options: see `options.OPTIONS`. bark: a loaded model; None takes the one that
+    Suno's names use (`loading.loaded_bark`).
     """
-    speaker = bark or Bark.load()
     given = {**options, "text_prompt": text_prompt}
     prompt = "\n".join(prompts_of(given))
+    speaker = bark or loaded_bark(resolve(given))
     segments = spoken(speaker, prompt, given)
     written = write_clip(segments, prompt, given, speaker.sample_rate)
     arrays = [_arrays(segment.voice) for segment in segments]

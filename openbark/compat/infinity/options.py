@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from openbark.config import CoarseRules
 from openbark.errors import ParamError
 
-__all__ = ["LOG_LEVELS", "OPTIONS", "SPLIT_CHOICES", "Option", "option", "resolve"]
+__all__ = [
+    "COARSE_WINDOWS",
+    "LOG_LEVELS",
+    "OPTIONS",
+    "SPLIT_CHOICES",
+    "Option",
+    "get_default_values",
+    "load_all_defaults",
+    "option",
+    "resolve",
+]
 
 SPLIT_CHOICES = ("word", "line", "sentence", "string", "random", "rhyme", "pos", "regex")
 """Ways to split a text, as documented."""
@@ -20,6 +32,10 @@ SPLIT_CHOICES = ("word", "line", "sentence", "string", "random", "rhyme", "pos",
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Values of `loglevel`."""
 
+COARSE_WINDOWS = (CoarseRules().max_history, CoarseRules().sliding_window)
+"""Suno's history and window of the coarse stage, which stand for the model's own (A5.1)."""
+
+_OWN_WINDOWS = "Suno's number stands for the model's own"
 _FORMATS = ("wav", "mp3", "ogg", "flac")
 _GROUPS = ("word", "line", "sentence", "char")
 
@@ -55,13 +71,13 @@ _WEIGHTS = tuple(
         ("prev_segment", f"Share of the segment before in the {stage} history.", ""),
     )
 )
-_GPU = tuple(
-    Option(f"{stage}_use_gpu", bool, None, f"False computes on the CPU; {_ONE_DEVICE}.")
-    for stage in ("text", "coarse", "fine", "codec")
-)
-_SMALL = tuple(
-    Option(f"{stage}_use_small", bool, False, "suno/bark-small; all three stages or none.")
+_STAGE_MODELS = tuple(
+    item
     for stage in ("text", "coarse", "fine")
+    for item in (
+        Option(f"{stage}_use_gpu", bool, True, f"A GPU where there is one; {_ONE_DEVICE}."),
+        Option(f"{stage}_use_small", bool, False, "The small models; all three stages or none."),
+    )
 )
 
 _DOCUMENTED = (
@@ -89,11 +105,11 @@ _DOCUMENTED = (
     Option("output_dir", str, "bark_samples", "Folder of the audio files."),
     Option("hoarder_mode", bool, False, "Keep the files of each segment too."),
     Option("extra_stats", bool, False, "Tell tokens, stop reason and seed of each segment."),
-    *_GPU,
-    *_SMALL,
-    Option("force_reload", bool, False, "Every run loads its model anyway."),
-    Option("text_temp", float, 0.7, "Semantic temperature, unless semantic_temp is given."),
-    Option("waveform_temp", float, 0.7, "Coarse temperature, unless coarse_temp is given."),
+    *_STAGE_MODELS,
+    Option("codec_use_gpu", bool, True, f"A GPU where there is one; {_ONE_DEVICE}."),
+    Option("force_reload", bool, False, "Load the model anew where it is loaded already."),
+    Option("text_temp", float, 0.7, "Semantic temperature, unless semantic_temp is changed."),
+    Option("waveform_temp", float, 0.7, "Coarse temperature, unless coarse_temp is changed."),
     Option("confused_travolta_mode", bool, False, "Ignore the end of speech: go on to the limit."),
     Option("silent", bool, False, "Say nothing on stderr."),
     Option("seed", int, None, "Of every segment; 0 or -1 draws a random one."),
@@ -132,7 +148,7 @@ _DOCUMENTED = (
         "Not from a command line.",
         refused="a command line cannot hand over a function; process the waveforms that generate_audio_long returns",
     ),
-    Option("use_smaller_models", bool, False, "suno/bark-small."),
+    Option("use_smaller_models", bool, False, "The small models."),
     Option("semantic_temp", float, 0.7, "Temperature; 0 is greedy."),
     Option("semantic_top_k", int, None, "Keep the K most likely tokens."),
     Option("semantic_top_p", float, None, "Keep the likeliest tokens up to this probability."),
@@ -153,14 +169,14 @@ _DOCUMENTED = (
     Option(
         "coarse_max_coarse_history",
         int,
-        None,
-        "Coarse tokens that a window sees. [the model's own, 630 for Suno's]",
+        COARSE_WINDOWS[0],
+        f"Coarse tokens that a window sees; {_OWN_WINDOWS}.",
     ),
     Option(
         "coarse_sliding_window_len",
         int,
-        None,
-        "Coarse tokens that a window makes. [the model's own, 60 for Suno's]",
+        COARSE_WINDOWS[1],
+        f"Coarse tokens that a window makes; {_OWN_WINDOWS}.",
     ),
     Option("coarse_kv_caching", bool, True, "Always on.", refused=_NO_CACHE),
     Option("coarse_seed", int, None, "Seed of the coarse stage alone."),
@@ -196,7 +212,7 @@ _LATER = (
     _later("split_type_string", str, None, "String or pattern of the string and regex splits."),
     _later("absolute_semantic_history_only", bool, False, "Use the voice in the semantic stage only."),
     _later("absolute_semantic_history_only_every_x", int, None, "The same, in every x-th segment."),
-    _later("USE_SMALL_MODELS", bool, None, "suno/bark-small."),
+    _later("USE_SMALL_MODELS", bool, None, "The small models."),
     _later("OFFLOAD_CPU", bool, None, "", "stages are not moved during a run; choose a device"),
     _later("GLOBAL_ENABLE_MPS", bool, None, "", "use --device mps"),
     _later("SUNO_USE_DIRECTML", bool, False, "", "there is no DirectML backend"),
@@ -218,6 +234,35 @@ _LATER = (
 
 OPTIONS: tuple[Option, ...] = (*_DOCUMENTED, *_LATER)
 """All of them, the 66 documented ones first."""
+
+
+_GROUP_STARTS: Mapping[str, str] = MappingProxyType(
+    {
+        "text_prompt": "input",
+        "always_save_speaker": "output",
+        "text_use_gpu": "model",
+        "text_temp": "bark_model_parameters",
+        "stable_mode_interval": "generating_long_clips",
+        "use_smaller_models": "convenience",
+        "semantic_temp": "advanced",
+    }
+)
+"""First option of each of upstream's groups, in the documented order; the later ones are a group of ours."""
+
+
+def get_default_values(group_name: str) -> dict[str, Any]:
+    """Defaults of one group of options, upstream's names of groups, or "later"; none for another name (I1)."""
+    group, found = "", {}
+    for item in OPTIONS:
+        group = _GROUP_STARTS.get(item.name, group if item.documented else "later")
+        if group == group_name:
+            found[item.name] = item.default
+    return found
+
+
+def load_all_defaults(**kwargs: Any) -> dict[str, Any]:
+    """The given options and the default of every other one (I1)."""
+    return {item.name: item.default for item in OPTIONS} | kwargs
 
 
 def option(name: str) -> Option:
@@ -249,8 +294,8 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
             raise ParamError(f"{name} is {value!r}; legal: True or False")
         values[name] = value
     for new, old in (("semantic_temp", "text_temp"), ("coarse_temp", "waveform_temp")):
-        if new not in asked and old in asked:
-            values[new] = asked[old]
+        if values[new] == option(new).default:
+            values[new] = values[old]
     _check_numbers(values)
     return values
 

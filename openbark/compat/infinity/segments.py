@@ -17,16 +17,26 @@ from numpy.typing import NDArray
 
 from openbark.api import Bark
 from openbark.backends.base import Backend, CausalSession
+from openbark.compat.infinity.options import COARSE_WINDOWS
 from openbark.config import BarkConfig
-from openbark.engine.cascade import Progress, Request, run_coarse, run_codec, run_fine, run_semantic
+from openbark.engine.cascade import run_coarse, run_codec, run_fine, run_semantic
+from openbark.engine.request import Progress, Request
 from openbark.errors import CheckpointCorruptError, ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.coarse import n_coarse_steps
-from openbark.stages.sampling import Noise, Stage
+from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, StopReason
 from openbark.voices.voice import Voice
 
-__all__ = ["Segment", "StageSeeds", "generation_params", "mixed_voice", "speak", "windowed_config"]
+__all__ = [
+    "Segment",
+    "StageSeeds",
+    "generation_params",
+    "mixed_voice",
+    "regrown",
+    "speak",
+    "windowed_config",
+]
 
 
 @dataclass(frozen=True)
@@ -61,6 +71,11 @@ class _Windowed:
     def description(self) -> str:
         return self._backend.description
 
+    @property
+    def dtype(self) -> str:
+        """As the model's."""
+        return self._backend.dtype
+
     def session(self, stage: Stage) -> CausalSession:
         return self._backend.session(stage)
 
@@ -78,12 +93,13 @@ class _Windowed:
 
 
 def windowed_config(config: BarkConfig, values: Mapping[str, Any]) -> BarkConfig:
-    """The config with `coarse_max_coarse_history` and `coarse_sliding_window_len`. Raises ParamError."""
+    """The config with `coarse_max_coarse_history` and `coarse_sliding_window_len`; Suno's numbers leave the
+    model's own. Raises ParamError."""
     rules = config.coarse_rules
     history = values["coarse_max_coarse_history"]
     window = values["coarse_sliding_window_len"]
-    history = rules.max_history if history is None else history
-    window = rules.sliding_window if window is None else window
+    history = rules.max_history if history == COARSE_WINDOWS[0] else history
+    window = rules.sliding_window if window == COARSE_WINDOWS[1] else window
     if not 1 <= window <= history:
         raise ParamError(
             f"coarse_sliding_window_len is {window}, coarse_max_coarse_history {history}; legal: "
@@ -181,16 +197,41 @@ def speak(
     def request(stage: str, seed: int) -> Request:
         return Request(tokens, params, seed, voices[stage], progress=progress)
 
-    semantic, reason = run_semantic(
-        backend, request("semantic", seeds.semantic), Noise(seeds.semantic)
-    )
+    semantic, reason = run_semantic(backend, request("semantic", seeds.semantic))
     if n_coarse_steps(len(semantic), config) == 0:
         raise TextError(
             f"the model ended before it said anything (seed {seeds.semantic}, {text!r}); try another "
             "seed, or a longer text"
         )
-    coarse = run_coarse(backend, request("coarse", seeds.coarse), semantic, Noise(seeds.coarse))
-    fine = run_fine(backend, request("fine", seeds.fine), coarse, Noise(seeds.fine))
+    coarse = run_coarse(backend, request("coarse", seeds.coarse), semantic)
+    fine = run_fine(backend, request("fine", seeds.fine), coarse)
     waveform = run_codec(backend, request("fine", seeds.fine), fine)
     voice = Voice(semantic, coarse, fine, metadata={"text": text, "origin": "openbark infinity"})
     return Segment(text, voice, waveform, seeds, reason, time.perf_counter() - started)
+
+
+def regrown(
+    bark: Bark,
+    voice: Voice,
+    start_from: str,
+    history: Voice | None,
+    seed: int,
+    params: GenerationParams,
+) -> Voice:
+    """A voice whose arrays up to `start_from` are kept and whose later ones are computed again (I5).
+
+    start_from: "semantic_prompt" keeps the semantic tokens, "coarse_prompt" the coarse codes too, any other
+    all three. history: what the computed stages continue from. Raises VoiceError when the result is too short
+    for a voice.
+    """
+    if start_from not in ("semantic_prompt", "coarse_prompt"):
+        return voice
+    request = Request(np.zeros(0, dtype=np.int64), params, seed, history)
+    coarse = voice.coarse
+    if start_from == "semantic_prompt":
+        coarse = run_coarse(bark.backend, request, voice.semantic)
+    fine = run_fine(bark.backend, request, coarse)
+    metadata = {**voice.metadata, "made_from": f"{voice.name}: {start_from}"}
+    made = Voice(voice.semantic, coarse, fine, voice.name, metadata)
+    made.validate(bark.config)
+    return made

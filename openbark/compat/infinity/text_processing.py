@@ -16,6 +16,7 @@ from openbark.errors import ParamError, TextError
 
 __all__ = [
     "current_date_time_in_words",
+    "estimate_spoken_time",
     "load_text",
     "split_by_char",
     "split_by_lines",
@@ -31,6 +32,7 @@ __all__ = [
 ]
 
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|(?<=[。！？])|\n+")
+_BRACKETS = re.compile(r"\[[^\]]*\]")
 _CLAUSE_END = re.compile(r"(?<=[,;:–—])\s+")
 _PARTS_OF_SPEECH = {
     "conjunction": "and or but nor so yet because although though while if when unless until since",
@@ -230,6 +232,16 @@ def split_general_purpose_hm(
         else:
             parts.append(unit)
     return parts
+
+
+def estimate_spoken_time(text: str, wpm: float = 150, threshold: float = 15) -> float:
+    """Seconds that a text takes at so many words a minute; what stands in square brackets is not spoken.
+
+    `threshold` changes nothing, as upstream (parity I5). Raises ParamError.
+    """
+    if wpm <= 0:
+        raise ParamError(f"wpm is {wpm}; legal: above 0")
+    return len(_BRACKETS.sub("", text).split()) / wpm * 60
 
 
 def load_text(path: str | Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.compat.suno.defaults import Unset
 from openbark.compat.suno.generation import (
     _load_history_prompt,
     codec_decode,
@@ -33,13 +34,13 @@ Waveform = NDArray[np.float32]
 FullGeneration = dict[str, NDArray[Any]]
 """`semantic_prompt` [T], `coarse_prompt` [2, F], `fine_prompt` [8, F]."""
 
-_FINE_TEMPERATURE = 0.5
+_TEMP = Unset(0.7)
 
 
 def text_to_semantic(
     text: str,
     history_prompt: HistoryPrompt | None = None,
-    temp: float = 0.7,
+    temp: float = _TEMP,
     silent: bool = False,
 ) -> NDArray[np.int64]:
     """Semantic tokens [T] of a text (S2). Raises TextError, VoiceError, ParamError."""
@@ -51,12 +52,12 @@ def text_to_semantic(
 def semantic_to_waveform(
     semantic_tokens: Any,
     history_prompt: HistoryPrompt | None = None,
-    temp: float = 0.7,
+    temp: float = _TEMP,
     silent: bool = False,
     output_full: bool = False,
 ) -> Waveform | tuple[FullGeneration, Waveform]:
     """Waveform of semantic tokens [T], with `output_full` after the dictionary of all tokens (S3). `temp` is
-    the coarse stage's; the fine stage has 0.5. Raises TextError, VoiceError, ParamError."""
+    the coarse stage's; the fine stage has Suno's 0.5, or the checkpoint's own temperature. Raises TextError, VoiceError, ParamError."""
     history_prompt = _looked_up(history_prompt)
     coarse = generate_coarse(
         semantic_tokens,
@@ -65,7 +66,7 @@ def semantic_to_waveform(
         silent=silent,
         use_kv_caching=True,
     )
-    fine = generate_fine(coarse, history_prompt=history_prompt, temp=_FINE_TEMPERATURE)
+    fine = generate_fine(coarse, history_prompt=history_prompt)
     waveform = codec_decode(fine)
     if not output_full:
         return waveform
@@ -80,8 +81,8 @@ def semantic_to_waveform(
 def generate_audio(
     text: str,
     history_prompt: HistoryPrompt | None = None,
-    text_temp: float = 0.7,
-    waveform_temp: float = 0.7,
+    text_temp: float = _TEMP,
+    waveform_temp: float = _TEMP,
     silent: bool = False,
     output_full: bool = False,
 ) -> Waveform | tuple[FullGeneration, Waveform]:

@@ -11,10 +11,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from openbark.compat.suno.defaults import Unset
 from openbark.compat.suno.environment import parse_flag
 from openbark.errors import AudioError, OpenBarkError, ParamError, TextError
 
 __all__ = ["cli", "main"]
+
+_TEMP_HELP = "0.7, or the value a checkpoint was made for; higher is more varied"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -35,8 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--output_filename", default="bark_generation.wav", help="file to write")
     parser.add_argument("--output_dir", default=".", help="folder to write it to")
     parser.add_argument("--history_prompt", help="name of a voice, or path of an .npz")
-    parser.add_argument("--text_temp", type=float, default=0.7, help="0.7; higher is more varied")
-    parser.add_argument("--waveform_temp", type=float, default=0.7, help="0.7; as text_temp")
+    parser.add_argument("--text_temp", type=float, default=Unset(0.7), help=_TEMP_HELP)
+    parser.add_argument("--waveform_temp", type=float, default=Unset(0.7), help=_TEMP_HELP)
     switch("--silent", "no progress bar")
     switch("--output_full", "also write the tokens, as an .npz that --history_prompt takes")
     return parser

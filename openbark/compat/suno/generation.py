@@ -8,9 +8,11 @@ a script assigns them. Arguments are checked and stages run in `openbark.compat.
 from __future__ import annotations
 
 import gc
-import logging
+import os
 import re
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,9 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.api import Bark
 from openbark.compat.suno import environment, history
+from openbark.compat.suno.defaults import Unset, given_or_own
 from openbark.compat.suno.history import HistoryPrompt
-from openbark.compat.suno.model_cache import ModelCache, StageModel, choose_device
+from openbark.compat.suno.model_cache import Notices, Place, choose_device
+from openbark.compat.suno.stage_models import (
+    StageModel,
+    clear_cuda_cache,
+    load_network,
+    load_stage,
+)
 from openbark.compat.suno.stage_runs import (
     run_coarse_stage,
     run_codec_stage,
@@ -30,6 +40,7 @@ from openbark.compat.suno.stage_runs import (
 )
 from openbark.config import BarkConfig
 from openbark.errors import ParamError
+from openbark.params import SamplingParams
 from openbark.text.tokenizer import Tokenizer
 from openbark.voices.npz import ARRAY_KEYS
 
@@ -67,8 +78,10 @@ __all__ = [
 
 Tokens = NDArray[np.int64]
 
-_LOG = logging.getLogger(__name__)
 _SUNO = BarkConfig()
+_TEMP = Unset(0.7)
+_FINE_TEMP = Unset(0.5)
+_MIN_EOS_P = Unset(0.2)
 _STAGES = ("text", "coarse", "fine", "codec")
 
 CONTEXT_WINDOW_SIZE = _SUNO.semantic.block_size
@@ -101,7 +114,7 @@ models: dict[str, Any] = {}
 models_devices: dict[str, str] = {}
 """Device of each loaded stage."""
 
-_CACHE = ModelCache()
+_NOTICES = Notices()
 
 
 def __getattr__(name: str) -> Any:
@@ -120,35 +133,38 @@ def _setting(name: str) -> bool:
 def generate_text_semantic(
     text: str,
     history_prompt: HistoryPrompt | None = None,
-    temp: float = 0.7,
+    temp: float = _TEMP,
     top_k: int | None = None,
     top_p: float | None = None,
     silent: bool = False,
-    min_eos_p: float | None = 0.2,
+    min_eos_p: float | None = _MIN_EOS_P,
     max_gen_duration_s: float | None = None,
     allow_early_stop: bool = True,
     use_kv_caching: bool = False,
 ) -> Tokens:
     """Semantic tokens [T] of a text, without the end token (S10). `use_kv_caching` changes nothing here:
-    the cache is always used, with the same tokens. Raises TextError, VoiceError, ParamError."""
-    sampling = stage_sampling(temp, top_k, top_p, min_eos_p)
-    stage = _stage("text")
-    return run_semantic_stage(
-        stage.bark,
-        stage.device,
-        text,
-        history.find_history(history_prompt, stage.bark),
-        sampling,
-        max_gen_duration_s,
-        allow_early_stop,
-        silent,
-    )
+    the cache is always used, with the same tokens. A `temp` or `min_eos_p` that is left out is the
+    checkpoint's own, for Suno's these. Raises TextError, VoiceError, ParamError."""
+    with _computing("text") as (bark, device):
+        own = bark.default_params.semantic or SamplingParams()
+        stop_at = given_or_own(min_eos_p, own.min_eos_p)
+        sampling = stage_sampling(given_or_own(temp, own.temperature), top_k, top_p, stop_at)
+        return run_semantic_stage(
+            bark,
+            device,
+            text,
+            history.find_history(history_prompt, bark),
+            sampling,
+            max_gen_duration_s,
+            allow_early_stop,
+            silent,
+        )
 
 
 def generate_coarse(
     x_semantic: Any,
     history_prompt: HistoryPrompt | None = None,
-    temp: float = 0.7,
+    temp: float = _TEMP,
     top_k: int | None = None,
     top_p: float | None = None,
     silent: bool = False,
@@ -158,35 +174,38 @@ def generate_coarse(
 ) -> Tokens:
     """Coarse codes [2, F] of semantic tokens [T] (S11). Suno's default windows stand for the model's own.
     Raises TextError for no tokens, VoiceError, ParamError."""
-    stage = _stage("coarse")
-    return run_coarse_stage(
-        stage.bark,
-        stage.device,
-        x_semantic,
-        history.find_history(history_prompt, stage.bark),
-        stage_sampling(temp, top_k, top_p),
-        (max_coarse_history, sliding_window_len),
-        silent,
-    )
+    with _computing("coarse") as (bark, device):
+        own = bark.default_params.coarse or SamplingParams()
+        return run_coarse_stage(
+            bark,
+            device,
+            x_semantic,
+            history.find_history(history_prompt, bark),
+            stage_sampling(given_or_own(temp, own.temperature), top_k, top_p),
+            (max_coarse_history, sliding_window_len),
+            silent,
+        )
 
 
 def generate_fine(
     x_coarse_gen: Any,
     history_prompt: HistoryPrompt | None = None,
-    temp: float | None = 0.5,
+    temp: float | None = _FINE_TEMP,
     silent: bool = True,
 ) -> Tokens:
     """Fine codes [8, F] of the first 1 to 7 codebooks (S12); `temp=None` is greedy. Raises VoiceError,
     ParamError."""
-    stage = _stage("fine")
-    voice = history.find_history(history_prompt, stage.bark)
-    sampling = stage_sampling(temp)
-    return run_fine_stage(stage.bark, stage.device, x_coarse_gen, voice, sampling, silent)
+    with _computing("fine") as (bark, device):
+        own = bark.default_params.fine or SamplingParams()
+        sampling = stage_sampling(given_or_own(temp, own.temperature))
+        voice = history.find_history(history_prompt, bark)
+        return run_fine_stage(bark, device, x_coarse_gen, voice, sampling, silent)
 
 
 def codec_decode(fine_tokens: Any) -> NDArray[np.float32]:
     """Waveform [L] at `SAMPLE_RATE` of codes [K, F], coarse ones too (S13). Raises ParamError."""
-    return run_codec_stage(_stage("codec").bark, fine_tokens)
+    with _computing("codec") as (bark, _):
+        return run_codec_stage(bark, fine_tokens)
 
 
 def preload_models(
@@ -205,8 +224,6 @@ def preload_models(
     load_model(coarse_use_gpu, coarse_use_small, force_reload, "coarse")
     load_model(fine_use_gpu, fine_use_small, force_reload, "fine")
     load_codec_model(codec_use_gpu, force_reload)
-    if _setting("OFFLOAD_CPU") and set(models_devices.values()) != {"cpu"}:
-        _LOG.warning("OFFLOAD_CPU has no effect in this version: the models stay on the GPU")
 
 
 def load_model(
@@ -217,16 +234,14 @@ def load_model(
 ) -> Any:
     """Load "text", "coarse" or "fine" into `models` and return what lies there (S15). Raises ParamError
     for another `model_type`."""
-    if model_type not in _STAGES[:-1]:
-        raise ParamError(f"model_type is {model_type!r}; legal: {', '.join(_STAGES[:-1])}")
-    return _load(model_type, use_gpu, use_small or _setting("USE_SMALL_MODELS"), force_reload)
+    small = use_small or _setting("USE_SMALL_MODELS")
+    return _load(_checked_type(model_type), use_gpu, small, force_reload)
 
 
 def load_codec_model(use_gpu: bool = True, force_reload: bool = False) -> Any:
     """Load the codec into `models` and return it (S15). It comes from the checkpoint of the loaded stages."""
-    loaded = [_stage_model(name) for name in ("fine", "coarse", "text") if name in models]
-    small = loaded[0].small if loaded else _setting("USE_SMALL_MODELS")
-    return _load("codec", use_gpu, small, force_reload)
+    small, place = _codec_place()
+    return _load("codec", use_gpu, small, force_reload, place)
 
 
 def clean_models(model_key: str | None = None) -> None:
@@ -234,16 +249,12 @@ def clean_models(model_key: str | None = None) -> None:
     for name in [model_key] if model_key is not None else list(models):
         models.pop(name, None)
         models_devices.pop(name, None)
-    _CACHE.keep([_stage_model(name).bark for name in models])
     gc.collect()
-    if "torch" in sys.modules:
-        from openbark.backends.torch.devices import release_memory
-
-        release_memory()
+    clear_cuda_cache()
 
 
 class InferenceContext:
-    """A context that changes nothing; Suno switches a setting of cuDNN in it (S19)."""
+    """A context that changes nothing; Suno switches a setting of cuDNN in it (S19, S43)."""
 
     def __init__(self, benchmark: bool = False) -> None:
         """`benchmark` is what Suno sets; nothing here depends on it."""
@@ -261,16 +272,37 @@ class InferenceContext:
         return None
 
 
-def _load(name: str, use_gpu: bool, small: bool, force_reload: bool) -> Any:
+def _load(
+    name: str, use_gpu: bool, small: bool, force_reload: bool, beside: Place | None = None
+) -> Any:
     device = _grab_best_device(use_gpu)
     held = _stage_model(name) if name in models else None
     if held is None or force_reload or (held.small, held.device) != (small, device):
-        bark = _CACHE.load(small, device, force_reload and held is not None)
-        stage = StageModel(bark, name, small, device)
-        models[name] = {"model": stage, "tokenizer": bark.tokenizer} if name == "text" else stage
+        stage = load_stage(name, small, device, _NOTICES, _setting("OFFLOAD_CPU"), beside)
+        entry = {"model": stage, "tokenizer": stage.bark.tokenizer}
+        models[name] = entry if name == "text" else stage
         models_devices[name] = device
-        _CACHE.keep([_stage_model(other).bark for other in models])
     return models[name]
+
+
+def _checked_type(model_type: str) -> str:
+    if model_type not in _STAGES[:-1]:
+        raise ParamError(f"model_type is {model_type!r}; legal: {', '.join(_STAGES[:-1])}")
+    return model_type
+
+
+def _codec_place() -> tuple[bool, Place | None]:
+    """Size and place of a loaded stage, whose codec it is."""
+    loaded = [_stage_model(name) for name in ("fine", "coarse", "text") if name in models]
+    return (loaded[0].small, loaded[0].place) if loaded else (_setting("USE_SMALL_MODELS"), None)
+
+
+@contextmanager
+def _computing(name: str) -> Iterator[tuple[Bark, str]]:
+    """A stage and its device, with OFFLOAD_CPU there only for this long (S44)."""
+    stage = _stage(name)
+    with stage.computing(_setting("OFFLOAD_CPU")) as bark:
+        yield bark, stage.device
 
 
 def _stage_model(name: str) -> StageModel:
@@ -298,6 +330,32 @@ def _grab_best_device(use_gpu: bool = True) -> str:
     return choose_device(use_gpu, _setting("GLOBAL_ENABLE_MPS"))
 
 
+def _clear_cuda_cache() -> None:
+    clear_cuda_cache()
+
+
+def _inference_mode() -> AbstractContextManager[object]:
+    """Suno's context around its stages; gradients are kept off where they could arise, so nothing is left."""
+    return InferenceContext()
+
+
+def _load_model(
+    ckpt_path: str | os.PathLike[str],
+    device: Any,
+    use_small: bool = False,
+    model_type: str = "text",
+) -> Any:
+    """The torch network of one `.pt` file, for "text" with its tokenizer. Loads no other stage, keeps
+    nothing, runs no pickle; `use_small` is seen from the file (S19)."""
+    return load_network(Path(ckpt_path), str(device), _checked_type(model_type))
+
+
+def _load_codec_model(device: Any) -> StageModel:
+    """The codec on a device, kept nowhere (S19)."""
+    small, place = _codec_place()
+    return load_stage("codec", small, str(device), _NOTICES, beside=place)
+
+
 def _get_ckpt_path(model_type: str, use_small: bool = False) -> str:
     key = f"{model_type}_small" if use_small or _setting("USE_SMALL_MODELS") else model_type
     return str(Path(__getattr__("CACHE_DIR")) / REMOTE_MODEL_PATHS[key]["file_name"])
@@ -310,6 +368,10 @@ def _load_history_prompt(history_prompt_input: HistoryPrompt) -> dict[str, Token
 
 def _tokenize(tokenizer: Tokenizer, text: str) -> list[int]:
     return [int(token) for token in tokenizer.encode(text)]
+
+
+def _detokenize(tokenizer: Tokenizer, enc_text: Iterable[int]) -> str:
+    return tokenizer.decode(enc_text)
 
 
 def _normalize_whitespace(text: str) -> str:

@@ -1,10 +1,36 @@
-"""`bark.model` and `bark.model_fine`: the configurations that Suno's checkpoints are described by (S20)."""
+"""`bark.model` and `bark.model_fine`: sizes and networks of Suno's checkpoints (S20-S23).
+
+The networks need torch and are `openbark.backends.torch.suno_networks`; the sizes do not.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+from types import ModuleType
+from typing import Any
 
-__all__ = ["FineGPTConfig", "GPTConfig"]
+from openbark.errors import MissingExtraError
+
+__all__ = ["FineGPTConfig", "GPTConfig", "networks"]
+
+_NETWORKS = ("GPT", "FineGPT")
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NETWORKS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(networks(), name)
+
+
+def networks() -> ModuleType:
+    """The module of the networks. Raises MissingExtraError without torch."""
+    if find_spec("torch") is None:
+        raise MissingExtraError(
+            'Suno\'s networks are torch modules; install PyTorch: pip install "openbark[torch]"'
+        )
+    return import_module("openbark.backends.torch.suno_networks")
 
 
 @dataclass

@@ -6,7 +6,6 @@ that `torch.manual_seed` means what it means with Suno (B6, S33); else from nois
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.api import Bark
+from openbark.compat.suno.reading import text_pieces
 from openbark.config import BarkConfig, CoarseRules
 from openbark.engine.sampled import (
     NoiseSampler,
@@ -41,12 +41,10 @@ __all__ = [
     "run_fine_stage",
     "run_semantic_stage",
     "stage_sampling",
-    "text_tokens",
 ]
 
 Tokens = NDArray[np.int64]
 
-_LOG = logging.getLogger(__name__)
 _MIN_HISTORY = 60
 
 
@@ -70,19 +68,6 @@ def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def text_tokens(text: str, bark: Bark) -> Tokens:
-    """Token ids of a text; those beyond the model's slots are cut, with Suno's warning (S30).
-
-    Raises TextError for empty text and for characters the model cannot read.
-    """
-    tokens = bark.tokenizer.encode(bark.normalize(text))
-    slots = bark.config.semantic_rules.max_text_tokens
-    if len(tokens) > slots:
-        share = round((len(tokens) - slots) / len(tokens) * 100, 1)
-        _LOG.warning("warning, text too long, lopping of last %s%%", share)
-    return tokens[:slots]
-
-
 def run_semantic_stage(
     bark: Bark,
     device: str,
@@ -93,22 +78,28 @@ def run_semantic_stage(
     allow_early_stop: bool,
     silent: bool,
 ) -> Tokens:
-    """Semantic tokens [T], which may be none at all, as with Suno."""
-    tokens = text_tokens(text, bark)
+    """Semantic tokens [T], which may be none at all, as with Suno.
+
+    Where the model has to read the text in pieces, a piece has the voice, or without one what was said before
+    it, as its history; `max_seconds` holds for all of them together.
+    """
+    rules = bark.config.semantic_rules
     params = GenerationParams(max_semantic_seconds=max_seconds)
-    limit = token_limit(params, bark.config.semantic_rules)
-    with progress_bar("semantic", silent) as report:
-        drawn, _ = sampled_semantic(
-            bark.backend,
-            _sampler(device),
-            tokens,
-            voice,
-            sampling,
-            limit,
-            allow_early_stop,
-            report,
-        )
-    return drawn
+    limit = token_limit(params, rules)
+    whole = token_limit(params, replace(rules, max_new_tokens=sys.maxsize)).n_tokens
+    sampler = _sampler(device)
+    said = np.zeros(0, dtype=np.int64)
+    for tokens in text_pieces(text, bark):
+        if len(said) >= whole:
+            break
+        history = voice.semantic if voice else (said if said.size else None)
+        left = replace(limit, n_tokens=min(limit.n_tokens, whole - len(said)))
+        with progress_bar("semantic", silent) as report:
+            drawn, _ = sampled_semantic(
+                bark.backend, sampler, tokens, history, sampling, left, allow_early_stop, report
+            )
+        said = np.concatenate([said, drawn])
+    return said
 
 
 def run_coarse_stage(

@@ -12,17 +12,18 @@ import os
 from collections.abc import ItemsView, Iterator, KeysView, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, Unpack
 
-from openbark.api import find_checkpoint
 from openbark.checkpoints.json_file import read_json
+from openbark.compat.transformers.locating import FromHub, locate
+from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.errors import CheckpointError, ParamError
 from openbark.files import write_atomically
 
 __all__ = ["NamedAttributes"]
 
 
-class NamedAttributes:
+class NamedAttributes(PushToHub):
     """Attributes with defaults, readable as attributes and as items.
 
     Items, because transformers keeps some of these as plain dictionaries (parity H7): both
@@ -36,7 +37,9 @@ class NamedAttributes:
     also_accepted: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **values: Any) -> None:
-        """Keywords are `defaults`, the aliases of `attribute_map` and `also_accepted`; ParamError for others."""
+        """Keywords are `defaults`, the aliases of `attribute_map`, `also_accepted`, and `model_type`, which stays
+        what it is; ParamError for others."""
+        values.pop("model_type", None)
         legal = {*self.defaults, *self.attribute_map, *self.also_accepted}
         unknown = sorted(set(values) - legal)
         if unknown:
@@ -115,21 +118,52 @@ class NamedAttributes:
         }
         return values | ({"model_type": self.model_type} if self.model_type else {})
 
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Only what differs from the defaults."""
+        plain = type(self)().to_dict()
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name == "model_type" or name not in plain or plain[name] != value
+        }
+
+    def to_json_file(self, json_file_path: str | os.PathLike[str]) -> None:
+        """Write `to_json_string` to a file. Raises CheckpointError."""
+        path = Path(json_file_path)
+        try:
+            write_atomically(path, self.to_json_string().encode())
+        except OSError as error:
+            raise CheckpointError(f"cannot write {path}: {error}") from error
+
+    @classmethod
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
+        """Read such a file. Raises CheckpointError."""
+        return cls.from_dict(read_json(Path(json_file)))
+
     def to_json_string(self) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True, default=str) + "\n"
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str]) -> Self:
-        """Read the file of this kind in a checkpoint folder. Raises CheckpointError."""
-        folder = find_checkpoint(pretrained_model_name_or_path)
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
+    ) -> Self:
+        """Read the file of this kind in a checkpoint folder. Raises CheckpointError or ParamError."""
+        folder = locate(pretrained_model_name_or_path, from_hub, weights=False)
         return cls.from_dict(read_json(folder / cls.file_name))
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str]) -> None:
+    def save_pretrained(
+        self,
+        save_directory: str | os.PathLike[str],
+        push_to_hub: bool = False,
+        **to_hub: Unpack[ToHub],
+    ) -> None:
         """Write the file of this kind into a folder, made if need be. Raises CheckpointError."""
-        folder = Path(save_directory)
+        save(self._write, save_directory, push_to_hub, to_hub)
+
+    def _write(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / self.file_name, self.to_json_string().encode())
         except OSError as error:
-            raise CheckpointError(f"cannot write {folder / self.file_name}: {error}") from error
+            raise CheckpointError(f"cannot make {folder}: {error}") from error
+        self.to_json_file(folder / self.file_name)

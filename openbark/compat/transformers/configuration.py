@@ -5,14 +5,16 @@ Their defaults are not the published sizes. Token layout and windows are in `gen
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 from openbark.checkpoints.config_json import ModelSizes, read_sizes
 from openbark.compat.transformers.attributes import NamedAttributes
+from openbark.compat.transformers.locating import FromHub
 from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
 from openbark.errors import ParamError
 
@@ -178,9 +180,11 @@ class AutoConfig:
     """Finds the config class; here always `BarkConfig` (parity H18)."""
 
     @classmethod
-    def from_pretrained(cls, pretrained_model_name_or_path: str) -> BarkConfig:
-        """Read the config of a checkpoint folder. Raises CheckpointError."""
-        return BarkConfig.from_pretrained(pretrained_model_name_or_path)
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
+    ) -> BarkConfig:
+        """Read the config of a checkpoint folder. Raises CheckpointError or ParamError."""
+        return BarkConfig.from_pretrained(pretrained_model_name_or_path, **from_hub)
 
 
 def _part(kind: type[_Sub], value: object) -> _Sub:

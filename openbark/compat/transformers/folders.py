@@ -14,7 +14,6 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from openbark.api import find_checkpoint
 from openbark.checkpoints.checkpoint import CONFIG_FILE, Checkpoint, open_checkpoint
 from openbark.checkpoints.config_json import config_json
 from openbark.checkpoints.convert import ready_checkpoint
@@ -23,7 +22,7 @@ from openbark.checkpoints.json_file import read_json
 from openbark.checkpoints.save import save_checkpoint
 from openbark.compat.transformers.configuration import BarkConfig
 from openbark.compat.transformers.generation_configuration import BarkGenerationConfig
-from openbark.errors import ParamError
+from openbark.errors import DeviceError, ParamError
 from openbark.params import SUNO_PARAMS
 
 __all__ = [
@@ -31,6 +30,7 @@ __all__ = [
     "LoadedTensors",
     "check_attention",
     "load_folder",
+    "parse_device",
     "parse_dtype",
     "save_folder",
 ]
@@ -84,11 +84,9 @@ class FolderContents:
         model.get_submodule("fine_acoustics").tie_weights()  # type: ignore[operator]
 
 
-def load_folder(path: str | os.PathLike[str]) -> FolderContents:
-    """Open what a user's model names: a folder of either layout, or a hub's OWNER/NAME. CheckpointError."""
-    checkpoint = ready_checkpoint(
-        open_checkpoint(find_checkpoint(path), need_tokenizer=False), _tell
-    )
+def load_folder(path: Path) -> FolderContents:
+    """Open a folder of either layout. Raises CheckpointError."""
+    checkpoint = ready_checkpoint(open_checkpoint(path, need_tokenizer=False), _tell)
     config_file = checkpoint.directory / CONFIG_FILE
     generation_file = checkpoint.directory / GENERATION_FILE
     values = (
@@ -139,6 +137,21 @@ def parse_dtype(dtype: torch.dtype | str | None, stored: str) -> torch.dtype:
     if not isinstance(found, torch.dtype):
         raise ParamError(f"this torch has no dtype {name}")
     return found
+
+
+def parse_device(device_map: str | torch.device) -> torch.device:
+    """The device that `device_map` means, "auto" being the accelerator if there is one. Raises DeviceError."""
+    if device_map == "auto":
+        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+    try:
+        device = torch.device(device_map)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, TypeError) as error:
+        raise DeviceError(
+            f"device_map {device_map!r} is not usable here; legal: 'auto', 'cpu', or a device of "
+            "this torch build"
+        ) from error
+    return device
 
 
 def check_attention(implementation: str | None) -> None:

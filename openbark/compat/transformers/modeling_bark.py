@@ -9,7 +9,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -21,13 +22,16 @@ from openbark.compat.transformers.folders import (
     LoadedTensors,
     check_attention,
     load_folder,
+    parse_device,
     parse_dtype,
     save_folder,
 )
 from openbark.compat.transformers.generation_configuration import BarkGenerationConfig
+from openbark.compat.transformers.locating import FromHub, locate
 from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
 from openbark.compat.transformers.modeling_causal import BarkCoarseModel, BarkSemanticModel
 from openbark.compat.transformers.modeling_fine import BarkFineModel
+from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.config import CodecConfig, EncodecConfig
 from openbark.errors import DeviceError, ParamError, VoiceError
 
@@ -60,7 +64,7 @@ def route_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return routed
 
 
-class BarkModel(BarkPreTrainedModel):
+class BarkModel(BarkPreTrainedModel, PushToHub):
     """Text ids to waveforms."""
 
     def __init__(self, config: BarkConfig) -> None:
@@ -72,6 +76,7 @@ class BarkModel(BarkPreTrainedModel):
         self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
         self.codec_model = _codec(config.codec_config)
         self._offload_to: torch.device | None = None
+        self.name_or_path = ""
         self._besides = LoadedTensors({})
 
     @classmethod
@@ -87,31 +92,38 @@ class BarkModel(BarkPreTrainedModel):
         low_cpu_mem_usage: bool | None = None,
         use_safetensors: bool | None = None,
         generation_config: BarkGenerationConfig | None = None,
+        **from_hub: Unpack[FromHub],
     ) -> Self:
-        """Load a checkpoint folder, ready to generate.
+        """Load a checkpoint folder, or a model on the hub, ready to generate.
 
         dtype (or torch_dtype): a torch dtype, its name, or "auto" for the one stored; the codec stays in
         float32 at least. device_map: a device, or "auto". attn_implementation: "eager", "sdpa" or
         "flash_attention_2", which all mean torch's fused attention. low_cpu_mem_usage and use_safetensors
-        are always so. Raises CheckpointError, DeviceError, ParamError.
+        are always so. from_hub: revision, cache_dir, token and the like. Raises CheckpointError, DeviceError,
+        ParamError.
         """
         check_attention(attn_implementation)
-        folder = load_folder(pretrained_model_name_or_path)
+        folder = load_folder(locate(pretrained_model_name_or_path, from_hub))
         with torch.device("meta"):
             model = cls(config or folder.config)
         # Its window is no weight: nothing would fill it.
         model.codec_model = _codec(model.config.codec_config)
         folder.fill(model)
         model.generation_config = generation_config or folder.generation_config
+        model.name_or_path = os.fspath(pretrained_model_name_or_path)
         model._besides = folder.besides
         kind = parse_dtype(torch_dtype if dtype is None else dtype, folder.stored_dtype)
         model.to(kind)
         if device_map is not None:
-            model.to(_device(device_map))
+            model.to(parse_device(device_map))
         return model.eval()
 
     def save_pretrained(
-        self, save_directory: str | os.PathLike[str], safe_serialization: bool = True
+        self,
+        save_directory: str | os.PathLike[str],
+        safe_serialization: bool = True,
+        push_to_hub: bool = False,
+        **to_hub: Unpack[ToHub],
     ) -> None:
         """Write a folder that both `from_pretrained` load; other files there are kept.
 
@@ -119,6 +131,9 @@ class BarkModel(BarkPreTrainedModel):
         """
         if not safe_serialization:
             raise ParamError("safe_serialization is False; legal: True, pickles are not written")
+        save(self._write, save_directory, push_to_hub, to_hub)
+
+    def _write(self, folder: Path) -> None:
         tensors = {
             name: tensor.detach().float().cpu().numpy()
             for name, tensor in self.state_dict().items()
@@ -127,7 +142,7 @@ class BarkModel(BarkPreTrainedModel):
         half = self.dtype == torch.float16
         kind: Literal["float32", "float16"] = "float16" if half else "float32"
         everything = {**self._besides.tensors, **tensors}
-        save_folder(save_directory, self.config, self.generation_config, everything, kind)
+        save_folder(folder, self.config, self.generation_config, everything, kind)
 
     @property
     def device(self) -> torch.device:
@@ -145,20 +160,28 @@ class BarkModel(BarkPreTrainedModel):
             part._apply(at_least_single if name == "codec_model" else fn)  # type: ignore[no-untyped-call]
         return self
 
-    def enable_cpu_offload(self, accelerator_id: int | None = 0) -> None:
+    def enable_cpu_offload(
+        self, accelerator_id: int | None = None, gpu_id: int | None = None
+    ) -> None:
         """Keep the stages in CPU memory and move each to the accelerator while it computes (H14).
 
-        Needs no accelerate. Raises DeviceError without an accelerator.
+        accelerator_id: which one, the first if None; gpu_id is its older name. Needs no accelerate. Raises
+        DeviceError without an accelerator, or without one of that number.
         """
+        number = (gpu_id if accelerator_id is None else accelerator_id) or 0
         accelerator = torch.accelerator.current_accelerator()
         if accelerator is None or not torch.accelerator.is_available():
             raise DeviceError(
                 "enable_cpu_offload moves stages to an accelerator, and torch finds none here; "
                 "leave the call out to compute on the CPU"
             )
+        if not 0 <= number < torch.accelerator.device_count():
+            raise DeviceError(
+                f"accelerator_id is {number}; legal: 0..{torch.accelerator.device_count() - 1}"
+            )
         self._offload_to = None
         self.to("cpu")
-        self._offload_to = torch.device(accelerator.type, accelerator_id or 0)
+        self._offload_to = torch.device(accelerator.type, number)
 
     @contextmanager
     def _placed(self, *modules: nn.Module) -> Iterator[None]:
@@ -311,17 +334,3 @@ def _to_device(options: Mapping[str, Any], device: torch.device) -> dict[str, An
         name: value.to(device) if isinstance(value, Tensor) else value
         for name, value in options.items()
     }
-
-
-def _device(device_map: str | torch.device) -> torch.device:
-    if device_map == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    try:
-        device = torch.device(device_map)
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError, TypeError) as error:
-        raise DeviceError(
-            f"device_map {device_map!r} is not usable here; legal: 'auto', 'cpu', or a device of "
-            "this torch build"
-        ) from error
-    return device

@@ -11,14 +11,19 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openbark.backends.torch.gpt import Block, initialise
-from openbark.compat.transformers.configuration import BarkSubModelConfig
+from openbark.compat.transformers.configuration import (
+    BarkCoarseConfig,
+    BarkSemanticConfig,
+    BarkSubModelConfig,
+)
 from openbark.compat.transformers.decoding import decode
 from openbark.compat.transformers.generation_configuration import (
     BarkCoarseGenerationConfig,
     BarkSemanticGenerationConfig,
 )
 from openbark.compat.transformers.generation_options import stage_options
-from openbark.compat.transformers.modeling_base import BarkPreTrainedModel, required
+from openbark.compat.transformers.modeling_base import required
+from openbark.compat.transformers.modeling_part import BarkPartModel, resized
 from openbark.compat.transformers.outputs import CausalLMOutputWithPast, PastKeyValues
 from openbark.compat.transformers.trunk import embeddings_of, run_blocks
 from openbark.config import GPTConfig
@@ -44,12 +49,13 @@ def gpt_config(config: BarkSubModelConfig) -> GPTConfig:
     )
 
 
-class BarkCausalModel(BarkPreTrainedModel):
+class BarkCausalModel(BarkPartModel):
     """A causal transformer with a head on every position."""
 
+    causal: ClassVar[bool] = True
+
     def __init__(self, config: BarkSubModelConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         sizes = gpt_config(config)
         self.sizes = sizes
         self.input_embeds_layer = nn.Embedding(sizes.input_vocab_size, sizes.n_embd)
@@ -64,6 +70,26 @@ class BarkCausalModel(BarkPreTrainedModel):
 
     def get_input_embeddings(self) -> nn.Embedding:
         """The token embedding."""
+        return self.input_embeds_layer
+
+    def set_input_embeddings(self, new_embeddings: nn.Embedding) -> None:
+        """Replace the token embedding."""
+        self.input_embeds_layer = new_embeddings
+
+    def resize_token_embeddings(
+        self,
+        new_num_tokens: int | None = None,
+        pad_to_multiple_of: int | None = None,
+        mean_resizing: bool = True,
+    ) -> nn.Embedding:
+        """Grow or shrink the token embedding to `new_num_tokens`, rounded up to `pad_to_multiple_of`; the head
+        stays, as there. New rows are the mean of the old ones, or random without `mean_resizing`."""
+        old = self.input_embeds_layer.weight.detach()
+        size = len(old) if new_num_tokens is None else new_num_tokens
+        std = self.config.initializer_range
+        self.input_embeds_layer = resized(old, size, mean_resizing, std, pad_to_multiple_of)
+        self.config.input_vocab_size = self.input_embeds_layer.num_embeddings
+        self.sizes = gpt_config(self.config)
         return self.input_embeds_layer
 
     def forward(
@@ -152,6 +178,7 @@ class _Stepper:
 class BarkSemanticModel(BarkCausalModel):
     """Text ids to semantic tokens."""
 
+    config_class: ClassVar[type[BarkSubModelConfig]] = BarkSemanticConfig
     base_model_prefix: ClassVar[str] = "semantic"
 
     @torch.no_grad()
@@ -222,6 +249,7 @@ def _text_slots(
 class BarkCoarseModel(BarkCausalModel):
     """Semantic tokens to coarse tokens."""
 
+    config_class: ClassVar[type[BarkSubModelConfig]] = BarkCoarseConfig
     base_model_prefix: ClassVar[str] = "coarse_acoustics"
 
     def preprocess_histories(

@@ -11,15 +11,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openbark.backends.torch.gpt import Block, initialise
-from openbark.compat.transformers.configuration import BarkFineConfig
+from openbark.compat.transformers.configuration import BarkFineConfig, BarkSubModelConfig
 from openbark.compat.transformers.generation_configuration import (
     BarkCoarseGenerationConfig,
     BarkFineGenerationConfig,
     BarkSemanticGenerationConfig,
 )
 from openbark.compat.transformers.generation_options import stage_options
-from openbark.compat.transformers.modeling_base import BarkPreTrainedModel, required
+from openbark.compat.transformers.modeling_base import required
 from openbark.compat.transformers.modeling_causal import gpt_config
+from openbark.compat.transformers.modeling_part import BarkPartModel, resized
 from openbark.compat.transformers.outputs import MaskedLMOutput
 from openbark.compat.transformers.trunk import run_blocks
 from openbark.errors import InputError, ParamError, TrainingError
@@ -27,15 +28,16 @@ from openbark.errors import InputError, ParamError, TrainingError
 __all__ = ["BarkFineModel"]
 
 
-class BarkFineModel(BarkPreTrainedModel):
+class BarkFineModel(BarkPartModel):
     """The non-causal transformer; each head shares its weights with an embedding."""
 
+    config_class: ClassVar[type[BarkSubModelConfig]] = BarkFineConfig
     base_model_prefix: ClassVar[str] = "fine_acoustics"
     main_input_name: ClassVar[str] = "codebook_idx"
 
     def __init__(self, config: BarkFineConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
+        self.config: BarkFineConfig = config
         sizes = gpt_config(config)
         self.sizes = sizes
         self.input_embeds_layers = nn.ModuleList(
@@ -64,6 +66,11 @@ class BarkFineModel(BarkPreTrainedModel):
         """The embeddings of all codebooks."""
         return self.input_embeds_layers
 
+    def set_input_embeddings(self, new_embeddings: nn.ModuleList) -> None:
+        """Replace the embeddings of all codebooks; heads follow."""
+        self.input_embeds_layers = new_embeddings
+        self.tie_weights()
+
     def resize_token_embeddings(
         self,
         new_num_tokens: int | None = None,
@@ -74,23 +81,13 @@ class BarkFineModel(BarkPreTrainedModel):
 
         New rows are the mean of the old ones, or random without `mean_resizing`.
         """
-        if new_num_tokens is None and pad_to_multiple_of is None:
-            return self.input_embeds_layers
         size = self.config.input_vocab_size if new_num_tokens is None else new_num_tokens
-        if pad_to_multiple_of is not None:
-            size = math.ceil(size / pad_to_multiple_of) * pad_to_multiple_of
-        if size < 1:
-            raise ParamError(f"new_num_tokens is {new_num_tokens}; legal: from 1")
+        std = self.config.initializer_range
         for index, table in enumerate(self.input_embeds_layers):
             old: Tensor = table.weight.detach()  # type: ignore[operator]
-            new = old.new_empty(size, old.shape[1])
-            if mean_resizing:
-                new[:] = old.mean(dim=0)
-            else:
-                new.normal_(0.0, self.config.initializer_range)
-            kept = min(size, len(old))
-            new[:kept] = old[:kept]
-            self.input_embeds_layers[index] = nn.Embedding(size, new.shape[1], _weight=new)
+            new = resized(old, size, mean_resizing, std, pad_to_multiple_of)
+            self.input_embeds_layers[index] = new
+        size = new.num_embeddings
         self.config.input_vocab_size = self.config.output_vocab_size = size
         self.sizes = gpt_config(self.config)
         self.tie_weights()

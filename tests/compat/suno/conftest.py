@@ -7,9 +7,10 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-from suno_models import any_text_tokenizer, narrow_suno, voice_arrays
+from suno_models import any_text_tokenizer, layered_suno, narrow_suno, voice_arrays
 
-from openbark.checkpoints import random_checkpoint, save_checkpoint
+from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint
+from openbark.checkpoints.convert import convert_to_suno
 from openbark.config import BarkConfig
 from openbark.params import SUNO_PARAMS
 
@@ -23,6 +24,23 @@ def suno_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tensors["semantic.lm_head.weight"][config.semantic_rules.eos_token] = 0.0
     folder = tmp_path_factory.mktemp("suno") / "narrow"
     return save_checkpoint(folder, config, tensors, SUNO_PARAMS, any_text_tokenizer())
+
+
+@pytest.fixture(scope="session")
+def suno_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Suno's files in both sizes in one folder, with codec and tokenizer: text.pt .. fine_2.pt. Read only."""
+    root = tmp_path_factory.mktemp("files")
+    for n_layer in (2, 24):
+        config = layered_suno(n_layer)
+        tensors = random_checkpoint(config, seed=n_layer)
+        folder = root / f"hf{n_layer}"
+        save_checkpoint(folder, config, tensors, SUNO_PARAMS, any_text_tokenizer())
+        convert_to_suno(open_checkpoint(folder), root / str(n_layer))
+        shutil.rmtree(folder)
+    for file in (root / "24").glob("*_2.pt"):
+        file.rename(root / "2" / file.name)
+    shutil.rmtree(root / "24")
+    return root / "2"
 
 
 @pytest.fixture(scope="session")

@@ -37,6 +37,19 @@ def narrow_suno() -> BarkConfig:
     )
 
 
+def layered_suno(n_layer: int) -> BarkConfig:
+    """Suno's vocabularies, windows and codec around thin transformers; from 24 layers on it is a large one."""
+    plain = BarkConfig()
+    size = {"n_layer": n_layer, "n_head": 2, "n_embd": 8}
+    return replace(
+        plain,
+        semantic=replace(plain.semantic, **size),
+        coarse=replace(plain.coarse, **size),
+        fine=replace(plain.fine, **size),
+        name="layered",
+    )
+
+
 def voice_arrays(config: BarkConfig, n_semantic: int, seed: int = 0) -> dict[str, np.ndarray]:
     generator = np.random.default_rng(seed)
     frames = int(n_semantic * config.frames_per_semantic)

@@ -3,6 +3,10 @@
 #include <memory>
 #include <string>
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 #include "causal.h"
 #include "fine.h"
 #include "guard.h"
@@ -28,7 +32,7 @@ void keep_error(const char* message) noexcept {
 using ob::guarded;
 
 // Raised whenever a function below changes: a library of another build is refused.
-OB_API int ob_version() { return 2; }
+OB_API int ob_version() { return 3; }
 
 OB_API const char* ob_error() { return ob::last_error.c_str(); }
 
@@ -67,6 +71,13 @@ OB_API int ob_memory_create(std::size_t bytes, ob::Memory** out, void** start) {
 }
 
 OB_API void ob_memory_destroy(ob::Memory* memory) { delete memory; }
+
+// Hands freed memory back to the system: what reading weights took and the C library would keep.
+OB_API void ob_memory_trim() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
+}
 
 namespace ob {
 

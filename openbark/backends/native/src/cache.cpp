@@ -16,8 +16,9 @@ std::uint16_t to_bfloat16(float x) {
 
 }  // namespace
 
-Cache::Cache(const Model& model, int capacity)
-    : n_head_(model.shape().n_head),
+Cache::Cache(const Model& model, int capacity, int layers)
+    : n_layer_(layers),
+      n_head_(model.shape().n_head),
       head_dim_(model.head_dim()),
       padded_dim_(padded(head_dim_, kKeyBlock)),
       capacity_(padded(capacity, kKeyBlock)),
@@ -25,7 +26,7 @@ Cache::Cache(const Model& model, int capacity)
   const std::size_t width = bfloat16_ ? 2 : 4;
   keys_bytes_ = width * static_cast<std::size_t>(capacity_) * static_cast<std::size_t>(head_dim_);
   values_bytes_ = width * static_cast<std::size_t>(capacity_) * static_cast<std::size_t>(padded_dim_);
-  const auto heads = static_cast<std::size_t>(model.shape().n_layer) * static_cast<std::size_t>(n_head_);
+  const auto heads = static_cast<std::size_t>(n_layer_) * static_cast<std::size_t>(n_head_);
   memory_ = Memory(heads * (keys_bytes_ + values_bytes_));
 }
 
@@ -33,7 +34,7 @@ Cache::Cache(const Model& model, int capacity)
 int Cache::scores_stride(int capacity) { return padded(capacity, 4 * kKeyBlock) + kKeyBlock; }
 
 std::uint8_t* Cache::keys(int layer, int head) const {
-  const auto index = static_cast<std::size_t>(layer) * static_cast<std::size_t>(n_head_) +
+  const auto index = static_cast<std::size_t>(layer % n_layer_) * static_cast<std::size_t>(n_head_) +
                      static_cast<std::size_t>(head);
   return memory_.as<std::uint8_t>() + index * (keys_bytes_ + values_bytes_);
 }

@@ -10,8 +10,9 @@ namespace ob {
 
 class Cache {
  public:
-  // Room for `capacity` positions; bfloat16 unless the weights are float32 or head_dim is odd.
-  Cache(const Model& model, int capacity);
+  // Room for `capacity` positions; bfloat16 unless the weights are float32 or head_dim is odd. With fewer
+  // layers than the model's they share: enough where a layer is done with before the next one starts.
+  Cache(const Model& model, int capacity, int layers);
 
   int capacity() const { return capacity_; }
 
@@ -33,7 +34,7 @@ class Cache {
   std::uint8_t* keys(int layer, int head) const;
   std::uint8_t* values(int layer, int head) const;
 
-  int n_head_, head_dim_, padded_dim_, capacity_;
+  int n_layer_, n_head_, head_dim_, padded_dim_, capacity_;
   bool bfloat16_;
   std::size_t keys_bytes_, values_bytes_;  // of one head
   Memory memory_;

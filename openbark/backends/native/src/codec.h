@@ -19,6 +19,17 @@ enum class CodecKind : int {
   kSemanticEncoder = 4,
 };
 
+// A decoder in the middle of a sequence, for one caller at a time. Lives no longer than its codec.
+class CodecStream {
+ public:
+  virtual ~CodecStream() = default;
+
+  // Adds codes [n_codebooks, frames], the last ones of the sequence or not, and writes the samples that
+  // are now known: hop of them for each of the frames it returns, at most all that were not yet written.
+  virtual int push(ThreadPool&, const int32_t* codes, int n_codebooks, int frames, bool last,
+                   float* waveform) = 0;
+};
+
 // One direction of a codec. Immutable once built: calls may run at the same time on different pools
 // that use the kernels it was built for.
 class Codec {
@@ -29,6 +40,10 @@ class Codec {
   virtual void decode(ThreadPool&, const int32_t* /*codes*/, int /*n_codebooks*/, int /*frames*/,
                       float* /*waveform*/) const {
     throw std::logic_error("codec: an encoder cannot decode");
+  }
+
+  virtual std::unique_ptr<CodecStream> stream() const {
+    throw std::logic_error("codec: this network cannot stream");
   }
 
   // codes [n_codebooks, ceil(length / hop)] of waveform [length].

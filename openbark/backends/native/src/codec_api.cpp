@@ -46,6 +46,22 @@ OB_API int ob_codec_decode(const ob::Codec* codec, ob::ThreadPool* pool, const i
   return ob::guarded([&] { codec->decode(*pool, codes, n_codebooks, frames, waveform); });
 }
 
+// A decoder in the middle of a sequence; destroyed before its codec.
+OB_API int ob_codec_stream_create(const ob::Codec* codec, ob::CodecStream** out) {
+  return ob::guarded([&] { *out = codec->stream().release(); });
+}
+
+OB_API void ob_codec_stream_destroy(ob::CodecStream* stream) { delete stream; }
+
+// Samples that codes [n_codebooks, frames] make known, and how many frames of them there are. The
+// waveform has room for every frame that was pushed and has not come out.
+OB_API int ob_codec_stream_push(ob::CodecStream* stream, ob::ThreadPool* pool, const int32_t* codes,
+                                int n_codebooks, int frames, int last, float* waveform,
+                                int* n_frames) {
+  return ob::guarded(
+      [&] { *n_frames = stream->push(*pool, codes, n_codebooks, frames, last != 0, waveform); });
+}
+
 // codes [n_codebooks, ceil(length / hop)] of waveform [length].
 OB_API int ob_codec_encode(const ob::Codec* codec, ob::ThreadPool* pool, const float* waveform,
                            int64_t length, int n_codebooks, int32_t* codes) {

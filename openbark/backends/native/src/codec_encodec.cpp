@@ -74,18 +74,31 @@ class EncodecDecoder : public Codec {
     Reach reach = reach_before(last_, Reach{});
     for (auto stage = stages_.rbegin(); stage != stages_.rend(); ++stage)
       reach = reach_before(stage->up, reach_before(stage->blocks, reach));
+    reach_ = reach;
     halo_ = std::max(reach.left, reach.right);
   }
 
+  std::unique_ptr<CodecStream> stream() const override;
+
   void decode(ThreadPool& pool, const int32_t* codes, int n_codebooks, int frames,
               float* waveform) const override {
-    const int width = sizes_.widest(), hop = sizes_.hop();
+    const int width = sizes_.widest();
     Buffer latent, wide;
     float* z = latent.ensure(static_cast<int64_t>(frames) * sizes_.hidden);
     dequantize(quantizer_, codes, n_codebooks, frames, z);
     float* x = wide.ensure(static_cast<int64_t>(frames) * width);
     convolve_parallel(pool, first_, false, z, frames, x);
-    run_lstm(pool, lstm_, frames, x);
+    std::vector<LstmState> states;
+    run_lstm(pool, lstm_, frames, x, states);
+    render(pool, x, frames, waveform);
+  }
+
+ private:
+  friend class EncodecStream;
+
+  // The far side of the LSTM: waveform [frames * hop] of x [frames, width].
+  void render(ThreadPool& pool, const float* x, int frames, float* waveform) const {
+    const int width = sizes_.widest(), hop = sizes_.hop();
     std::vector<Sequence> sequences(static_cast<std::size_t>(pool.size()));
     const Kernels& kernels = pool.kernels();
     for_stretches(pool, frames, halo_, sizes_.group_norm,
@@ -104,14 +117,104 @@ class EncodecDecoder : public Codec {
     });
   }
 
- private:
   SeanetSizes sizes_;
   ResidualQuantizer quantizer_;
   Convolution first_, last_;
   ResidualLstm lstm_;
   std::vector<UpStage> stages_;
+  Reach reach_;  // of the far side, in frames
   int halo_ = 0;
 };
+
+// Rows [first, last) of a sequence of which only the recent ones are kept.
+class RecentRows {
+ public:
+  explicit RecentRows(int width) : width_(width) {}
+
+  int count() const { return first_ + static_cast<int>(rows_.size()) / width_; }
+  float* row(int index) { return rows_.data() + static_cast<std::size_t>(index - first_) * width(); }
+  // Room for `count` more rows, the first of them.
+  float* append(int count) {
+    const std::size_t size = rows_.size();
+    rows_.resize(size + static_cast<std::size_t>(count) * width());
+    return rows_.data() + size;
+  }
+  void forget_before(int index) {
+    if (index <= first_) return;
+    const auto dropped = static_cast<std::ptrdiff_t>(index - first_) * width_;
+    rows_.erase(rows_.begin(), rows_.begin() + dropped);
+    first_ = index;
+  }
+
+ private:
+  std::size_t width() const { return static_cast<std::size_t>(width_); }
+
+  int width_, first_ = 0;
+  std::vector<float> rows_;
+};
+
+// The decoder on frames that arrive in pieces. Of what lies before the LSTM, and of what follows it,
+// it keeps as many frames as the convolutions there can see; the LSTM keeps its state. With fewer frames
+// than `least` in hand the mirrored steps at the start would come from a sequence that is still to grow.
+class EncodecStream : public CodecStream {
+ public:
+  explicit EncodecStream(const EncodecDecoder& decoder)
+      : decoder_(decoder), latent_(decoder.sizes_.hidden), wide_(decoder.sizes_.widest()) {}
+
+  int push(ThreadPool& pool, const int32_t* codes, int n_codebooks, int frames, bool last,
+           float* waveform) override {
+    if (frames > 0) {
+      dequantize(decoder_.quantizer_, codes, n_codebooks, frames, latent_.append(frames));
+    }
+    remember(pool, last);
+    return speak(pool, last, waveform);
+  }
+
+ private:
+  // Frames through the first convolution and the LSTM, as far as they are known.
+  void remember(ThreadPool& pool, bool last) {
+    const Convolution& conv = decoder_.first_;
+    const int done = wide_.count(), total = latent_.count();
+    const int ready = last ? total : total - conv.right;
+    const bool starting = done == 0 && !last && total < conv.left + 1;
+    if (starting || ready <= done) return;
+    const int begin = std::max(0, done - conv.left), width = decoder_.sizes_.widest();
+    float* y = scratch_.ensure(static_cast<int64_t>(total - begin) * width);
+    convolve_parallel(pool, conv, false, latent_.row(begin), total - begin, y);
+    float* x = wide_.append(ready - done);
+    std::copy_n(y + static_cast<int64_t>(done - begin) * width,
+                static_cast<int64_t>(ready - done) * width, x);
+    run_lstm(pool, decoder_.lstm_, ready - done, x, states_);
+    latent_.forget_before(ready - conv.left);
+  }
+
+  int speak(ThreadPool& pool, bool last, float* waveform) {
+    const int total = wide_.count(), least = 2 * decoder_.halo_ + 2;
+    const int ready = last ? total : total - decoder_.reach_.right;
+    const bool starting = spoken_ == 0 && !last && total < least;
+    if (starting || ready <= spoken_) return 0;
+    const int begin = std::max(0, spoken_ - decoder_.reach_.left), hop = decoder_.sizes_.hop();
+    float* samples = scratch_.ensure(static_cast<int64_t>(total - begin) * hop);
+    decoder_.render(pool, wide_.row(begin), total - begin, samples);
+    const int count = ready - spoken_;
+    std::copy_n(samples + static_cast<int64_t>(spoken_ - begin) * hop,
+                static_cast<int64_t>(count) * hop, waveform);
+    spoken_ = ready;
+    wide_.forget_before(ready - decoder_.reach_.left);
+    return count;
+  }
+
+  const EncodecDecoder& decoder_;
+  RecentRows latent_, wide_;
+  std::vector<LstmState> states_;
+  Buffer scratch_;
+  int spoken_ = 0;
+};
+
+std::unique_ptr<CodecStream> EncodecDecoder::stream() const {
+  if (sizes_.group_norm) return Codec::stream();
+  return std::make_unique<EncodecStream>(*this);
+}
 
 class EncodecEncoder : public Codec {
  public:
@@ -159,7 +262,8 @@ class EncodecEncoder : public Codec {
                   static_cast<std::size_t>(last - first) * static_cast<std::size_t>(width) *
                       sizeof(float));
     });
-    run_lstm(pool, lstm_, frames, x);
+    std::vector<LstmState> states;
+    run_lstm(pool, lstm_, frames, x, states);
     float* z = latent.ensure(static_cast<int64_t>(frames) * sizes_.hidden);
     convolve_parallel(pool, last_, true, x, frames, z);
     quantize(pool, quantizer_, z, n_codebooks, frames, codes);

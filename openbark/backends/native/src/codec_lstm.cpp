@@ -13,13 +13,15 @@ constexpr int64_t kWorthSharing = 1 << 17;
 
 // One layer: outputs [length, width] of inputs [length, width].
 void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, const float* inputs,
-               float* outputs) {
+               float* outputs, LstmState& state) {
   const Kernels& kernels = pool.kernels();
   const CodecKernels& codec = codec_kernels(kernels.isa);
   Buffer storage;
   float* gates = storage.ensure(4LL * kBlock * width);
-  std::vector<float> cell(static_cast<std::size_t>(width), 0.0f), start(cell);
-  const float* hidden = start.data();
+  state.hidden.resize(static_cast<std::size_t>(width), 0.0f);
+  state.cell.resize(static_cast<std::size_t>(width), 0.0f);
+  float* cell = state.cell.data();
+  const float* hidden = state.hidden.data();
   const int pieces = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
   for (int block = 0; block < length; block += kBlock) {
     const int count = std::min(kBlock, length - block);
@@ -30,24 +32,27 @@ void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, 
     for (int t = 0; t < count; ++t) {
       float* next = outputs + static_cast<int64_t>(block + t) * width;
       pool.parallel(pieces, [&](int piece, int) {
-        codec.lstm_units(gates + 4LL * t * width, layer.hidden_weight.data(), hidden, cell.data(),
+        codec.lstm_units(gates + 4LL * t * width, layer.hidden_weight.data(), hidden, cell,
                          next, width, width * piece / pieces, width * (piece + 1) / pieces);
       });
       hidden = next;
     }
   }
+  if (length > 0) std::copy_n(hidden, width, state.hidden.data());
 }
 
 }  // namespace
 
-void run_lstm(ThreadPool& pool, const ResidualLstm& lstm, int length, float* x) {
+void run_lstm(ThreadPool& pool, const ResidualLstm& lstm, int length, float* x,
+              std::vector<LstmState>& states) {
+  states.resize(lstm.layers.size());
   const int64_t count = static_cast<int64_t>(length) * lstm.width;
   Buffer first, second;
   const float* inputs = x;
   float* outputs = first.ensure(count);
   float* spare = second.ensure(count);
-  for (const LstmLayer& layer : lstm.layers) {
-    run_layer(pool, layer, lstm.width, length, inputs, outputs);
+  for (std::size_t i = 0; i < lstm.layers.size(); ++i) {
+    run_layer(pool, lstm.layers[i], lstm.width, length, inputs, outputs, states[i]);
     inputs = outputs;
     std::swap(outputs, spare);
   }

@@ -18,7 +18,13 @@ struct ResidualLstm {
   std::vector<LstmLayer> layers;
 };
 
-// x [length, width] becomes lstm(x) + x; states start at zero.
-void run_lstm(ThreadPool& pool, const ResidualLstm& lstm, int length, float* x);
+// What one layer remembers between two steps, [width] each; empty before the first.
+struct LstmState {
+  std::vector<float> hidden, cell;
+};
+
+// x [length, width] becomes lstm(x) + x, going on from `states`, one for each layer.
+void run_lstm(ThreadPool& pool, const ResidualLstm& lstm, int length, float* x,
+              std::vector<LstmState>& states);
 
 }  // namespace ob

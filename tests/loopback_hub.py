@@ -1,7 +1,11 @@
-"""A hub on loopback: the endpoints huggingface_hub asks for a model, over real HTTP, with faults on demand."""
+"""A hub on loopback: the endpoints huggingface_hub asks for a model, over real HTTP, with faults on demand.
+
+Uploads are taken too, with the token `secret`: they become files of the repository.
+"""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import threading
@@ -12,20 +16,30 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 COMMIT = "5" * 40
+TOKEN = "secret"
 
 
 @dataclass
 class Hub:
     """One model. `large` files have a sha256; `cut` breaks the connection once, half-way through a file;
-    `promised` lists other bytes than are sent."""
+    `stall` sends half of a file and then nothing, sets `stalled` and waits for `released`; `promised` lists
+    other bytes than are sent; without `answers_ranges` a wanted part is answered with the whole. `tokens` are those that downloads came with."""
 
     repository: str
     files: dict[str, bytes]
     large: tuple[str, ...] = ("model.safetensors",)
     cut: set[str] = field(default_factory=set)
+    stall: set[str] = field(default_factory=set)
+    stalled: threading.Event = field(default_factory=threading.Event)
+    released: threading.Event = field(default_factory=threading.Event)
     promised: dict[str, bytes] = field(default_factory=dict)
+    answers_ranges: bool = True
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     endpoint: str = ""
+    tokens: set[str | None] = field(default_factory=set)
+    created: list[dict[str, object]] = field(default_factory=list)
+    commits: list[dict[str, object]] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
 
     def facts(self, name: str) -> tuple[int, str, str]:
         data = self.promised.get(name, self.files[name])
@@ -50,6 +64,29 @@ class Hub:
         """Range headers of the GET requests for a file."""
         return [r for method, path, r in self.requests if method == "GET" and path.endswith(name)]
 
+    def plan(self, name: str) -> dict[str, object]:
+        """Weights go as large files, the rest inside the commit."""
+        mode = "lfs" if name.endswith((".safetensors", ".npy")) else "regular"
+        return {"path": name, "uploadMode": mode, "shouldIgnore": False}
+
+    def parcel(self, wanted: dict[str, object]) -> dict[str, object]:
+        """Where one large file is to be put."""
+        link = {"href": f"{self.endpoint}/lfs/{wanted['oid']}"}
+        return {"oid": wanted["oid"], "size": wanted["size"], "actions": {"upload": link}}
+
+    def take(self, body: bytes, revision: str) -> None:
+        """A commit: its lines name files, with their bytes or the sha256 of what was put before."""
+        header: dict[str, object] = {"revision": revision}
+        for line in map(json.loads, body.splitlines()):
+            value = line["value"]
+            if line["key"] == "header":
+                header |= value
+            elif line["key"] == "file":
+                self.files[value["path"]] = base64.b64decode(value["content"])
+            elif line["key"] == "lfsFile":
+                self.files[value["path"]] = self.blobs[value["oid"]]
+        self.commits.append(header)
+
 
 def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
@@ -67,6 +104,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
         def answer(self, body: bool) -> None:
             path = urlsplit(self.path).path
             hub.requests.append((self.command, path, self.headers.get("Range")))
+            hub.tokens.add(self.headers.get("Authorization"))
             api = f"/api/models/{hub.repository}"
             known = (api, f"{api}/revision/main", f"{api}/revision/{COMMIT}")
             if path in known:
@@ -80,6 +118,42 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
                 self.send_file(path.split("/", 5)[5], body)
             else:
                 self.missing("RepoNotFound")
+
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            path = urlsplit(self.path).path
+            hub.requests.append((self.command, path, None))
+            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+                self.refuse()
+            elif path == "/api/repos/create":
+                hub.created.append(json.loads(body))
+                self.reply({"url": f"{hub.endpoint}/{hub.repository}"})
+            elif path.startswith(f"/api/models/{hub.repository}/branch/"):
+                hub.created.append({"branch": path.rpartition("/")[2]})
+                self.reply({})
+            elif path.startswith(f"/api/models/{hub.repository}/preupload/"):
+                self.reply(
+                    {"files": [hub.plan(item["path"]) for item in json.loads(body)["files"]]}
+                )
+            elif path == f"/{hub.repository}.git/info/lfs/objects/batch":
+                objects = [hub.parcel(item) for item in json.loads(body)["objects"]]
+                self.reply({"transfer": "basic", "objects": objects})
+            elif path.startswith(f"/api/models/{hub.repository}/commit/"):
+                hub.take(body, path.rpartition("/")[2])
+                address = f"{hub.endpoint}/{hub.repository}/commit/{COMMIT}"
+                self.reply({"commitUrl": address, "commitOid": COMMIT})
+            else:
+                self.missing("RepoNotFound")
+
+        def do_PUT(self) -> None:
+            data = self.rfile.read(int(self.headers["Content-Length"]))
+            hub.blobs[hashlib.sha256(data).hexdigest()] = data
+            self.reply({})
+
+        def refuse(self) -> None:
+            self.send_response(401)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
 
         def reply(self, document: object) -> None:
             data = json.dumps(document).encode()
@@ -102,7 +176,7 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             data = hub.files[name]
             size, _, etag = hub.facts(name)
             begin = 0
-            wanted = self.headers.get("Range")
+            wanted = self.headers.get("Range") if hub.answers_ranges else None
             if wanted:
                 begin = int(wanted.removeprefix("bytes=").split("-")[0])
             self.send_response(206 if wanted else 200)
@@ -118,6 +192,14 @@ def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
             if name in hub.cut:
                 hub.cut.discard(name)
                 self.wfile.write(data[begin : len(data) // 2])
+                self.close_connection = True
+                return
+            if name in hub.stall:
+                hub.stall.discard(name)
+                self.wfile.write(data[begin : len(data) // 2])
+                self.wfile.flush()
+                hub.stalled.set()
+                hub.released.wait(30)
                 self.close_connection = True
                 return
             self.wfile.write(data[begin:])
@@ -136,6 +218,7 @@ def serve(hub: Hub) -> Iterator[Hub]:
     try:
         yield hub
     finally:
+        hub.released.set()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -1,0 +1,71 @@
+"""`openbark bench serve`: one model under many requests."""
+
+from __future__ import annotations
+
+import json
+
+import click
+
+__all__ = ["serve"]
+
+
+@click.command("serve")
+@click.option(
+    "--model",
+    default="embedded",
+    show_default=True,
+    help="embedded, a folder, or shape:small and shape:large (random weights of the published sizes).",
+)
+@click.option("--clips", default=8, show_default=True, help="Clips made together, and one by one.")
+@click.option(
+    "--seconds", default=3.0, show_default=True, help="Length of a clip, more or less 40 percent."
+)
+@click.option(
+    "--voice",
+    default="none",
+    show_default=True,
+    help="none; synthetic, a random history; a voice of the model, or an .npz.",
+)
+@click.option("--dtype", default="int8", show_default=True, help="Precision of the weights.")
+@click.option("--window", default="stock", show_default=True, help="Coarse windows: stock or wide.")
+@click.option("--repeat", default=3, show_default=True, help="Rounds; figures are medians.")
+@click.option(
+    "--load", default=0.7, show_default=True, help="Part of the throughput that listeners ask for."
+)
+@click.option(
+    "--for", "duration", default=20.0, show_default=True, help="Seconds in which listeners arrive."
+)
+@click.option("--max-batch", default=16, show_default=True, help="Requests that run at a time.")
+@click.option("--threads", type=click.INT, help="Threads. [default: all cores]")
+def serve(
+    model: str,
+    clips: int,
+    seconds: float,
+    voice: str,
+    dtype: str,
+    window: str,
+    repeat: int,
+    load: float,
+    duration: float,
+    max_batch: int,
+    threads: int | None,
+) -> None:
+    """Measure one model under many requests: together against one by one, under a steady load of listeners who
+    arrive at random, and under ten times too many. The last line is one JSON document.
+
+    \b
+    openbark bench serve
+    openbark bench serve --model shape:small --seconds 2 --repeat 1
+    """
+    from openbark.bench.load import Serving
+    from openbark.bench.serve import serve_card, serve_report
+    from openbark.bench.workload import Workload
+
+    report = serve_report(
+        Workload(model, seconds, voice, window, threads),
+        dtype,
+        Serving(clips, repeat, load, duration, max_batch),
+        lambda line: click.echo(line, err=True),
+    )
+    click.echo(serve_card(report))
+    click.echo(json.dumps(report))

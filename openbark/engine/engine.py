@@ -1,0 +1,340 @@
+"""Many requests on one backend: a bounded queue, rows that join and leave at any step, a way out for each.
+
+What moves next is `openbark.engine.scheduler`, how it is done `openbark.engine.runner`. Knows no text, no voice
+library and no network. Engines share nothing: several may live in one process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from types import TracebackType
+
+from openbark.backends.base import Backend
+from openbark.engine.forecast import Forecast
+from openbark.engine.handle import Handle
+from openbark.engine.request import CascadeResult, Request, Waveform
+from openbark.engine.rows import cascade_steps
+from openbark.engine.runner import Row, Runner
+from openbark.engine.scheduler import Scheduler, Turn
+from openbark.engine.work import Draw, Work
+from openbark.errors import BusyError, CancelledError, ParamError
+
+__all__ = ["Engine", "EngineStats"]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """Gauges and counters of an engine at one moment.
+
+    queued: requests that wait; queued_seconds: their estimated audio. running: requests that have a row, of
+    which `semantic`, `coarse`, `fine` and `codec` are in that stage. Then totals since the engine was made;
+    audio_seconds: of the finished ones; turns, drawn_rows: steps of draws, and rows that took part in them.
+    """
+
+    queued: int
+    queued_seconds: float
+    running: int
+    semantic: int
+    coarse: int
+    fine: int
+    codec: int
+    finished: int
+    failed: int
+    cancelled: int
+    rejected: int
+    audio_seconds: float
+    turns: int
+    drawn_rows: int
+
+
+@dataclass(eq=False)
+class _Counts:
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    turns: int = 0
+    drawn_rows: int = 0
+    busy_seconds: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class _Running:
+    """A request that has a row."""
+
+    handle: Handle
+    row: Row
+
+    @property
+    def work(self) -> Work | None:
+        return self.row.work
+
+    @property
+    def watched(self) -> bool:
+        return self.row.watched
+
+
+class Engine:
+    """Serves requests on one backend.
+
+    It moves when `step` is called, while somebody waits for a handle, or by itself after `start`.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        max_batch: int = 16,
+        max_queued: int = 64,
+        max_queued_seconds: float = 600.0,
+    ) -> None:
+        """max_batch: requests that run at a time; max_queued, max_queued_seconds: requests that may wait
+        besides, and their estimated audio; one request may always wait. Raises ParamError."""
+        if max_batch < 1 or max_queued < 1 or max_queued_seconds <= 0:
+            raise ParamError(
+                f"max_batch is {max_batch}, max_queued {max_queued}, max_queued_seconds "
+                f"{max_queued_seconds}; legal: from 1, from 1, and more than 0"
+            )
+        self.backend = backend
+        self._limits = (max_batch, max_queued, max_queued_seconds)
+        self._runner = Runner(backend)
+        self._scheduler = Scheduler()
+        self._forecast = Forecast(backend.config)
+        self._queue: deque[Handle] = deque()
+        self._running: list[_Running] = []
+        self._counts = _Counts()
+        self._closed = False
+        self._moving = threading.Lock()  # one step at a time
+        self._changed = (
+            threading.Condition()
+        )  # guards everything above but what a step alone touches
+        self._thread: threading.Thread | None = None
+
+    def submit(self, request: Request) -> Handle:
+        """Put a request behind those that wait, from any thread.
+
+        Raises BusyError when the queue is full in requests or in audio, or the engine is closed.
+        """
+        _, max_queued, max_seconds = self._limits
+        handle = Handle(request, self._forecast.seconds(request), self._help, self.start)
+        with self._changed:
+            if self._closed:
+                raise BusyError("the engine is closed; make a new one")
+            waiting = sum(other.seconds for other in self._queue)
+            full = len(self._queue) >= max_queued
+            if full or (self._queue and waiting + handle.seconds > max_seconds):
+                self._counts.rejected += 1
+                ahead = waiting + sum(each.handle.seconds for each in self._running)
+                retry_after = self._forecast.wait(ahead, self._counts.busy_seconds)
+                raise BusyError(
+                    f"{len(self._queue)} requests ({waiting:.0f} s of audio) wait already, legal: "
+                    f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
+                    retry_after,
+                )
+            self._queue.append(handle)
+            self._changed.notify_all()
+        return handle
+
+    def run(self, request: Request) -> CascadeResult:
+        """Submit a request and wait for it; leaving early, as by Ctrl-C, cancels it."""
+        handle = self.submit(request)
+        try:
+            return handle.result()
+        finally:
+            handle.cancel()
+
+    def stream(self, request: Request) -> Iterator[Waveform]:
+        """Submit a request now; its audio as it is made (`Handle.stream`)."""
+        return self.submit(request).stream()
+
+    def astream(self, request: Request) -> AsyncIterator[Waveform]:
+        """`stream` for async code."""
+        return self.submit(request).astream()
+
+    def step(self) -> bool:
+        """Do the next piece of work on the calling thread. False when there is none."""
+        with self._moving:
+            started = time.perf_counter()
+            self._drop_stopped()
+            self._admit()
+            turn = self._scheduler.next(self._running)
+            if turn is None:
+                return False
+            self._take(turn)
+            with self._changed:
+                self._counts.busy_seconds += time.perf_counter() - started
+            return True
+
+    def start(self) -> None:
+        """Move by itself, on a thread of its own, until `close`; nothing happens when it does already."""
+        with self._changed:
+            if self._thread is not None or self._closed:
+                return
+            self._thread = threading.Thread(target=self._serve, name="openbark-engine", daemon=True)
+            # Before the libraries that it calls go away with the interpreter.
+            atexit.register(self._stop_at_exit)
+            self._thread.start()
+
+    def close(self, drain: bool = True) -> None:
+        """Take no more requests; finish those that are here, or cancel them with drain=False. Waits for that."""
+        with self._changed:
+            self._closed = True
+            if not drain:
+                for handle in (*self._queue, *(each.handle for each in self._running)):
+                    handle.cancel()
+            self._changed.notify_all()
+            thread = self._thread
+        if thread is None:
+            while self.step():
+                pass
+        elif thread is not threading.current_thread():
+            thread.join()
+            atexit.unregister(self._stop_at_exit)
+
+    def __enter__(self) -> Engine:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close: drained after a block that went well, cancelled after one that did not."""
+        self.close(drain=error is None)
+
+    @property
+    def stats(self) -> EngineStats:
+        """Gauges and counters now."""
+        with self._changed:
+            stages = [each.row.stage for each in self._running]
+            counts = self._counts
+            return EngineStats(
+                queued=len(self._queue),
+                queued_seconds=sum(handle.seconds for handle in self._queue),
+                running=len(self._running),
+                semantic=stages.count("semantic"),
+                coarse=stages.count("coarse"),
+                fine=stages.count("fine"),
+                codec=stages.count("codec"),
+                finished=counts.finished,
+                failed=counts.failed,
+                cancelled=counts.cancelled,
+                rejected=counts.rejected,
+                audio_seconds=self._forecast.audio_seconds,
+                turns=counts.turns,
+                drawn_rows=counts.drawn_rows,
+            )
+
+    def _stop_at_exit(self) -> None:
+        self.close(drain=False)
+
+    def _help(self) -> bool:
+        """A step for someone who waits; False when that is a thread's work or there is nothing to do."""
+        return self._thread is None and self.step()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                moved = self.step()
+            except Exception as error:
+                self._fail_all(error)
+                continue
+            with self._changed:
+                while not moved and not self._queue and not self._running:
+                    if self._closed:
+                        return
+                    self._changed.wait()
+                    moved = True
+
+    def _admit(self) -> None:
+        """Give rows to those that waited longest, as far as there are places."""
+        max_batch, _, _ = self._limits
+        failed: list[tuple[Handle, Exception]] = []
+        with self._changed:
+            while self._queue and len(self._running) < max_batch:
+                handle = self._queue.popleft()
+                steps = cascade_steps(handle.request, self.backend.config)
+                try:
+                    self._running.append(_Running(handle, Row(handle.request, steps, handle.flag)))
+                except Exception as error:  # text or params that do not fit fail their own request
+                    failed.append((handle, error))
+        for handle, reason in failed:
+            self._settle(handle, reason)
+
+    def _drop_stopped(self) -> None:
+        """End what was cancelled, running or not."""
+        with self._changed:
+            running, queued = list(self._running), list(self._queue)
+        for each in running:
+            reason = _stop_reason(each.handle)
+            if reason is not None:
+                self._leave(each, reason)
+        for handle in queued:
+            reason = _stop_reason(handle)
+            if reason is not None:
+                with self._changed:
+                    self._queue.remove(handle)
+                self._settle(handle, reason)
+
+    def _take(self, turn: Turn[_Running]) -> None:
+        try:
+            results = self._runner.run_all([each.row for each in turn.rows], turn.n_steps)
+        except BaseException:  # Ctrl-C leaves these caches half written
+            for each in turn.rows:
+                self._leave(each, CancelledError("the request was interrupted"))
+            raise
+        if isinstance(turn.rows[0].work, Draw):
+            with self._changed:
+                self._counts.turns += 1
+                self._counts.drawn_rows += len(turn.rows)
+        for each, result in zip(turn.rows, results, strict=True):
+            if isinstance(result, Exception):
+                self._leave(each, result)
+                continue
+            try:
+                each.row.take(result)
+            except Exception as error:  # a model that said nothing, or a progress call that failed
+                self._leave(each, error)
+                continue
+            if each.work is None:
+                self._leave(each, each.row.result)
+
+    def _leave(self, each: _Running, result: CascadeResult | BaseException) -> None:
+        with self._changed:
+            self._running.remove(each)
+        self._settle(each.handle, result)
+
+    def _settle(self, handle: Handle, result: CascadeResult | BaseException) -> None:
+        with self._changed:
+            if isinstance(result, CancelledError):
+                self._counts.cancelled += 1
+            elif isinstance(result, BaseException):
+                self._counts.failed += 1
+            else:
+                self._counts.finished += 1
+                self._forecast.learn(handle.request, result)
+        handle.settle(result)
+
+    def _fail_all(self, error: Exception) -> None:
+        """A step that failed as a whole: nobody waits for ever."""
+        with self._changed:
+            handles = [*(each.handle for each in self._running), *self._queue]
+            self._running.clear()
+            self._queue.clear()
+        for handle in handles:
+            self._settle(handle, error)
+
+
+def _stop_reason(handle: Handle) -> Exception | None:
+    """Why a request is to end now, or None; a `cancel` that raises ends its own request."""
+    try:
+        stopped = bool(handle.flag[0]) or handle.request.stopped
+    except Exception as error:
+        return error
+    return CancelledError("the request was cancelled") if stopped else None

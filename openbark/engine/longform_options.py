@@ -1,0 +1,114 @@
+"""How a long text is spoken: where it is cut, in whose voice each piece is, what is between, what is tried again.
+
+Frozen settings, checked once. Knows no text and no model.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openbark.audio.joining import MAX_CROSSFADE_SECONDS
+from openbark.audio.trim import MAX_KEEP_SECONDS
+from openbark.errors import ParamError
+from openbark.text.sentence_words import LANGUAGES
+from openbark.text.split import SPLITS, Boundary
+
+__all__ = ["POLICIES", "WHOLE", "LongFormOptions", "Pauses"]
+
+POLICIES = ("anchor", "chain", "hybrid")
+"""Voice of each piece: the given one; the piece before it; the given one with the end of the piece before it."""
+
+WHOLE = "none"
+"""The split that leaves a text in one piece."""
+
+_MAX_PAUSE = 60.0
+_MAX_TRIES = 16
+
+
+def _check(name: str, value: object, low: float, high: float) -> None:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not low <= value <= high:  # type: ignore[operator]
+        raise ParamError(f"{name} is {value!r}; legal: {low:g} to {high:g}")
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ParamError(f"{name} is {value!r}; legal: a whole number, {low} to {high}")
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Silence after a piece, in seconds, by what ends with it; beside what trimming leaves of its own.
+
+    Where the budget cuts inside a clause there is none: the pieces lie over each other.
+    """
+
+    clause: float = 0.1
+    sentence: float = 0.3
+    paragraph: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name in ("clause", "sentence", "paragraph"):
+            _check(f"pauses.{name}", getattr(self, name), 0.0, _MAX_PAUSE)
+
+    def after(self, boundary: Boundary) -> float:
+        """Seconds after a piece that ends with `boundary`."""
+        return {
+            Boundary.CLAUSE: self.clause,
+            Boundary.SENTENCE: self.sentence,
+            Boundary.PARAGRAPH: self.paragraph,
+        }.get(boundary, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class LongFormOptions:
+    """Settings of a text that is spoken in pieces.
+
+    split: "sentence" (default), "packed" (as much as fits) or "none" (one piece, refused when too long).
+    language: a code for the rules of splitting, None guesses. max_seconds, min_seconds: expected length of a
+    piece. pace: the model's seconds over those an average reader takes.
+    policy: one of POLICIES; anchor_every: a hybrid starts from the given voice alone at every so many pieces.
+    pauses, crossfade_seconds: what is between pieces; keep_seconds: silence left at the ends of a piece, None
+    leaves all of it.
+    retries: how often a piece that ran away is made again; best_of: how many of each piece are made, the best
+    is kept. ahead: pieces in the works at a time.
+    Raises ParamError for values outside.
+    """
+
+    split: str = "sentence"
+    language: str | None = None
+    max_seconds: float = 12.0
+    min_seconds: float = 1.0
+    pace: float = 1.0
+    policy: str = "hybrid"
+    anchor_every: int = 4
+    pauses: Pauses = field(default_factory=Pauses)
+    crossfade_seconds: float = 0.015
+    keep_seconds: float | None = 0.05
+    retries: int = 2
+    best_of: int = 1
+    ahead: int = 8
+
+    def __post_init__(self) -> None:
+        splits = (*SPLITS, WHOLE)
+        for name, value, legal in (
+            ("split", self.split, splits),
+            ("policy", self.policy, POLICIES),
+            ("language", self.language, (*LANGUAGES, None)),
+        ):
+            if value not in legal:
+                raise ParamError(
+                    f"{name} is {value!r}; legal: {', '.join(str(each) for each in legal)}"
+                )
+        _check("max_seconds", self.max_seconds, 0.1, 1000.0)
+        _check("min_seconds", self.min_seconds, 0.0, self.max_seconds)
+        _check("pace", self.pace, 0.1, 10.0)
+        _check("crossfade_seconds", self.crossfade_seconds, 0.0, MAX_CROSSFADE_SECONDS)
+        if self.keep_seconds is not None:
+            _check("keep_seconds", self.keep_seconds, 0.0, MAX_KEEP_SECONDS)
+        _check_whole("anchor_every", self.anchor_every, 1, 1000)
+        _check_whole("retries", self.retries, 0, _MAX_TRIES)
+        _check_whole("best_of", self.best_of, 1, _MAX_TRIES)
+        _check_whole("ahead", self.ahead, 1, 64)
+        if not isinstance(self.pauses, Pauses):
+            raise ParamError(f"pauses must be Pauses, is {type(self.pauses).__name__}")

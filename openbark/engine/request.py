@@ -1,0 +1,75 @@
+"""What a caller asks of the engine, and what comes back. Knows no text, no files and no backend."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.engine.draws import Sampler
+from openbark.params import GenerationParams
+from openbark.stages.semantic import StopReason
+from openbark.voices.voice import Voice
+
+__all__ = ["STAGES", "Cancel", "CascadeResult", "Progress", "Request", "Tokens", "Waveform"]
+
+Tokens = NDArray[np.int64]
+"""Token ids [T] or codes [K, F]."""
+
+Waveform = NDArray[np.float32]
+"""Mono samples [L]."""
+
+Cancel = Callable[[], bool] | threading.Event
+"""Says whether to stop; asked before every step."""
+
+Progress = Callable[[str, float, float | None], None]
+"""Told (stage, seconds of audio done in it, seconds in all); None where the end is not known yet."""
+
+STAGES = ("semantic", "coarse", "fine", "codec")
+"""Names of the stages in order, as progress and timings give them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """One request: what to say, how, and who may stop it.
+
+    text_tokens: tokenizer ids [N], without offset. params: resolved, all three stages set.
+    voice: validated against the model, or None. sampler: draws in the place of our own noise, one row and
+    one token at a time; None draws from `seed`.
+    """
+
+    text_tokens: Tokens
+    params: GenerationParams
+    seed: int
+    voice: Voice | None = None
+    cancel: Cancel | None = None
+    progress: Progress | None = None
+    sampler: Sampler | None = None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether `cancel` says so now."""
+        cancel = self.cancel
+        if cancel is None:
+            return False
+        return cancel.is_set() if isinstance(cancel, threading.Event) else cancel()
+
+
+@dataclass(frozen=True, eq=False)
+class CascadeResult:
+    """Tokens of every stage, the waveform, and how it went.
+
+    semantic: [T]; coarse: codes [k, F]; fine: codes [K, F]; waveform: [L] at the codec's rate.
+    timings: wall seconds of each of STAGES. text_tokens: how many the request had.
+    """
+
+    semantic: Tokens
+    coarse: Tokens
+    fine: Tokens
+    waveform: Waveform
+    stop_reason: StopReason
+    timings: Mapping[str, float] = field(default_factory=dict)
+    n_text_tokens: int = 0

@@ -1,0 +1,482 @@
+"""Long form: seeds, voice policies, retries, bounded work, joins and times, on an engine that speaks tones."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from spoken_words import SAMPLE_RATE, ToneEngine, spoken, tone
+
+from openbark.config import BarkConfig
+from openbark.engine.continuity import blended_voice, spoken_voice, waits_for
+from openbark.engine.longform import LongForm, piece_seed
+from openbark.engine.longform_options import LongFormOptions, Pauses
+from openbark.engine.plan import Plan, fits, piece_budget, plan_script, plan_text
+from openbark.engine.request import CascadeResult, Request
+from openbark.engine.scoring import (
+    Attempt,
+    DefaultScorer,
+    Score,
+    measured,
+    sound_profile,
+    word_error_rate,
+)
+from openbark.engine.spoken import Placed, SpokenPiece, join_pieces
+from openbark.errors import BusyError, CancelledError, ParamError, TextError
+from openbark.params import SUNO_PARAMS, GenerationParams
+from openbark.stages.semantic import StopReason
+from openbark.text.script import parse_script
+from openbark.text.split import Boundary
+from openbark.voices.voice import Voice
+
+CONFIG = BarkConfig.tiny()
+TEXT = "One two three four. Five six seven. Eight nine ten! Eleven twelve?\n\nThe end of it."
+ANY = LongFormOptions(min_seconds=0.0, retries=0)
+
+
+def encode(text: str) -> tuple[str, np.ndarray]:
+    return text, np.arange(len(text.split()))
+
+
+def voice(token: int = 7) -> Voice:
+    return Voice(
+        np.full(60, token), np.full((2, 90), token), np.full((8, 90), token), name=f"v{token}"
+    )
+
+
+class Fair:
+    """A scorer that finds everything good."""
+
+    def score(self, attempt: Attempt) -> Score:
+        return Score(1.0)
+
+
+def speak(
+    engine: ToneEngine,
+    plan: Plan,
+    options: LongFormOptions = ANY,
+    seed: int = 5,
+    scorer: object = None,
+    **settings: object,
+) -> list[SpokenPiece]:
+    run = LongForm(engine, plan, SUNO_PARAMS, seed, options, scorer or Fair(), **settings)  # type: ignore[arg-type]
+    return list(run.pieces())
+
+
+def plan(options: LongFormOptions = ANY, given: Voice | None = None, text: str = TEXT) -> Plan:
+    return plan_text(text, encode, given, CONFIG, options)
+
+
+def test_N15_a_plan_covers_the_text_and_pauses_by_what_ends() -> None:
+    options = dataclasses.replace(ANY, pauses=Pauses(0.1, 0.2, 0.9))
+    pieces = plan(options).pieces
+    assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(TEXT.split())
+    assert [piece.pause for piece in pieces] == [0.2, 0.2, 0.2, 0.9, 0.0]
+    assert all(TEXT[piece.start : piece.stop] == piece.text for piece in pieces)
+
+
+def test_what_fits_is_one_request() -> None:
+    assert fits("One two three.", encode, CONFIG, ANY)
+    assert not fits("word " * 17, encode, CONFIG, ANY)  # tokens
+    assert not fits("abcdefghijklmno" * 6, encode, CONFIG, ANY)  # seconds
+    budget = piece_budget(CONFIG, ANY)
+    assert budget.max_tokens == CONFIG.semantic_rules.max_text_tokens - 1
+
+
+def test_split_none_keeps_one_piece_and_refuses_what_is_too_long() -> None:
+    whole = dataclasses.replace(ANY, split="none")
+    assert [piece.text for piece in plan(whole, text=" a b. c d. ").pieces] == ["a b. c d."]
+    with pytest.raises(TextError, match="20 tokens long, this model takes at most 16"):
+        plan(whole, text="word " * 20)
+
+
+def test_text_without_a_sound_joins_its_neighbour_and_unreadable_text_is_refused() -> None:
+    def english(text: str) -> tuple[str, np.ndarray]:
+        said = text.replace("*", "").strip()
+        if not said or "漢" in said:
+            raise TextError(f"cannot read {text}")
+        return encode(said)
+
+    planned = plan_text("One.\n\n***\n\nTwo.", english, None, CONFIG, ANY)
+    assert [piece.text for piece in planned.pieces] == ["One.\n\n***", "Two."]
+    for bad in ("***", "One. 漢."):
+        with pytest.raises(TextError, match="cannot read"):
+            plan_text(bad, english, None, CONFIG, ANY)
+
+
+def test_seeds_follow_from_the_seed_and_the_place_alone() -> None:
+    seeds = {piece_seed(9, index, attempt) for index in range(50) for attempt in range(4)}
+    assert len(seeds) == 200
+    assert piece_seed(9, 0, 0) == 9
+    assert piece_seed(2**64 - 1, 3, 1) < 2**64
+    assert piece_seed(9, 1, 0) != piece_seed(9 + 2**32, 1, 0)
+
+
+def test_same_seed_same_pieces_however_much_is_in_the_works() -> None:
+    results = []
+    for ahead, room in ((1, 100), (3, 1), (8, 100)):
+        engine = ToneEngine(room=room)
+        options = dataclasses.replace(ANY, ahead=ahead, best_of=2, policy="hybrid", anchor_every=2)
+        pieces = speak(engine, plan(options, voice()), options)
+        assert engine.most_waiting <= min(room, 2 * ahead)
+        results.append([(each.seed, each.voice, each.result.semantic[0]) for each in pieces])
+    assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.parametrize(
+    ("policy", "given", "waits"),
+    [
+        ("anchor", True, [None, None, None, None, None]),
+        ("anchor", False, [None, 0, 0, 0, 0]),
+        ("chain", True, [None, 0, 1, 2, 3]),
+        ("hybrid", True, [None, 0, None, 2, None]),
+        ("hybrid", False, [None, 0, 0, 2, 0]),
+    ],
+)
+def test_what_a_piece_waits_for(policy: str, given: bool, waits: list[int | None]) -> None:
+    options = dataclasses.replace(ANY, policy=policy, anchor_every=2)
+    assert [waits_for(options, ordinal, given) for ordinal in range(5)] == waits
+
+
+def test_anchored_pieces_all_have_the_given_voice_and_run_together() -> None:
+    engine = ToneEngine()
+    options = dataclasses.replace(ANY, policy="anchor")
+    speak(engine, plan(options, given := voice()), options)
+    assert all(handle.request.voice is given for handle in engine.handles)
+    assert engine.most_waiting == 5
+
+
+def test_anchored_pieces_without_a_voice_hold_on_to_the_first() -> None:
+    engine = ToneEngine()
+    options = dataclasses.replace(ANY, policy="anchor")
+    speak(engine, plan(options), options)
+    first, *others = [handle.request for handle in engine.handles]
+    assert first.voice is None
+    assert all(request.voice is others[0].voice is not None for request in others)
+    assert others[0].voice.semantic[0] == first.seed % 50
+    assert engine.most_waiting == 4
+
+
+def test_a_chain_continues_from_the_piece_before() -> None:
+    engine = ToneEngine()
+    options = dataclasses.replace(ANY, policy="chain")
+    speak(engine, plan(options, voice()), options)
+    requests = [handle.request for handle in engine.handles]
+    for before, after in itertools.pairwise(requests):
+        assert after.voice is not None
+        assert set(after.voice.semantic) == {before.seed % 50}
+    assert engine.most_waiting == 1
+
+
+def test_a_hybrid_ends_with_the_piece_before_and_starts_anew() -> None:
+    engine = ToneEngine()
+    options = dataclasses.replace(ANY, policy="hybrid", anchor_every=3)
+    given = voice(7)
+    speak(engine, plan(options, given), options)
+    by_seed = {handle.request.seed: handle.request for handle in engine.handles}
+    requests = [by_seed[piece_seed(5, index, 0)] for index in range(5)]
+    assert requests[0].voice is requests[3].voice is given
+    for index in (1, 2, 4):
+        blended = requests[index].voice
+        assert blended is not None
+        assert blended.semantic[0] == 7
+        assert blended.semantic[-1] == requests[index - 1].seed % 50
+
+
+def test_a_blend_shows_every_stage_both_voices() -> None:
+    """S31, S37, S38: what a stage reads is the end of a history."""
+    blended = blended_voice(voice(7), voice(3), CONFIG)
+    blended.validate(CONFIG)
+    coarse_frames = CONFIG.coarse_rules.max_history // CONFIG.coarse_rules.n_codebooks
+    for tail in (
+        blended.semantic[-CONFIG.semantic_rules.max_text_tokens :],
+        blended.coarse[0, -coarse_frames:],
+        blended.fine[0, -CONFIG.fine_rules.max_history :],
+    ):
+        assert tail[-1] == 3
+        assert tail[0] == 7
+
+
+def test_speech_too_short_for_a_voice_leaves_the_one_before() -> None:
+    result = spoken(Request(np.zeros(1, int), SUNO_PARAMS, 1))
+    assert spoken_voice(result.semantic, result.coarse, result.fine, 0.0, CONFIG) is None
+    made = spoken_voice(result.semantic, result.coarse, result.fine, 1.0, CONFIG)
+    assert made is not None
+    assert len(made.semantic) == 50
+    short = dataclasses.replace(result, waveform=np.zeros(10, np.float32))
+    engine = ToneEngine(speak=lambda request: short)
+    options = dataclasses.replace(ANY, policy="chain", keep_seconds=None)
+    speak(engine, plan(options, given := voice()), options)
+    assert all(handle.request.voice is given for handle in engine.handles)
+
+
+def fails_first(
+    n_failures: int, bad: CascadeResult | Exception
+) -> Callable[[Request], CascadeResult]:
+    """The first attempts at the second piece go wrong."""
+    wrong = {piece_seed(5, 1, attempt) for attempt in range(n_failures)}
+
+    def answer(request: Request) -> CascadeResult:
+        if request.seed not in wrong:
+            return spoken(request)
+        if isinstance(bad, Exception):
+            raise bad
+        return bad
+
+    return answer
+
+
+RUNAWAY = dataclasses.replace(
+    spoken(Request(np.zeros(1, int), SUNO_PARAMS, 1)),
+    waveform=tone(0.4, silence=1.4),
+    stop_reason=StopReason.MAX_TOKENS,
+)
+
+
+def test_a_piece_that_ran_away_is_made_again_and_says_why() -> None:
+    options = dataclasses.replace(ANY, retries=2)
+    engine = ToneEngine(speak=fails_first(1, RUNAWAY))
+    pieces = speak(engine, plan(options, voice()), options, scorer=DefaultScorer())
+    assert [len(piece.attempts) for piece in pieces] == [1, 2, 1, 1, 1]
+    first, second = pieces[1].attempts
+    assert first.faults == ("it came to no end", "1.4 s of silence at its end")
+    assert (first.seed, second.seed) == (piece_seed(5, 1, 0), piece_seed(5, 1, 1))
+    assert pieces[1].seed == second.seed
+    assert second.faults == ()
+
+
+def test_the_best_is_kept_when_every_attempt_ran_away() -> None:
+    options = dataclasses.replace(ANY, retries=1)
+    engine = ToneEngine(speak=fails_first(9, RUNAWAY))
+    pieces = speak(engine, plan(options, voice()), options, scorer=DefaultScorer())
+    assert len(pieces) == 5
+    assert [bool(report.faults) for report in pieces[1].attempts] == [True, True]
+
+
+def test_a_piece_that_says_nothing_is_never_lost() -> None:
+    silent = TextError("the model ended before it said anything")
+    engine = ToneEngine(speak=fails_first(2, silent))
+    pieces = speak(engine, plan(ANY, voice()), ANY)
+    assert [report.stop_reason for report in pieces[1].attempts] == [None, None, StopReason.EOS]
+    with pytest.raises(TextError, match=r"said nothing of 'Five six seven\.' in 3 attempts"):
+        speak(ToneEngine(speak=fails_first(9, silent)), plan(ANY, voice()), ANY)
+
+
+def test_best_of_keeps_the_highest_score() -> None:
+    class BySeed:
+        def score(self, attempt: Attempt) -> Score:
+            return Score(len(attempt.waveform) / 1e6)
+
+    def answer(request: Request) -> CascadeResult:
+        return dataclasses.replace(spoken(request), waveform=tone(1 + request.seed % 97 / 100))
+
+    options = dataclasses.replace(ANY, best_of=3)
+    engine = ToneEngine(speak=answer)
+    for piece in speak(engine, plan(options, voice()), options, scorer=BySeed()):
+        assert len(piece.attempts) == 3
+        assert piece.seed % 97 == max(report.seed % 97 for report in piece.attempts)
+    assert len(engine.backend.decoded) == 1
+
+
+def test_other_errors_come_through_and_stop_everything() -> None:
+    engine = ToneEngine(speak=fails_first(1, RuntimeError("broken")))
+    with pytest.raises(RuntimeError, match="broken"):
+        speak(engine, plan(ANY, voice()))
+    assert not engine.queue
+
+
+def test_cancel_stops_what_is_in_the_works() -> None:
+    engine = ToneEngine()
+    looks = iter([False, False, False, True])
+    with pytest.raises(CancelledError):
+        speak(engine, plan(ANY, voice()), cancel=lambda: next(looks))
+    assert not engine.queue
+
+
+def test_leaving_a_stream_stops_what_is_in_the_works() -> None:
+    engine = ToneEngine()
+    pieces = LongForm(engine, plan(ANY, voice()), SUNO_PARAMS, 1, ANY, Fair(), eager=False).pieces()
+    next(pieces)
+    assert engine.queue
+    pieces.close()
+    assert not engine.queue
+
+
+def test_an_engine_full_of_others_is_an_error_not_a_wait_for_ever() -> None:
+    with pytest.raises(BusyError):
+        speak(ToneEngine(room=0), plan(ANY, voice()))
+
+
+def test_a_thousand_pieces_hold_no_more_than_ahead() -> None:
+    engine = ToneEngine()
+    options = dataclasses.replace(ANY, policy="chain", ahead=4)
+    run = LongForm(engine, plan(options, text="One two. " * 1000), SUNO_PARAMS, 1, options, Fair())
+    count = 0
+    for _ in run.pieces():
+        count += 1
+        assert len(run._rows) <= 4
+    assert count == 1000
+    last = run._last_of_role[None]
+    assert last.previous is None
+    assert last.kept is None
+    assert last.tries == []
+
+
+def placed(engine: ToneEngine, of: Plan, options: LongFormOptions = ANY) -> list[Placed]:
+    run = LongForm(engine, of, SUNO_PARAMS, 5, options, Fair())
+    return list(join_pieces(run.pieces(), of, SAMPLE_RATE, options))
+
+
+def test_N10_seams_have_no_jump_and_pauses_their_length() -> None:
+    options = dataclasses.replace(ANY, keep_seconds=0.0, pauses=Pauses(0.1, 0.25, 0.5))
+    blocks = placed(ToneEngine(), plan(options, voice()), options)
+    whole = np.concatenate([each.block for each in blocks])
+    assert np.abs(np.diff(whole)).max() < 0.1
+    segments = [each for each in blocks if each.spoken]
+    gaps = [
+        (after.first_sample - before.end_sample) / SAMPLE_RATE
+        for before, after in itertools.pairwise(segments)
+    ]
+    assert gaps == pytest.approx([0.25, 0.25, 0.25, 0.5], abs=0.011)
+    for each in segments:
+        speech = whole[each.first_sample : each.end_sample]
+        assert len(speech) == pytest.approx(1.6 * SAMPLE_RATE, abs=500)
+
+
+def test_trimming_keeps_what_it_is_told() -> None:
+    options = dataclasses.replace(ANY, keep_seconds=0.15)
+    piece = speak(ToneEngine(), plan(options, voice()), options)[0]
+    assert piece.first == pytest.approx(0.15 * SAMPLE_RATE, abs=2)
+    untrimmed = dataclasses.replace(ANY, keep_seconds=None)
+    whole = speak(ToneEngine(), plan(untrimmed, voice()), untrimmed)[0]
+    assert len(whole.waveform) == len(tone(1.6))
+
+
+def test_scripts_pause_change_voice_and_speed() -> None:
+    source = "[pause:0.5s]\nA: One two.[pause:700ms]\nB: Three four.\nA: Five six.[pause:1s]"
+    cast = {"A": voice(1), "B": voice(2)}
+    items = parse_script(source, speakers=tuple(cast))
+    of = plan_script(items, encode, lambda s: (s.speaker, cast[s.speaker or ""]), CONFIG, ANY)
+    assert of.lead == 0.5
+    assert [piece.pause for piece in of.pieces] == [0.7, 0.3, 1.0]
+    engine = ToneEngine()
+    blocks = placed(engine, of, dataclasses.replace(ANY, policy="anchor"))
+    voices = [each.spoken.voice for each in blocks if each.spoken]
+    assert voices == ["v1", "v2", "v1"]
+    whole = np.concatenate([each.block for each in blocks])
+    assert not whole[: int(0.5 * SAMPLE_RATE)].any()
+    assert not whole[-SAMPLE_RATE:].any()
+
+
+def test_consecutive_pauses_add_up() -> None:
+    items = parse_script("One.[pause:1s][pause:500ms] Two.")
+    of = plan_script(items, encode, lambda _: (None, None), CONFIG, ANY)
+    assert [piece.pause for piece in of.pieces] == [1.5, 0.0]
+
+
+def test_faster_pieces_are_shorter() -> None:
+    items = parse_script("<speak>One two.<prosody rate='2'>Three four.</prosody></speak>")
+    of = plan_script(items, encode, lambda _: (None, voice()), CONFIG, ANY)
+    slow, fast = speak(ToneEngine(), of)
+    assert len(fast.waveform) == pytest.approx(len(slow.waveform) / 2, abs=2)
+    assert fast.last - fast.first == pytest.approx((slow.last - slow.first) / 2, abs=2)
+
+
+def test_subtitles_begin_at_their_times_and_overruns_are_told() -> None:
+    source = (
+        "1\n00:00:01,000 --> 00:00:02,000\nOne two.\n\n2\n00:00:02,000 --> 00:00:09,000\nThree four.\n"
+        "\n3\n00:00:08,000 --> 00:00:12,000\nFive six.\n"
+    )
+    options = dataclasses.replace(ANY, keep_seconds=0.0)
+    of = plan_script(
+        parse_script(source, "srt"), encode, lambda _: (None, voice()), CONFIG, options
+    )
+    first, late, third = [each for each in placed(ToneEngine(), of, options) if each.spoken]
+    assert first.first_sample == SAMPLE_RATE
+    assert first.overrun_seconds == pytest.approx(0.6, abs=0.02)
+    assert late.late_seconds == pytest.approx(0.9, abs=0.02)
+    assert late.overrun_seconds == 0.0
+    assert third.first_sample == 8 * SAMPLE_RATE
+    assert third.late_seconds == 0.0
+
+
+@pytest.mark.parametrize(
+    ("waveform", "stop_reason", "params", "faults"),
+    [
+        (tone(2.0), StopReason.EOS, SUNO_PARAMS, ()),
+        (tone(9.0), StopReason.EOS, SUNO_PARAMS, ("9.0 s long, 2.0 s expected",)),
+        (tone(0.2), StopReason.EOS, SUNO_PARAMS, ("only 0.2 s long, 2.0 s expected",)),
+        (tone(2.0), StopReason.MAX_TOKENS, SUNO_PARAMS, ("it came to no end",)),
+        (tone(2.0, 1.2), StopReason.EOS, SUNO_PARAMS, ("1.2 s of silence at its end",)),
+        (np.zeros(100, np.float32), StopReason.EOS, SUNO_PARAMS, ("it is silent",)),
+        (
+            tone(0.2),
+            StopReason.MAX_TOKENS,
+            dataclasses.replace(SUNO_PARAMS, max_semantic_tokens=10),
+            (),
+        ),
+    ],
+)
+def test_faults_of_an_attempt(
+    waveform: np.ndarray, stop_reason: StopReason, params: GenerationParams, faults: tuple[str, ...]
+) -> None:
+    attempt = measured("one two", 2.0, params, stop_reason, waveform, CONFIG)
+    score = DefaultScorer().score(attempt)
+    assert score.faults == faults
+    assert 0 <= score.value <= 1
+
+
+def test_a_score_falls_with_length_sound_and_words() -> None:
+    reference = sound_profile(tone(1.0), SAMPLE_RATE)
+    noise = np.random.default_rng(1).normal(0, 0.1, 2 * SAMPLE_RATE).astype(np.float32)
+
+    def value(waveform: np.ndarray, **heard: Callable[..., str]) -> Score:
+        attempt = measured("one two", 2.0, SUNO_PARAMS, StopReason.EOS, waveform, CONFIG, reference)
+        return DefaultScorer(**heard).score(attempt)
+
+    best = value(tone(2.0))
+    assert best.value > 0.95
+    assert value(tone(3.5)).value < best.value
+    assert value(noise).value < best.value
+    wrong = value(tone(2.0), recogniser=lambda waveform, rate: "three")
+    assert wrong.faults == ("100% of its words are wrong",)
+    assert value(tone(2.0), recogniser=lambda waveform, rate: "One, two!").value > 0.95
+
+
+def test_word_errors() -> None:
+    assert word_error_rate("One two three.", "one three") == pytest.approx(1 / 3)
+    assert word_error_rate("a", "b c") == 2.0
+    assert word_error_rate("", "") == 0.0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"split": "page"},
+        {"policy": "random"},
+        {"language": "xx"},
+        {"max_seconds": float("nan")},
+        {"max_seconds": "12"},
+        {"min_seconds": 13.0},
+        {"crossfade_seconds": 0.5},
+        {"keep_seconds": 0.2},
+        {"retries": 2.0},
+        {"best_of": 0},
+        {"ahead": 0},
+        {"anchor_every": True},
+        {"pauses": 0.5},
+    ],
+)
+def test_bad_options_are_named(settings: dict[str, object]) -> None:
+    (name,) = settings
+    with pytest.raises(ParamError, match=name):
+        LongFormOptions(**settings)  # type: ignore[arg-type]
+    with pytest.raises(ParamError, match=r"pauses\.clause"):
+        Pauses(clause=-1)
+
+
+def test_boundaries_without_a_pause() -> None:
+    assert Pauses().after(Boundary.NONE) == Pauses().after(Boundary.END) == 0.0

@@ -1,0 +1,180 @@
+"""Long texts and scripts through the front door, on the tiny model: streams equal wholes, everything is reported."""
+
+from __future__ import annotations
+
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openbark import Bark
+from openbark.engine.longform import piece_seed
+from openbark.engine.longform_options import LongFormOptions, Pauses
+from openbark.errors import CancelledError, TextError, VoiceError
+from openbark.params import GenerationParams
+from openbark.replay import make_again, read_recipe
+from openbark.result import Clip
+from openbark.voices.voice import Voice
+
+TEXT = "It was late. Nobody came, and he slept. Why not?"
+PARAMS = GenerationParams(max_semantic_tokens=24, allow_early_stop=False)
+
+
+@pytest.fixture(scope="module")
+def bark(tiny_checkpoint_dir: Path) -> Bark:
+    loaded = Bark.load(tiny_checkpoint_dir, backend="torch")
+    for token in (1, 2):
+        voice = Voice(np.full(40, token), np.full((2, 60), token), np.full((8, 60), token))
+        path = tiny_checkpoint_dir.parent / f"v{token}.npz"
+        voice.save(path)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def cast(tiny_checkpoint_dir: Path) -> dict[str, Path]:
+    return {f"V{token}": tiny_checkpoint_dir.parent / f"v{token}.npz" for token in (1, 2)}
+
+
+@pytest.fixture(scope="module")
+def clip(bark: Bark, cast: dict[str, Path]) -> Clip:
+    return bark.generate(TEXT, cast["V1"], 7, PARAMS)
+
+
+def test_long_text_is_spoken_in_pieces_that_cover_it(clip: Clip) -> None:
+    assert len(clip.segments) > 3
+    said = "".join(TEXT[each.start : each.stop] for each in clip.segments)
+    assert "".join(said.split()) == "".join(TEXT.split())
+    assert [each.seed for each in clip.segments] == [
+        piece_seed(7, index, 0) for index in range(len(clip.segments))
+    ]
+    ends = [0, *(each.end_sample for each in clip.segments)]
+    assert all(a <= each.first_sample for a, each in zip(ends, clip.segments, strict=False))
+    assert clip.tokens.semantic.shape == (24 * len(clip.segments),)
+    assert clip.tokens.fine.shape[1] == clip.tokens.coarse.shape[1]
+    assert clip.stop_reason == "max_tokens"
+    assert clip.voice == "v1"
+    assert set(clip.timings) == {"semantic", "coarse", "fine", "codec"}
+
+
+def test_text_that_fits_is_one_request_as_ever(bark: Bark, cast: dict[str, Path]) -> None:
+    short = bark.generate("It was late.", cast["V1"], 7, PARAMS)
+    assert "long_form" not in short.recipe
+    given = bark.generate(
+        "It was late.", cast["V1"], 7, PARAMS, options=LongFormOptions(keep_seconds=None)
+    )
+    assert np.array_equal(given.tokens.fine, short.tokens.fine)
+    assert len(given.segments) == 1
+
+
+@pytest.mark.parametrize("policy", ["anchor", "chain", "hybrid"])
+def test_a_stream_is_the_whole_sample_for_sample(
+    bark: Bark, cast: dict[str, Path], policy: str
+) -> None:
+    options = LongFormOptions(policy=policy, anchor_every=2)
+    whole = bark.generate(TEXT, cast["V1"], 3, PARAMS, options=options)
+    blocks = list(bark.stream(TEXT, cast["V1"], 3, PARAMS, options=options))
+    assert len(blocks) >= len(whole.segments)
+    assert np.array_equal(np.concatenate(blocks), whole.waveform)
+    assert all(block.dtype == np.float32 for block in blocks)
+
+
+def test_a_stream_of_text_that_fits(bark: Bark) -> None:
+    (block,) = bark.stream("Hi.", seed=1, params=PARAMS)
+    assert np.array_equal(block, bark.generate("Hi.", seed=1, params=PARAMS).waveform)
+
+
+def test_the_first_piece_makes_the_voice_where_none_is_given(bark: Bark) -> None:
+    found = bark.generate(TEXT, None, 7, PARAMS, options=LongFormOptions(policy="anchor"))
+    assert [each.voice for each in found.segments][:2] == [None, "unnamed"]
+    assert found.voice is None
+
+
+def test_progress_counts_seconds_and_cancel_stops(bark: Bark, cast: dict[str, Path]) -> None:
+    told: list[tuple[str, float, float | None]] = []
+    stop = threading.Event()
+
+    def progress(stage: str, done: float, total: float | None) -> None:
+        told.append((stage, done, total))
+        if len(told) == 2:
+            stop.set()
+
+    with pytest.raises(CancelledError):
+        bark.generate(TEXT, cast["V1"], 7, PARAMS, progress, stop)
+    assert [stage for stage, _, _ in told] == ["speech", "speech"]
+    assert told[0][1] < told[1][1]
+    assert bark.engine.stats.running == bark.engine.stats.queued == 0
+
+
+def test_everything_is_reported(clip: Clip, tmp_path: Path) -> None:
+    document = json.loads(clip.to_json())
+    assert document["long_form"]["policy"] == "hybrid"
+    first = document["segments"][0]
+    assert first["attempts"][0]["seed"] == 7
+    assert first["text"] == TEXT[first["start"] : first["stop"]]
+    clip.save(tmp_path / "a.wav")
+    recipe = read_recipe(tmp_path / "a.wav")
+    assert recipe.options == LongFormOptions()
+
+
+def test_replay_makes_the_same_long_audio(
+    bark: Bark, cast: dict[str, Path], tmp_path: Path
+) -> None:
+    options = LongFormOptions(policy="chain", pauses=Pauses(0.0, 0.2, 0.3), best_of=2)
+    made = bark.generate(TEXT, cast["V1"], 11, PARAMS, options=options)
+    made.save(tmp_path / "a.flac")
+    recipe = read_recipe(tmp_path / "a.flac")
+    assert recipe.options == options
+    assert np.array_equal(make_again(recipe, bark, cast["V1"]).waveform, made.waveform)
+
+
+def test_subtitles_of_a_clip(clip: Clip) -> None:
+    assert clip.subtitles().startswith("1\n00:00:00,")
+    sentences = json.loads(clip.subtitles("json", words=True))["sentences"]
+    assert len(sentences) == len(clip.segments)
+    for sentence, segment in zip(sentences, clip.segments, strict=True):
+        assert sentence["span"] == [segment.start, segment.stop]
+        assert sentence["start"] == round(segment.first_sample / clip.sample_rate, 4)
+        assert sentence["words"][0]["is_estimate"]
+
+
+def test_scripts_have_voices_by_name(bark: Bark, cast: dict[str, Path], tmp_path: Path) -> None:
+    source = "V1: One.\nV2: Two.\n[pause:1s]\n\nThree.\n"
+    made = bark.generate_script(source, None, cast, 5, PARAMS)
+    assert [each.voice for each in made.segments] == ["v1", "v2", None]
+    assert [source[each.start : each.stop] for each in made.segments] == ["One.", "Two.", "Three."]
+    assert made.recipe["script"]["speakers"] == {"V1": "v1", "V2": "v2"}
+    pause = made.segments[2].first_sample - made.segments[1].end_sample
+    assert pause >= made.sample_rate
+    made.save(tmp_path / "a.wav")
+    assert read_recipe(tmp_path / "a.wav").script == made.recipe["script"]
+
+
+def test_voices_of_markup_are_looked_up(bark: Bark, cast: dict[str, Path]) -> None:
+    made = bark.generate_script(
+        "<speak><voice name='V2'>One.</voice></speak>", None, cast, 5, PARAMS
+    )
+    assert made.segments[0].voice == "v2"
+    with pytest.raises(VoiceError, match="'nobody'"):
+        bark.generate_script("[voice:nobody] One.", None, cast, 5, PARAMS)
+    with pytest.raises(TextError, match="unknown markup"):
+        bark.generate_script("[what] One.", None, cast, 5, PARAMS)
+
+
+def test_a_list_may_hold_long_and_short_texts(
+    bark: Bark, cast: dict[str, Path], clip: Clip
+) -> None:
+    short, long = bark.generate(["It was late.", TEXT], cast["V1"], [3, 7], PARAMS)
+    assert np.array_equal(long.waveform, clip.waveform)
+    alone = bark.generate("It was late.", cast["V1"], 3, PARAMS)
+    assert np.array_equal(short.waveform, alone.waveform)
+
+
+@pytest.mark.parametrize("text", ["", " \n ", 5])
+def test_text_that_is_none(bark: Bark, text: object) -> None:
+    for speak in (bark.generate, bark.stream):
+        with pytest.raises(TextError):
+            speak(text, options=LongFormOptions())  # type: ignore[arg-type]
+        with pytest.raises(TextError):
+            speak(text)  # type: ignore[arg-type]

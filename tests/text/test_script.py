@@ -1,0 +1,264 @@
+"""Scripts: dialogue, markup, SSML and subtitles in; nothing unknown is swallowed; every letter knows its place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openbark.errors import OpenBarkError, ParamError, TextError
+from openbark.text.script import SCRIPT_FORMATS, parse_script, script_format
+from openbark.text.script_items import Pause, ScriptItem, Speech
+from openbark.text.split import Boundary
+
+CAST = ("ANNA", "Old Ben")
+
+
+def said(items: tuple[ScriptItem, ...]) -> list[tuple[str | None, str]]:
+    return [
+        (item.speaker or item.voice, item.text.strip())
+        for item in items
+        if isinstance(item, Speech)
+    ]
+
+
+def check_origins(source: str, items: tuple[ScriptItem, ...]) -> None:
+    for item in items:
+        if isinstance(item, Speech):
+            for index, letter in enumerate(item.text):
+                start, _ = item.source_span(index, index + 1)
+                assert source[start] == letter or source[start] in "&\r\n\t "
+
+
+def test_declared_names_are_speakers_and_other_colons_prose() -> None:
+    source = "It began: badly.\nANNA: Hello.\nHow are you?\nOld Ben： Note: fine.\n\nThey left.\n"
+    items = parse_script(source, speakers=CAST)
+    assert said(items) == [
+        (None, "It began: badly."),
+        ("ANNA", "Hello.\nHow are you?"),
+        ("Old Ben", "Note: fine."),
+        (None, "They left."),
+    ]
+    check_origins(source, items)
+    assert [item.boundary.value for item in items if isinstance(item, Speech)] == [
+        "sentence",
+        "sentence",
+        "paragraph",
+        "sentence",
+    ]
+
+
+def test_names_nobody_declared_are_prose() -> None:
+    assert said(parse_script("ANNA: Hello.\nBEN: No.", speakers=("BEN",))) == [
+        (None, "ANNA: Hello."),
+        ("BEN", "No."),
+    ]
+    assert said(parse_script("HANNA: Hello.", speakers=CAST)) == [(None, "HANNA: Hello.")]
+
+
+def test_pauses_and_voices() -> None:
+    source = "One. [pause:500ms] Two [voice: en_1 ]three[/voice] four, [pause:1.5s][laughs] five."
+    items = parse_script(source)
+    assert said(items) == [
+        (None, "One."),
+        (None, "Two"),
+        ("en_1", "three"),
+        (None, "four,"),
+        (None, "[laughs] five."),
+    ]
+    assert [item.seconds for item in items if isinstance(item, Pause)] == [0.5, 1.5]
+    speech = [item for item in items if isinstance(item, Speech)]
+    assert [item.boundary.value for item in speech] == [
+        "sentence",
+        "none",
+        "none",
+        "clause",
+        "sentence",
+    ]
+    check_origins(source, items)
+
+
+def test_a_speaker_s_line_ends_a_voice() -> None:
+    items = parse_script("[voice:x] a\nANNA: b\n\nc", speakers=CAST)
+    assert said(items) == [("x", "a"), ("ANNA", "b"), (None, "c")]
+
+
+def test_a_speaker_after_indented_blank_lines() -> None:
+    assert said(parse_script("a\n  \n\n  ANNA : b", speakers=CAST)) == [(None, "a"), ("ANNA", "b")]
+
+
+@pytest.mark.parametrize("unknown", ["[paus:1s]", "[1]", "[slow]", "[emotion:sad]", "[]"])
+def test_unknown_brackets_are_refused_or_said(unknown: str) -> None:
+    source = f"Line one.\nAnd {unknown} more."
+    with pytest.raises(TextError, match=r"line 2, column 5: unknown markup \["):
+        parse_script(source)
+    assert unknown in said(parse_script(source, markup="speak"))[0][1]
+
+
+@pytest.mark.parametrize(
+    "tag", ["[laughs]", "[Clears throat]", "[MAN]", "♪ la ♪", "— ...", "[ open"]
+)
+def test_bark_s_own_tags_pass(tag: str) -> None:
+    assert said(parse_script(f"Well {tag} yes.")) == [(None, f"Well {tag} yes.")]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("a [pause:fast] b", "column 3: 'fast' is no duration"),
+        ("a [pause:] b", "no duration"),
+        ("a [pause:61s] b", "pause of 61 s; legal: 0 to 60"),
+        ("a [voice:] b", "names no voice"),
+        (" [pause:1s] ", "says nothing"),
+        ("", "says nothing"),
+    ],
+)
+def test_bad_markup(source: str, message: str) -> None:
+    with pytest.raises(TextError, match=message):
+        parse_script(source)
+
+
+@pytest.mark.parametrize("name", ["", " A", "A\nB"])
+def test_names_that_cannot_be_speakers(name: str) -> None:
+    with pytest.raises(ParamError, match="cannot name a speaker"):
+        parse_script("x", speakers=(name,))
+
+
+def test_unknown_format_and_markup_choice_name_the_legal_ones() -> None:
+    with pytest.raises(ParamError, match="'html'; legal: text, ssml, srt"):
+        parse_script("x", format="html")
+    with pytest.raises(ParamError, match="'skip'; legal: error, speak"):
+        parse_script("x", markup="skip")
+
+
+def test_the_format_is_seen() -> None:
+    assert script_format(" <speak>") == script_format("\ufeff<?xml version='1.0'?>") == "ssml"
+    assert script_format("1 < 2") == "text"
+    assert [script_format("", name) for name in SCRIPT_FORMATS] == list(SCRIPT_FORMATS)
+
+
+def test_ssml_subset() -> None:
+    source = (
+        '<?xml version="1.0" encoding="latin-1"?>\n<speak version="1.1" xml:lang="en-GB" '
+        'xmlns="http://www.w3.org/2001/10/synthesis">\n'
+        "<p><s>Caf\u00e9 &amp; bar.</s><s>Two\r\n\r\nlines.</s></p>"
+        '<p>Say<break time="250ms"/>it <prosody rate="80%">slow <prosody rate="fast">and'
+        '</prosody></prosody><voice name="en_1">you <break strength="strong"/> there</voice></p>'
+        "<![CDATA[<raw>]]><!-- not said --></speak>"
+    )
+    items = parse_script(source)
+    check_origins(source, items)
+    speech = [item for item in items if isinstance(item, Speech)]
+    assert [(item.text.strip(), item.rate, item.voice) for item in speech] == [
+        ("Caf\u00e9 & bar.", 1.0, None),
+        ("Two  lines.", 1.0, None),
+        ("Say", 1.0, None),
+        ("it", 1.0, None),
+        ("slow", 0.8, None),
+        ("and", 1.0, None),
+        ("you", 1.0, "en_1"),
+        ("there", 1.0, "en_1"),
+        ("<raw>", 1.0, None),
+    ]
+    assert [item.seconds for item in items if isinstance(item, Pause)] == [0.25, 0.7]
+    assert speech[0].boundary is Boundary.SENTENCE
+    assert speech[7].boundary is Boundary.NONE
+    assert all(item.language == "en" for item in speech)
+    start, stop = speech[0].source_span(0, 11)
+    assert source[start:stop] == "Caf\u00e9 &amp; bar."
+
+
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        ("<emphasis>x</emphasis>", "unknown markup <emphasis>"),
+        ('<prosody pitch="high">x</prosody>', "unknown markup <prosody pitch"),
+        ("<audio src='a'/>x", "unknown markup <audio>"),
+        ("<?php x?>y", r"unknown markup <\?php"),
+    ],
+)
+def test_unknown_ssml_is_refused_or_said(inside: str, message: str) -> None:
+    source = f"<speak>{inside}</speak>"
+    with pytest.raises(TextError, match=f"line 1, column 8: {message}"):
+        parse_script(source)
+    items = parse_script(source, markup="speak")
+    assert "".join(text for _, text in said(items)) == inside
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("<speak>a & b</speak>", "line 1, column 1.*well-formed.*&amp;"),
+        ("<speak>a", "not well-formed"),
+        ("<p>a</p>", "begins with <speak>"),
+        ('<!DOCTYPE s [<!ENTITY a "b">]><speak>&a;</speak>', "document type declaration"),
+        ('<!DOCTYPE s SYSTEM "file:///etc/passwd"><speak>x</speak>', "document type declaration"),
+        ("<speak>&unknown;</speak>", "not well-formed"),
+        ("<speak>" + "<p>" * 60, "deeper than 50"),
+        ("<speak><voice>x</voice></speak>", "<voice> needs a name"),
+        ("<speak><prosody rate='quick'>x</prosody></speak>", "rate 'quick'; legal: x-slow"),
+        ("<speak><prosody rate='300%'>x</prosody></speak>", "rate 3 in all; legal: 0.5 to 2"),
+        ("<speak><prosody>x</prosody></speak>", "rate ''"),
+        ("<speak><break time='1h'/>x</speak>", "'1h' is no duration"),
+        ("<speak><break strength='huge'/>x</speak>", "'huge'; legal: none"),
+        ("<speak>\ud800</speak>", "surrogate"),
+        ("<speak> <break/> </speak>", "says nothing"),
+    ],
+)
+def test_bad_ssml(source: str, message: str) -> None:
+    with pytest.raises(TextError, match=message):
+        parse_script(source, "ssml")
+
+
+def test_subtitles_start_at_their_times() -> None:
+    source = (
+        "\ufeff1\r\n00:00:01,000 --> 00:00:02,500\r\nHello\r\nthere.\r\n\r\n"
+        "2\n00:01:00.25 --> 00:01:02,000 X1:4\nANNA: Well: no. [pause:1s] Yes.\n\n"
+    )
+    items = parse_script(source, "srt", speakers=CAST)
+    check_origins(source, items)
+    speech = [item for item in items if isinstance(item, Speech)]
+    assert [(" ".join(item.text.split()), item.speaker, item.starts_at) for item in speech] == [
+        ("Hello there.", None, 1.0),
+        ("Well: no.", "ANNA", 60.25),
+        ("Yes.", "ANNA", None),
+    ]
+    assert [item.stops_at for item in speech] == [2.5, 62.0, 62.0]
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("1\nHello.\n", r"line 2, column 1: expected the times of a cue"),
+        ("1\n00:00:02,000 --> 00:00:01,000\nx\n", "back in time"),
+        (
+            "1\n00:00:02,000 --> 00:00:03,000\nx\n\n2\n00:00:01,000 --> 00:00:03,000\ny\n",
+            "line 6, column 1: the cue goes back in time",
+        ),
+        ("", "hold no cue"),
+        ("1\n00:00:01,000 --> 00:00:02,000\n<i>x</i>\n", "line 3, column 1: unknown markup <i>"),
+        ("1\n00:00:01,000 --> 00:00:02,000\n{\\an8}x\n", "unknown markup"),
+        ("1\n00:00:01,000 --> 00:00:02,000\n[noise] x\n", "unknown markup"),
+    ],
+)
+def test_bad_subtitles(source: str, message: str) -> None:
+    with pytest.raises(TextError, match=message):
+        parse_script(source, "srt")
+
+
+MARKED = st.text(st.sampled_from("ab:\n []/<>&;psvoiceANA1.\r-\u00e9"), max_size=80)
+
+
+@given(MARKED, st.sampled_from(tuple(SCRIPT_FORMATS)))
+def test_any_source_is_read_or_refused_in_words(source: str, format: str) -> None:
+    try:
+        items = parse_script(source, format, speakers=("A", "NA"), markup="speak")
+    except OpenBarkError:
+        return
+    check_origins(source, items)
+    if format == "text":
+        spoken = sum(len("".join(item.text.split())) for item in items if isinstance(item, Speech))
+        labels = len("".join(source.split())) - spoken
+        assert labels <= source.count(":") * 3 + 8 * source.count("[/voice]") + 7 * source.count(
+            "[voice"
+        )
