@@ -36,7 +36,7 @@ $(DEMO_VENV)/.installed: pyproject.toml constraints.txt openbark/__init__.py | p
 	touch $@
 
 demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sentence to hello.wav
-	$(DEMO_VENV)/bin/openbark "$(DEMO_TEXT)" -o "$(DEMO_OUT)"
+	$(DEMO_VENV)/bin/openbark "$(DEMO_TEXT)" -o "$(DEMO_OUT)" --force
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	"$(PYTHON)" -m venv $(VENV)

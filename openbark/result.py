@@ -229,6 +229,11 @@ class Clip:
         """`to_dict` as one line of JSON."""
         return json.dumps(self.to_dict(), ensure_ascii=False)
 
+    def to_bytes(self, format: str = "wav", metadata: bool = True) -> bytes:
+        """The file that `save` writes, in memory. Raises AudioError for an unknown format."""
+        tags = self._tags(format, metadata)
+        return encode_audio(self.waveform, self.sample_rate, format, tags)
+
     def save(
         self,
         target: str | os.PathLike[str] | BinaryIO,
@@ -299,7 +304,7 @@ class Clip:
 
     def _repr_html_(self) -> str:
         """A player, for notebooks."""
-        data = base64.b64encode(encode_audio(self.waveform, self.sample_rate)).decode()
+        data = base64.b64encode(self.to_bytes(metadata=False)).decode()
         return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
 
 

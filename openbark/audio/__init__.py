@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from openbark.audio.edits import Edits
 from openbark.audio.encoders import MAX_OGG_TAG_BYTES, AudioEncoder, encode_audio, open_encoder
-from openbark.audio.files import check_output, read_audio, write_audio
+from openbark.audio.files import check_output, read_audio, stored_format, write_audio
 from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
 from openbark.audio.joining import Joiner
 from openbark.audio.loudness import loudness, with_loudness
@@ -38,6 +38,7 @@ __all__ = [
     "read_tags",
     "resample",
     "speech_bounds",
+    "stored_format",
     "stretch",
     "trim_silence",
     "with_loudness",

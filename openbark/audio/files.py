@@ -15,7 +15,7 @@ from openbark.audio.samples import Waveform
 from openbark.errors import AudioError
 from openbark.files import check_writable, write_atomically
 
-__all__ = ["check_output", "read_audio", "write_audio"]
+__all__ = ["check_output", "read_audio", "stored_format", "write_audio"]
 
 _BLOCK = 1 << 16
 
@@ -93,6 +93,23 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[Waveform, int]:
     if not np.isfinite(samples).all():
         raise AudioError(f"{source} holds samples that are not finite numbers")
     return np.ascontiguousarray(samples.mean(axis=1, dtype=np.float32)), int(sample_rate)
+
+
+def stored_format(path: Path) -> str:
+    """The key of FORMATS that a file is in, by its content. Raises AudioError for one that is in none."""
+    import soundfile
+
+    if not path.is_file():
+        raise AudioError(f"no audio file at {path}")
+    try:
+        found = soundfile.info(path)
+    except (soundfile.SoundFileError, RuntimeError) as error:
+        raise AudioError(f"{path} cannot be read as audio ({error})") from error
+    kinds = {("WAV", "PCM_16"): "wav", ("WAV", "FLOAT"): "f32", ("FLAC", "PCM_16"): "flac"}
+    kinds |= {("MP3", "MPEG_LAYER_III"): "mp3", ("OGG", "OPUS"): "ogg"}
+    if (found.format, found.subtype) not in kinds:
+        raise AudioError(f"{path} is {found.format} {found.subtype}, which openbark does not write")
+    return kinds[found.format, found.subtype]
 
 
 def _unwritable(path: Path, error: OSError) -> AudioError:

@@ -1,14 +1,16 @@
-"""A progress bar in seconds of audio, on a terminal only."""
+"""A progress bar in seconds of audio, with the time that is left, on a terminal only."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
 __all__ = ["ProgressBar"]
 
-_KNOWN = "{desc:<8} {percentage:3.0f}%|{bar:24}| {n:.1f} of {total:.1f} s of audio [{elapsed}]"
+_KNOWN = "{desc:<8} {percentage:3.0f}%|{bar:24}| {n:.1f} of {total:.1f} s of audio [{elapsed}, {remaining} left]"
 _OPEN = "{desc:<8} {n:.1f} s of audio [{elapsed}]"
 
 
@@ -35,6 +37,15 @@ class ProgressBar:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    @contextmanager
+    def hidden(self) -> Iterator[None]:
+        """Out of the way of what is printed meanwhile."""
+        if self._bar is not None:
+            self._bar.clear()
+        yield
+        if self._bar is not None:
+            self._bar.refresh()
 
     def __call__(self, stage: str, done: float, total: float | None) -> None:
         """A `Progress` callback: seconds of audio done in `stage`, of `total` if known."""

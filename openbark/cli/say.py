@@ -1,50 +1,79 @@
-"""`openbark say`: text to an audio file. Also what `openbark "text"` runs."""
+"""`openbark say`: texts to audio files, or to a player as they are made. Also what `openbark "text"` runs."""
 
 from __future__ import annotations
 
 import json
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from openbark.cli.cores import share_cores
+from openbark.cli.inputs import Source, read_sources
+from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
 from openbark.cli.progress import ProgressBar
 from openbark.cli.sampling import given_params, sampling_options
+from openbark.cli.speech_options import given_edits, given_long_form, speech_options
 from openbark.errors import TextError
 from openbark.params import GenerationParams, check_seed
 
 if TYPE_CHECKING:
     from openbark.api import Bark
+    from openbark.audio import Edits, Waveform
+    from openbark.engine.longform_options import LongFormOptions
     from openbark.result import Clip
 
 __all__ = ["say"]
 
-_STDOUT = "-"
-_DEFAULT_STEM = "speech"
+
+@dataclass(frozen=True)
+class _Extras:
+    """What is written beside the audio."""
+
+    save_voice: Path | None
+    timings: str | None
+    words: bool
+    sidecar: bool
 
 
 @dataclass(frozen=True)
-class _Output:
-    """Where the audio goes: a file, or stdout for None; and its format."""
+class _Asked:
+    """How each text is spoken."""
 
-    path: Path | None
-    format: str
-
-    @property
-    def name(self) -> str:
-        return str(self.path) if self.path else _STDOUT
+    voice: str | None
+    seed: int
+    params: GenerationParams
+    options: LongFormOptions | None
+    edits: Edits
 
 
 @click.command()
-@click.argument("text", required=False)
-@click.option("--file", "text_file", type=click.Path(), help="Read the text from a file.")
-@click.option("-o", "--output", help="Audio file, or - for stdout. [default: speech.wav]")
-@click.option("--format", help="wav, f32, flac, mp3, ogg or pcm. [default: by the file's name]")
+@click.argument("texts", metavar="[TEXT]", nargs=-1)
+@click.option(
+    "--file",
+    "files",
+    multiple=True,
+    metavar="FILE",
+    help="Read the text from a file, or from files: 'notes/*.txt'.",
+)
+@click.option(
+    "-o",
+    "--output",
+    help="Audio file, - for stdout, a folder for several. [default: speech.wav, or FILE's name]",
+)
+@click.option(
+    "--format", help="wav, f32, flac, mp3, ogg (Opus) or pcm. [default: by the file's name]"
+)
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option(
+    "--stream",
+    type=click.Choice([STDOUT]),
+    help="Write the audio to stdout as it is made, for a player.",
+)
 @click.option("--voice", help="Name of a voice, or path of an .npz. See `openbark voices list`.")
 @click.option("--model", help="Checkpoint folder. [default: the embedded model]")
 @click.option("--seed", type=click.INT, help="Same seed, same clip. [default: a random one]")
@@ -61,19 +90,28 @@ class _Output:
 @click.option("--greedy", is_flag=True, help="Always the most likely token: no randomness.")
 @sampling_options
 @click.option("--max-seconds", type=click.FLOAT, help="Stop after this much speech.")
+@speech_options
+@click.option(
+    "--timings",
+    help="When each piece is heard: FILE.srt, .vtt or .json; or srt, vtt, json beside the audio.",
+)
+@click.option("--words", is_flag=True, help="Times of words too, estimated.")
+@click.option("--sidecar", is_flag=True, help="Write all about the clip to FILE.json beside it.")
 @click.option(
     "--save-voice", type=click.Path(path_type=Path), help="Save the clip as a voice (.npz)."
 )
 @click.option("--play", is_flag=True, help="Play the clip when it is done.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document a text on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no card.")
 @click.pass_context
 def say(
     ctx: click.Context,
-    text: str | None,
-    text_file: str | None,
+    texts: tuple[str, ...],
+    files: tuple[str, ...],
     output: str | None,
     format: str | None,
+    force: bool,
+    stream: str | None,
     voice: str | None,
     model: str | None,
     seed: int | None,
@@ -83,17 +121,30 @@ def say(
     threads: int | None,
     greedy: bool,
     max_seconds: float | None,
+    timings: str | None,
+    words: bool,
+    sidecar: bool,
     save_voice: Path | None,
     play: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Speak TEXT (- reads it from stdin) into an audio file."""
-    words = _read_text(text, text_file)
+    """Speak TEXT (- reads it from stdin), or files, into audio files.
+
+    \b
+    openbark "Hello there." -o hello.flac
+    openbark say --file 'chapters/*.txt' -o audio/ --format mp3
+    openbark say --file story.txt --stream - | aplay
+    """
+    sources = read_sources(texts, files)
     used_seed = check_seed(seed)
     params = given_params(ctx, greedy, max_seconds)
-    target = _checked_output(output, format, as_json)
-    _check_voice_file(save_voice)
+    options, edits = given_long_form(ctx), given_edits(ctx)
+    extras = _Extras(save_voice, timings, words, sidecar)
+    if stream:
+        _check_stream(sources, output, extras, edits, play, as_json)
+    outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
+    _check(outputs, extras, force, as_json)
     player = _checked_player(play)
 
     share_cores()
@@ -103,64 +154,89 @@ def say(
     with ProgressBar(enabled=not quiet) as progress:
         bark = Bark.load(model, device, dtype, threads, backend)
         load_seconds = time.perf_counter() - started
-        clip = bark.generate(words, voice, used_seed, params(bark.default_params), progress)
-    new_voice = clip.as_voice(save_voice.stem) if save_voice else None
-    _write(clip, target)
-    if new_voice and save_voice:
-        new_voice.save(save_voice)
-    if not quiet:
-        click.echo(_card(clip, target, save_voice), err=True)
-    if as_json:
-        click.echo(json.dumps(_report(clip, bark, target, load_seconds), ensure_ascii=False))
-    if player:
-        player(clip)
+        asked = _Asked(voice, used_seed, params(bark.default_params), options, edits)
+        if stream:
+            _pipe(bark, sources[0], asked, outputs[0].format)
+            return
+        clips = _spoken(bark, sources, asked, progress)
+        for clip, target in zip(clips, outputs, strict=True):
+            _write(clip, target, extras, len(outputs))
+            with progress.hidden():
+                if not quiet:
+                    click.echo(_card(clip, target, extras), err=True)
+                if as_json:
+                    click.echo(
+                        json.dumps(_report(clip, bark, target, load_seconds), ensure_ascii=False)
+                    )
+            if player:
+                player(clip)
 
 
-def _read_text(text: str | None, text_file: str | None) -> str:
-    if (text is None) == (text_file is None):
-        raise click.UsageError("give a TEXT, - for stdin, or --file FILE (one of them)")
-    from openbark.text.tokenizer import squeeze
-
-    if text is not None and text != _STDOUT:
-        return squeeze(text)
-    if text_file is None:
-        data, source = sys.stdin.buffer.read(), "stdin"
-    else:
-        source = text_file
+def _spoken(
+    bark: Bark, sources: list[Source], asked: _Asked, progress: ProgressBar
+) -> Iterator[Clip]:
+    """The clip of each source, one after the other; what no model can read is found before the first."""
+    for source in sources:
         try:
-            data = Path(text_file).read_bytes()
-        except OSError as error:
-            raise TextError(f"cannot read {text_file}: {error.strerror}") from error
-    try:
-        return squeeze(data.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise TextError(
-            f"{source} is no UTF-8 text (byte {error.start}); save it as UTF-8"
-        ) from error
+            bark.read(source.text)
+        except TextError as error:
+            raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
+    for source in sources:
+        clip = bark.generate(
+            source.text, asked.voice, asked.seed, asked.params, progress, options=asked.options
+        )
+        edits = asked.edits
+        yield clip if edits.is_none else clip.edited(edits.trim, edits.speed, edits.loudness)
 
 
-def _checked_output(output: str | None, format: str | None, as_json: bool) -> _Output:
-    from openbark.audio import check_output, output_format
+def _check_stream(
+    sources: list[Source],
+    output: str | None,
+    extras: _Extras,
+    edits: Edits,
+    play: bool,
+    as_json: bool,
+) -> None:
+    if len(sources) > 1:
+        raise click.UsageError("--stream speaks one text")
+    whole = {
+        "-o": output is not None,
+        "--trim": edits.trim,
+        "--loudness": edits.loudness is not None,
+        "--timings": extras.timings is not None,
+        "--sidecar": extras.sidecar,
+        "--save-voice": extras.save_voice is not None,
+        "--play": play,
+        "--json": as_json,
+    }
+    given = [flag for flag, is_given in whole.items() if is_given]
+    if given:
+        raise click.UsageError(
+            f"--stream hands the audio on before it is whole; leave out {', '.join(given)}"
+        )
 
-    if output == _STDOUT:
-        if as_json:
-            raise click.UsageError("-o - and --json both want stdout; give the audio a file")
-        if sys.stdout.isatty():
-            raise click.UsageError("-o - writes audio to the terminal; redirect it, or give a file")
-        return _Output(None, output_format(Path(), format or "wav"))
-    if output is None:
-        suffix = "wav" if format in (None, "f32") else format
-        output = f"{_DEFAULT_STEM}.{suffix}"
-    path = Path(output)
-    return _Output(path, check_output(path, format))
 
-
-def _check_voice_file(path: Path | None) -> None:
-    if path is None:
-        return
+def _check(outputs: list[Output], extras: _Extras, force: bool, as_json: bool) -> None:
+    """What is written beside the audio, before any work."""
+    from openbark.result import sidecar_path
     from openbark.voices.npz import check_target
 
-    check_target(path)
+    if as_json and outputs[0].path is None:
+        raise click.UsageError("-o - and --json both want stdout; give the audio a file")
+    if extras.save_voice is not None:
+        if len(outputs) > 1:
+            raise click.UsageError("--save-voice is one file for several texts; speak them apart")
+        check_target(extras.save_voice)
+        check_absent(extras.save_voice, force)
+    if extras.words and extras.timings is None:
+        raise click.UsageError("--words is about --timings; give that too")
+    for output in outputs:
+        if extras.timings is not None:
+            check_absent(timings_file(extras.timings, output, len(outputs))[0], force)
+        if extras.sidecar:
+            if output.path is None:
+                raise click.UsageError("--sidecar lies beside the audio; give it a file name")
+            check_absent(sidecar_path(output.path), force)
 
 
 def _checked_player(play: bool) -> Callable[[Clip], None] | None:
@@ -172,16 +248,41 @@ def _checked_player(play: bool) -> Callable[[Clip], None] | None:
     return lambda clip: playback.play(clip, player)
 
 
-def _write(clip: Clip, target: _Output) -> None:
-    if target.path:
-        clip.save(target.path, target.format)
-        return
-    stream = sys.stdout.buffer
-    clip.save(stream, target.format)
-    stream.flush()
+def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
+    from openbark.files import write_atomically
+
+    # A clip too short for a voice says so before anything is written.
+    voice = clip.as_voice(extras.save_voice.stem) if extras.save_voice else None
+    if target.path is None:
+        clip.save(sys.stdout.buffer, target.format)
+        sys.stdout.buffer.flush()
+    else:
+        clip.save(target.path, target.format, sidecar=extras.sidecar)
+    if voice and extras.save_voice:
+        voice.save(extras.save_voice)
+    if extras.timings:
+        path, kind = timings_file(extras.timings, target, n_outputs)
+        write_atomically(path, clip.subtitles(kind, extras.words).encode())
 
 
-def _card(clip: Clip, target: _Output, save_voice: Path | None) -> str:
+def _pipe(bark: Bark, source: Source, asked: _Asked, format: str) -> None:
+    """The audio to stdout, each block as soon as it is made."""
+    from openbark.audio import Stretcher, open_encoder
+
+    encoder = open_encoder(format, bark.sample_rate)
+    blocks: Iterable[Waveform] = bark.stream(
+        source.text, asked.voice, asked.seed, asked.params, options=asked.options
+    )
+    stretcher = Stretcher(bark.sample_rate, asked.edits.speed)
+    out = sys.stdout.buffer
+    for block in blocks:
+        out.write(encoder.write(stretcher.push(block)))
+        out.flush()
+    out.write(encoder.write(stretcher.finish()) + encoder.finish())
+    out.flush()
+
+
+def _card(clip: Clip, target: Output, extras: _Extras) -> str:
     lines = [
         f"{clip.seconds:.2f} s of audio in {clip.wall_seconds:.2f} s "
         f"(real-time factor {clip.real_time_factor:.2f})",
@@ -189,30 +290,23 @@ def _card(clip: Clip, target: _Output, save_voice: Path | None) -> str:
         f"stopped by {clip.stop_reason}",
         f"file {target.name if target.path else 'stdout'}",
     ]
-    if save_voice:
-        lines.append(f"voice file {save_voice}")
+    if len(clip.segments) > 1:
+        again = sum(segment.n_attempts > 1 for segment in clip.segments)
+        lines.insert(1, f"{len(clip.segments)} pieces, {again} of them made more than once")
+    if clip.n_clipped and target.format != "f32":
+        lines.append(
+            f"{clip.n_clipped} samples were too loud and clipped; --loudness -16 avoids that"
+        )
+    if extras.save_voice:
+        lines.append(f"voice file {extras.save_voice}")
     return "\n".join(lines)
 
 
-def _report(clip: Clip, bark: Bark, target: _Output, load_seconds: float) -> dict[str, Any]:
-    used: GenerationParams = clip.params
+def _report(clip: Clip, bark: Bark, target: Output, load_seconds: float) -> dict[str, Any]:
     return {
         "file": target.name,
         "format": target.format,
-        "seconds": round(clip.seconds, 4),
-        "sample_rate": clip.sample_rate,
-        "wall_seconds": round(clip.wall_seconds, 4),
+        **clip.to_dict(),
         "load_seconds": round(load_seconds, 4),
-        "real_time_factor": round(clip.real_time_factor, 4),
-        "seed": clip.seed,
-        "voice": clip.voice,
-        "stop_reason": str(clip.stop_reason),
-        "timings": {stage: round(seconds, 4) for stage, seconds in clip.timings.items()},
-        "text": clip.text,
-        "normalized_text": clip.normalized_text,
-        "n_text_tokens": clip.n_text_tokens,
-        "params": asdict(used),
-        "model": clip.config.name,
         "backend": bark.backend.description,
-        "generator": clip.provenance()["generator"],
     }

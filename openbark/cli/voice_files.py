@@ -15,9 +15,10 @@ from openbark.params import check_seed
 if TYPE_CHECKING:
     from openbark.voices.voice import Voice
 
-__all__ = ["export_command", "import_command", "random_command"]
+__all__ = ["export_command", "import_command", "random_command", "read_voice_file"]
 
 _RANDOM_TEXT = "Hello, this is how I sound. I hope you like my voice."
+_PTH = ".pth"
 _METADATA = ("language", "origin", "licence", "consent", "description")
 
 
@@ -44,7 +45,8 @@ def import_command(
 ) -> None:
     """Make the voices of SOURCE known by name.
 
-    SOURCE is an .npz, a folder of them, a speaker_embeddings_path.json, or a folder with one.
+    SOURCE is an .npz, a .pth of Coqui's, a folder of either, a speaker_embeddings_path.json, or a folder with
+    one.
     """
     from openbark.voices.folders import user_folder
 
@@ -139,11 +141,18 @@ def random_command(
     click.echo(f"{target}  seed {used_seed}")
 
 
+def read_voice_file(path: Path) -> Voice:
+    """The voice in an `.npz`, or in a `.pth` of Coqui's, which runs nothing. Raises VoiceError."""
+    from openbark.compat.coqui.voice_folders import read_pth
+    from openbark.voices.voice import Voice
+
+    return read_pth(path) if path.suffix == _PTH else Voice.load(path)
+
+
 def _read_all(source: Path) -> dict[str, Voice]:
     """Every voice of a file, a folder or a table, by name."""
     from openbark.voices.library import VoiceLibrary
     from openbark.voices.triplets import TABLE_FILE
-    from openbark.voices.voice import Voice
 
     if source.is_dir():
         library = VoiceLibrary([source], [source / TABLE_FILE])
@@ -152,10 +161,12 @@ def _read_all(source: Path) -> dict[str, Voice]:
             raise VoiceError(f"no voice table at {source}")
         library = VoiceLibrary(tables=[source])
     else:
-        return {source.stem: Voice.load(source)}
-    if not len(library):
-        raise VoiceError(f"{source} holds no voices (.npz files, or a {TABLE_FILE})")
-    return {name: library.get(name) for name in library}
+        return {source.stem: read_voice_file(source)}
+    found = {path.stem: read_voice_file(path) for path in sorted(source.glob(f"*{_PTH}"))}
+    found |= {name: library.get(name) for name in library}
+    if not found:
+        raise VoiceError(f"{source} holds no voices (.npz or .pth files, or a {TABLE_FILE})")
+    return found
 
 
 def _annotated(voice: Voice, notes: dict[str, str]) -> Voice:

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from openbark.cli.voice_files import export_command, import_command, random_command
+from openbark.cli.voice_files import (
+    export_command,
+    import_command,
+    random_command,
+    read_voice_file,
+)
 from openbark.errors import VoiceError
 
 if TYPE_CHECKING:
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["voices"]
 
+_SHOWN = ("metadata.language", "metadata.description", "metadata.licence")
 _MODEL_HELP = "Checkpoint folder. [default: the embedded model]"
 
 
@@ -74,7 +80,7 @@ def _show(voice: str, model: str | None, as_json: bool) -> None:
 def _validate(
     ctx: click.Context, files: tuple[Path, ...], model: str | None, as_json: bool
 ) -> None:
-    """Say of each of FILES (.npz) whether the model can speak with it. Exit code 2 if one cannot."""
+    """Say of each of FILES (.npz, .pth) whether the model can speak with it. Exit code 2 if one cannot."""
     _, config = _library(model)
     findings = {str(path): _problem(path, config) for path in files}
     if as_json:
@@ -88,10 +94,8 @@ def _validate(
 
 
 def _problem(path: Path, config: BarkConfig) -> str | None:
-    from openbark.voices.voice import Voice
-
     try:
-        Voice.load(path).validate(config)
+        read_voice_file(path).validate(config)
     except VoiceError as error:
         text = str(error)
         return text if str(path) in text else f"{path}: {text}"
@@ -130,9 +134,7 @@ def _details(voice: Voice, config: BarkConfig) -> dict[str, Any]:
 
 def _about(entry: dict[str, Any]) -> str:
     words = [f"{entry['seconds']:.1f} s"]
-    words += [
-        str(entry[key]) for key in ("metadata.language", "metadata.description") if key in entry
-    ]
+    words += [str(entry[key]) for key in _SHOWN if key in entry]
     return ", ".join(words)
 
 

@@ -104,10 +104,17 @@ class Tokenizer:
             self._refuse_unreadable(squeezed)
         return np.array(ids, dtype=np.int64)
 
-    def decode(self, ids: Iterable[int]) -> str:
-        """The text of token ids, special tokens left out, joined by the vocabulary's own rules."""
-        text: str = self._rules.decode([int(token) for token in ids])
+    def decode(self, ids: Iterable[int], *, keep_special: bool = False) -> str:
+        """The text of token ids, joined by the vocabulary's own rules; special tokens are left out unless they
+        are to be kept."""
+        numbers = [int(token) for token in ids]
+        text: str = self._rules.decode(numbers, skip_special_tokens=not keep_special)
         return text
+
+    def vocabulary(self) -> dict[str, int]:
+        """Every token's text and its id."""
+        table: dict[str, int] = self._rules.get_vocab(with_added_tokens=True)
+        return table
 
     def unreadable(self, text: str) -> list[str]:
         """Characters of `text`, white space apart, that alone give no token, in order, without repeats."""

@@ -19,6 +19,7 @@ from openbark.voices.voice import Voice
 __all__ = ["VoiceLibrary"]
 
 _SUFFIX = ".npz"
+_COQUI_SUFFIX = ".pth"
 _MAX_SUGGESTIONS = 5
 _MAX_LISTED = 12
 
@@ -74,6 +75,10 @@ class VoiceLibrary:
             return Voice.load(source, text)
         if text.endswith(_SUFFIX):
             return Voice.load(text)
+        if text.endswith(_COQUI_SUFFIX):
+            raise VoiceError(
+                f"{text} is a voice file of Coqui's; make it known by name first: openbark voices import {text}"
+            )
         raise VoiceError(self._unknown(text))
 
     def _unknown(self, name: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import json
-import lzma
 import os
 import zipfile
 import zlib
@@ -51,7 +50,6 @@ _SUFFIX = ".npy"
 _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
     EOFError,
     OSError,
     ValueError,
@@ -174,7 +172,15 @@ def _texts(
 
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Path) -> NDArray[Any]:
-    return decode_npy(archive.read(member), f"{source}: {member.filename}")
+    # The other methods allocate what a number in the file asks for, before they read anything.
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise VoiceError(
+            f"{source}: {member.filename} is compressed in a way that numpy does not write; save the voice again"
+        )
+    # `read` without a size would allocate for the packed bytes that the directory claims.
+    with archive.open(member) as stream:
+        data = stream.read(member.file_size)
+    return decode_npy(data, f"{source}: {member.filename}")
 
 
 def _metadata(array: NDArray[Any] | None, source: Path) -> Mapping[str, Any]:

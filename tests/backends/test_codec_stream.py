@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from codec_cases import ENCODEC, ISTFT, codes_of, encodec, istft
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from native_engine import needs_engine
 
@@ -95,6 +95,7 @@ def test_no_cut_changes_the_result(kind: str, name: str, backend: str) -> None:
     codes = codes_of(config, 70)
     expected = whole(codes)
 
+    @settings(max_examples=20)
     @given(st.lists(st.integers(1, 25), min_size=1, max_size=12))
     def any_sizes(sizes: list[int]) -> None:
         assert_whole(streamed(opened(), codes, sizes), expected)

@@ -146,16 +146,16 @@ def test_stdin_to_stdout(say: Run, tmp_path: Path) -> None:
 
 
 def test_text_from_a_file(say: Run, tmp_path: Path) -> None:
-    (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbfHello\r\nthere.")
+    (tmp_path / "in.txt").write_bytes(b"\xef\xbb\xbfHello\r\nthere.\r\n")
     assert say("--file", "in.txt", "-q", *SHORT).exit_code == 0
-    assert recipe(tmp_path / "speech.wav")["text"] == "Hello there."
+    assert recipe(tmp_path / "in.wav")["text"] == "Hello\nthere."
 
 
 def test_the_seed_is_always_told_and_repeats_the_clip(say: Run, tmp_path: Path) -> None:
     first = json.loads(say("Hello.", "--json", "-q", *SHORT).stdout)
     data = (tmp_path / "speech.wav").read_bytes()
     assert recipe(tmp_path / "speech.wav")["seed"] == first["seed"]
-    say("Hello.", "-q", "--seed", str(first["seed"]), *SHORT)
+    say("Hello.", "-q", "--force", "--seed", str(first["seed"]), *SHORT)
     assert (tmp_path / "speech.wav").read_bytes() == data
 
 
@@ -166,7 +166,7 @@ def test_save_voice_and_speak_with_it(say: Run, tmp_path: Path) -> None:
     result = say("Hi.", "--voice", "me.npz", *SHORT)
     assert result.exit_code == 0, result.output
     assert "voice me," in result.stderr
-    assert {path.name for path in tmp_path.iterdir()} == {"me.npz", "speech.wav"}
+    assert {path.name for path in tmp_path.iterdir()} == {"me.npz", "speech.wav", "speech-2.wav"}
 
 
 def test_play_hands_a_wav_to_the_player(

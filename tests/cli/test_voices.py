@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
+from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
 from openbark.voices.voice import Voice
 
 Run = Callable[..., Result]
@@ -54,6 +55,50 @@ def test_export_to_every_layout_and_back(run: Run, model_folder: Path, tmp_path:
         assert run("voices", "import", str(target), "--to", str(back)).exit_code == 0
         (file,) = back.rglob("*.npz")
         assert np.array_equal(Voice.load(file).fine, expected.fine)
+
+
+def test_C21_coqui_s_pth_is_imported_and_validated(
+    run: Run, model_folder: Path, home: Path, tmp_path: Path
+) -> None:
+    voice = Voice.load(model_folder / "voices" / "en_0.npz")
+    entries = {
+        key: TensorEntry(key, "I64", array.shape, lambda array=array: array.copy())  # type: ignore[misc]
+        for key, array in (
+            ("semantic_prompt", voice.semantic),
+            ("coarse_prompt", voice.coarse),
+            ("fine_prompt", voice.fine),
+        )
+    }
+    folder = tmp_path / "voices"
+    folder.mkdir()
+    write_torch_file(folder / "My_Voice.pth", entries | {"metadata": {"speaker_id": "My Voice"}})
+    model = ("--model", str(model_folder))
+    assert run("voices", "validate", str(folder / "My_Voice.pth"), *model).exit_code == 0
+    unknown = run("voices", "show", str(folder / "My_Voice.pth"), *model)
+    assert unknown.exit_code == 2 and "openbark voices import" in unknown.stderr
+    for source in (folder / "My_Voice.pth", folder):
+        assert run("voices", "import", str(source), "--force").exit_code == 0
+        imported = Voice.load(home / "My_Voice.npz")
+        assert np.array_equal(imported.fine, voice.fine)
+        assert imported.metadata == {"title": "My Voice"}
+    (folder / "evil.pth").write_bytes(b"\x80\x02cos\nsystem\n.")
+    refused = run("voices", "validate", str(folder / "evil.pth"), *model)
+    assert refused.exit_code == 2 and "os.system" in refused.stdout
+
+
+def test_notes_are_kept_beside_the_arrays(run: Run, model_folder: Path, home: Path) -> None:
+    notes = {"language": "en", "origin": "my desk", "licence": "CC0", "consent": "me, 2026"}
+    words = [word for key, value in notes.items() for word in (f"--{key}", value)]
+    source = str(model_folder / "voices" / "en_0.npz")
+    assert run("voices", "import", source, "--name", "me", *words).exit_code == 0
+    assert dict(Voice.load(home / "me.npz").metadata) == notes
+    model = ("--model", str(model_folder))
+    assert "CC0" in run("voices", "list", *model).stdout
+    shown = json.loads(run("voices", "show", "me", *model, "--json").stdout)
+    assert {key: shown[f"metadata.{key}"] for key in notes} == notes
+    exported = run("voices", "export", "me", "-o", "again.npz", *model)
+    assert exported.exit_code == 0
+    assert dict(Voice.load("again.npz").metadata) == notes
 
 
 def test_validate_tells_good_from_bad(run: Run, model_folder: Path, tmp_path: Path) -> None:

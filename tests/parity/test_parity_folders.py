@@ -184,7 +184,7 @@ def test_half_precision_is_read_as_float32(
         assert np.array_equal(array, state[f"semantic.{name}"].float().numpy()), name
 
 
-def test_older_spelling_of_weight_norm(saved_by_transformers: Path, tmp_path: Path) -> None:
+def test_C2_older_spelling_of_weight_norm(saved_by_transformers: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 
     old = tmp_path / "old"

@@ -150,7 +150,7 @@ def test_transformers_loads_what_is_converted(folder: Path, tmp_path: Path) -> N
     assert np.array_equal(found, wte)
 
 
-def test_pickled_transformers_folder(folder: Path, tmp_path: Path) -> None:
+def test_C2_pickled_transformers_folder(folder: Path, tmp_path: Path) -> None:
     """pytorch_model.bin as torch writes it, with tied heads, masks and the old names of weight norm."""
     model = BarkModel.from_pretrained(folder)
     model.save_pretrained(tmp_path / "new")

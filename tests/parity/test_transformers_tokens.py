@@ -173,7 +173,9 @@ CASES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize(("n_voice", "rows"), [(None, 3), (40, 1)])
-def test_B1_B12_tokens_equal(pair: Pair, name: str, n_voice: int | None, rows: int) -> None:
+def test_B1_B2_B3_B4_B5_B6_B12_H23_tokens_equal(
+    pair: Pair, name: str, n_voice: int | None, rows: int
+) -> None:
     options = CASES[name]
     expected = stages(pair.theirs, options, voice(n_voice), rows, configs_of(pair.theirs))
     found = stages(pair.ours, options, voice(n_voice), rows, ours_of(pair.ours))
@@ -201,7 +203,7 @@ def test_B7_B8_leaked_ids_are_leaked_alike(pair: Pair) -> None:
 
 
 @pytest.mark.parametrize("n_voice", [None, 4])
-def test_H12_waveforms_and_lengths(pair: Pair, n_voice: int | None) -> None:
+def test_B20_H12_waveforms_and_lengths(pair: Pair, n_voice: int | None) -> None:
     for lengths in (None, True):
         outputs = []
         for model in pair[:2]:
@@ -229,7 +231,7 @@ def test_H20_prefixes_win_and_the_rest_goes_to_all(pair: Pair) -> None:
     assert (waves[0] - waves[1]).abs().max() < 1e-5
 
 
-def test_H8_forward(pair: Pair) -> None:
+def test_B14_H8_forward(pair: Pair) -> None:
     ids = torch.randint(0, 180, (2, 9), generator=torch.Generator().manual_seed(0))
     mask = torch.ones_like(ids)
     mask[1, :4] = 0

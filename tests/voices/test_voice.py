@@ -54,14 +54,14 @@ def test_arrays_are_copies_and_read_only() -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", "int32", "uint64"])
-def test_every_integer_type_is_read(dtype: str) -> None:
+def test_S41_every_integer_type_is_read(dtype: str) -> None:
     voice = Voice.from_arrays({key: value.astype(dtype) for key, value in arrays().items()})
     voice.validate(CONFIG)
     assert np.array_equal(voice.fine, arrays()["fine_prompt"])
 
 
 @pytest.mark.parametrize("key", ["semantic_prompt", "coarse_prompt", "fine_prompt"])
-def test_missing_keys_are_named(key: str) -> None:
+def test_S39_missing_keys_are_named(key: str) -> None:
     content = arrays()
     del content[key]
     with pytest.raises(VoiceError, match=f"lacks {key} "):
@@ -108,7 +108,7 @@ def _with(key: str, position: tuple[int, ...], value: int) -> dict[str, object]:
         (dict(arrays(n_semantic=1, n_frames=1)), "a second or more"),
     ],
 )  # fmt: skip
-def test_arrays_that_do_not_fit_the_model_are_named(
+def test_S31_S37_B18_arrays_that_do_not_fit_the_model_are_named(
     content: dict[str, object], message: str
 ) -> None:
     voice = Voice.from_arrays(content, "me")
@@ -133,7 +133,7 @@ def test_save_and_load_return_the_same_voice(tmp_path: Path) -> None:
         assert np.array_equal(getattr(again, field), getattr(voice, field))
 
 
-def test_saved_file_is_suno_s(tmp_path: Path) -> None:
+def test_C3_saved_file_is_suno_s(tmp_path: Path) -> None:
     Voice.from_arrays(arrays()).save(tmp_path / "me.npz")
     with np.load(tmp_path / "me.npz", allow_pickle=False) as content:
         assert set(content) == {"semantic_prompt", "coarse_prompt", "fine_prompt"}
@@ -158,7 +158,7 @@ def test_unwritable_targets_are_typed(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_compressed_and_foreign_extra_arrays_are_accepted(tmp_path: Path) -> None:
+def test_C3_compressed_and_foreign_extra_arrays_are_accepted(tmp_path: Path) -> None:
     content = {**arrays(), "name": np.array("Bob"), "desc": np.array("deep")}
     voice = Voice.load(saved(tmp_path / "bob.npz", content, compressed=True))
     voice.validate(CONFIG)
@@ -175,7 +175,7 @@ class _Bomb:
         return (exec, ("raise SystemExit('code ran')",))
 
 
-def test_pickled_arrays_are_refused_without_running_them(tmp_path: Path) -> None:
+def test_N13_pickled_arrays_are_refused_without_running_them(tmp_path: Path) -> None:
     bad = changed("semantic_prompt", np.array([_Bomb()], dtype=object))
     with pytest.raises(VoiceError, match="pickled Python objects"):
         Voice.load(saved(tmp_path / "bad.npz", bad))
@@ -224,6 +224,20 @@ def test_an_archive_that_unpacks_to_too_much_is_refused_unread(tmp_path: Path) -
         Voice.load(path)
 
 
+@pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_other_compressions_are_refused_unread(tmp_path: Path, method: int) -> None:
+    """LZMA allocates as much as its header says, a gigabyte for a damaged one."""
+    stored = saved(tmp_path / "a.npz", dict(arrays()))
+    with (
+        zipfile.ZipFile(stored) as source,
+        zipfile.ZipFile(tmp_path / "b.npz", "w", method) as target,
+    ):
+        for name in source.namelist():
+            target.writestr(name, source.read(name))
+    with pytest.raises(VoiceError, match="in a way that numpy does not write"):
+        Voice.load(tmp_path / "b.npz")
+
+
 def test_a_header_that_asks_for_more_than_the_file_has_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "liar.npz"
     header = "{'descr': '<i8', 'fortran_order': False, 'shape': (1000000000000,), }".ljust(117)
@@ -248,7 +262,7 @@ def test_metadata_is_json_text(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not SUNO_VOICES.is_dir(), reason="Suno's presets are not at hand")
-def test_all_of_suno_s_presets_load_and_validate() -> None:
+def test_S41_all_of_suno_s_presets_load_and_validate() -> None:
     library = VoiceLibrary([SUNO_VOICES])
     config = BarkConfig()
     assert len(library) == 271
@@ -256,6 +270,12 @@ def test_all_of_suno_s_presets_load_and_validate() -> None:
         voice = library.get(name)
         voice.validate(config)
         assert voice.name == name
+        assert len(voice.fine[0]) == int(len(voice.semantic) * 75 / 49.9)
+        assert {array.dtype for array in (voice.semantic, voice.coarse, voice.fine)} == {
+            np.dtype(np.int64)
+        }
+    with np.load(SUNO_VOICES / "announcer.npz") as stored:
+        assert stored["fine_prompt"].dtype == np.uint16
     with pytest.raises(VoiceError, match="'v2/en_speaker_6'"):
         library.get("v2/en_speaker_66")
 

@@ -104,7 +104,7 @@ def test_each_broken_entry_is_its_own_error(
         library.get("en_speaker_1")
 
 
-def test_pickled_arrays_of_a_table_are_not_run(
+def test_N13_pickled_arrays_of_a_table_are_not_run(
     table: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -132,7 +132,7 @@ def test_each_broken_table_is_its_own_error(tmp_path: Path, content: bytes, mess
         read_table(path)
 
 
-def test_infinity_s_extra_keys_become_metadata(tmp_path: Path) -> None:
+def test_C3_infinity_s_extra_keys_become_metadata(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", **arrays(), name=np.array("Jane"), desc=np.array(["calm"]))
     assert dict(Voice.load(tmp_path / "a.npz").metadata) == {"title": "Jane", "description": "calm"}
     np.savez(tmp_path / "b.npz", **arrays(), name=np.array([None]), extra=np.array([Explosive()]))

@@ -7,6 +7,7 @@ docs/migrating-transformers.md.
 
 from __future__ import annotations
 
+from openbark.compat.transformers.batches import BatchEncoding, BatchFeature
 from openbark.compat.transformers.configuration import (
     AutoConfig,
     BarkCoarseConfig,
@@ -35,14 +36,8 @@ from openbark.compat.transformers.modeling_causal import (
 )
 from openbark.compat.transformers.modeling_fine import BarkFineModel
 from openbark.compat.transformers.pipelines import TextToAudioPipeline, pipeline, set_seed
-from openbark.compat.transformers.processing import (
-    AutoProcessor,
-    AutoTokenizer,
-    BarkProcessor,
-    BarkTokenizer,
-    BatchEncoding,
-    BatchFeature,
-)
+from openbark.compat.transformers.processing import AutoProcessor, BarkProcessor
+from openbark.compat.transformers.tokenization import AutoTokenizer, BarkTokenizer
 
 __all__ = [
     "AutoConfig",

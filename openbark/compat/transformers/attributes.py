@@ -37,7 +37,9 @@ class NamedAttributes(PushToHub):
     also_accepted: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, **values: Any) -> None:
-        """Keywords are `defaults`, the aliases of `attribute_map` and `also_accepted`; ParamError for others."""
+        """Keywords are `defaults`, the aliases of `attribute_map`, `also_accepted`, and `model_type`, which stays
+        what it is; ParamError for others."""
+        values.pop("model_type", None)
         legal = {*self.defaults, *self.attribute_map, *self.also_accepted}
         unknown = sorted(set(values) - legal)
         if unknown:
@@ -116,6 +118,28 @@ class NamedAttributes(PushToHub):
         }
         return values | ({"model_type": self.model_type} if self.model_type else {})
 
+    def to_diff_dict(self) -> dict[str, Any]:
+        """Only what differs from the defaults."""
+        plain = type(self)().to_dict()
+        return {
+            name: value
+            for name, value in self.to_dict().items()
+            if name == "model_type" or name not in plain or plain[name] != value
+        }
+
+    def to_json_file(self, json_file_path: str | os.PathLike[str]) -> None:
+        """Write `to_json_string` to a file. Raises CheckpointError."""
+        path = Path(json_file_path)
+        try:
+            write_atomically(path, self.to_json_string().encode())
+        except OSError as error:
+            raise CheckpointError(f"cannot write {path}: {error}") from error
+
+    @classmethod
+    def from_json_file(cls, json_file: str | os.PathLike[str]) -> Self:
+        """Read such a file. Raises CheckpointError."""
+        return cls.from_dict(read_json(Path(json_file)))
+
     def to_json_string(self) -> str:
         """`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=2, sort_keys=True, default=str) + "\n"
@@ -140,6 +164,6 @@ class NamedAttributes(PushToHub):
     def _write(self, folder: Path) -> None:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_atomically(folder / self.file_name, self.to_json_string().encode())
         except OSError as error:
-            raise CheckpointError(f"cannot write {folder / self.file_name}: {error}") from error
+            raise CheckpointError(f"cannot make {folder}: {error}") from error
+        self.to_json_file(folder / self.file_name)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar
 
 from openbark.compat.transformers.attributes import NamedAttributes
-from openbark.compat.transformers.generation_options import CONFIG_NAMES
+from openbark.compat.transformers.generation_options import CONFIG_NAMES, stage_options
 from openbark.errors import ParamError
 
 __all__ = [
@@ -28,6 +28,10 @@ class GenerationConfig(NamedAttributes):
 
     file_name: ClassVar[str] = "generation_config.json"
     also_accepted: ClassVar[frozenset[str]] = CONFIG_NAMES
+
+    def validate(self) -> None:
+        """Raise ParamError when an option lies outside its range."""
+        stage_options(self.model_type or "generation", self, {})
 
 
 class BarkSemanticGenerationConfig(GenerationConfig):
@@ -125,6 +129,9 @@ class BarkFineGenerationConfig(GenerationConfig):
     max_fine_history_length: int
     max_fine_input_length: int
     n_fine_codebooks: int
+
+    def validate(self) -> None:
+        """Nothing is checked, as there (H6)."""
 
 
 _Part = TypeVar("_Part", bound=GenerationConfig)

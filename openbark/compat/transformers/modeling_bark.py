@@ -76,6 +76,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
         self.codec_model = _codec(config.codec_config)
         self._offload_to: torch.device | None = None
+        self.name_or_path = ""
         self._besides = LoadedTensors({})
 
     @classmethod
@@ -109,6 +110,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         model.codec_model = _codec(model.config.codec_config)
         folder.fill(model)
         model.generation_config = generation_config or folder.generation_config
+        model.name_or_path = os.fspath(pretrained_model_name_or_path)
         model._besides = folder.besides
         kind = parse_dtype(torch_dtype if dtype is None else dtype, folder.stored_dtype)
         model.to(kind)
@@ -158,20 +160,28 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
             part._apply(at_least_single if name == "codec_model" else fn)  # type: ignore[no-untyped-call]
         return self
 
-    def enable_cpu_offload(self, accelerator_id: int | None = 0) -> None:
+    def enable_cpu_offload(
+        self, accelerator_id: int | None = None, gpu_id: int | None = None
+    ) -> None:
         """Keep the stages in CPU memory and move each to the accelerator while it computes (H14).
 
-        Needs no accelerate. Raises DeviceError without an accelerator.
+        accelerator_id: which one, the first if None; gpu_id is its older name. Needs no accelerate. Raises
+        DeviceError without an accelerator, or without one of that number.
         """
+        number = (gpu_id if accelerator_id is None else accelerator_id) or 0
         accelerator = torch.accelerator.current_accelerator()
         if accelerator is None or not torch.accelerator.is_available():
             raise DeviceError(
                 "enable_cpu_offload moves stages to an accelerator, and torch finds none here; "
                 "leave the call out to compute on the CPU"
             )
+        if not 0 <= number < torch.accelerator.device_count():
+            raise DeviceError(
+                f"accelerator_id is {number}; legal: 0..{torch.accelerator.device_count() - 1}"
+            )
         self._offload_to = None
         self.to("cpu")
-        self._offload_to = torch.device(accelerator.type, accelerator_id or 0)
+        self._offload_to = torch.device(accelerator.type, number)
 
     @contextmanager
     def _placed(self, *modules: nn.Module) -> Iterator[None]:

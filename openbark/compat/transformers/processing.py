@@ -6,186 +6,24 @@ than a wider tensor, extra keywords and voices go together, unsigned arrays beco
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any, Self, Unpack
 
-import numpy as np
-import torch
 from torch import Tensor
 
-from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
-from openbark.checkpoints.json_file import read_json
+from openbark.compat.transformers.batches import BatchEncoding, BatchFeature, as_tensors
 from openbark.compat.transformers.locating import FromHub, locate
 from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.compat.transformers.speaker_embeddings import SpeakerEmbeddings
-from openbark.errors import CheckpointError, ParamError, TextError, VoiceError
-from openbark.files import write_atomically
-from openbark.text.normalize import normalize
-from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.compat.transformers.tokenization import BarkTokenizer
+from openbark.errors import TextError, VoiceError
 from openbark.voices.triplets import TABLE_FILE
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "AutoProcessor",
-    "AutoTokenizer",
-    "BarkProcessor",
-    "BarkTokenizer",
-    "BatchEncoding",
-    "BatchFeature",
-]
-
-_SLOTS = 256
-_PROCESSOR_FILE = "processor_config.json"
-_TOKENIZER_FILES = (
-    TOKENIZER_FILE,
-    "tokenizer_config.json",
-    "special_tokens_map.json",
-    VOCABULARY_FILE,
-)
-_TENSORS = ("pt", "np", None)
-
-
-class BatchFeature(dict[str, Any]):
-    """Named arrays or tensors that move together."""
-
-    def __getattr__(self, name: str) -> Any:
-        if name not in self:
-            raise AttributeError(name)
-        return self[name]
-
-    def to(self, device: str | torch.device) -> Self:
-        """Move every tensor, nested ones too (H37)."""
-        for name, value in self.items():
-            if isinstance(value, (Tensor, BatchFeature)):
-                self[name] = value.to(device)
-        return self
-
-
-class BatchEncoding(BatchFeature):
-    """`input_ids`, `attention_mask`, and `history_prompt` with a voice."""
-
-
-class BarkTokenizer(PushToHub):
-    """A checkpoint's tokenizer: text to padded ids, without an offset (H18, H30)."""
-
-    pad_token_id = 0
-
-    def __init__(
-        self,
-        tokenizer: Tokenizer,
-        model_max_length: int = _SLOTS,
-        text_normalizer: str = "none",
-        source: Path | None = None,
-    ) -> None:
-        self.tokenizer = tokenizer
-        self.model_max_length = model_max_length
-        self.text_normalizer = text_normalizer
-        self.source = source
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
-    ) -> Self:
-        """Read the tokenizer of a checkpoint folder. Raises CheckpointError or ParamError."""
-        return cls.of_folder(locate(pretrained_model_name_or_path, from_hub, weights=False))
-
-    @classmethod
-    def of_folder(cls, folder: Path) -> Self:
-        """The tokenizer in a folder that is here. Raises CheckpointError."""
-        path = folder / TOKENIZER_FILE
-        if not path.is_file() and (folder / VOCABULARY_FILE).is_file():
-            path = folder / VOCABULARY_FILE
-        tokenizer = Tokenizer.load(path)
-        config = _read(folder / CONFIG_FILE)
-        generation = _read(folder / "generation_config.json")
-        saved = _read(folder / _PROCESSOR_FILE).get("openbark", {})
-        semantic = generation.get("semantic_config", saved)
-        slots = semantic.get("max_input_semantic_length", _SLOTS)
-        normalizer = config.get("openbark", saved).get("text_normalizer", "none")
-        return cls(tokenizer, slots, normalizer, path)
-
-    def save_pretrained(
-        self,
-        save_directory: str | os.PathLike[str],
-        push_to_hub: bool = False,
-        **to_hub: Unpack[ToHub],
-    ) -> None:
-        """Write the tokenizer's files into a folder, made if need be. Raises CheckpointError."""
-        save(self._write, save_directory, push_to_hub, to_hub)
-
-    def _write(self, folder: Path) -> None:
-        if self.source is None:
-            raise CheckpointError(
-                "this tokenizer was not read from a file, so there is none to copy"
-            )
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            for name in _TOKENIZER_FILES:
-                file = self.source.with_name(name)
-                if file.is_file():
-                    write_atomically(folder / name, file.read_bytes())
-            about = {
-                "max_input_semantic_length": self.model_max_length,
-                "text_normalizer": self.text_normalizer,
-            }
-            contents = {"processor_class": "BarkProcessor", "openbark": about}
-            write_atomically(folder / _PROCESSOR_FILE, json.dumps(contents, indent=2).encode())
-        except OSError as error:
-            raise CheckpointError(f"cannot write the tokenizer to {folder}: {error}") from error
-
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, as the model reads it. Raises TextError."""
-        readable = squeeze(normalize(squeeze(text), self.text_normalizer))
-        return [int(token) for token in self.tokenizer.encode(readable)]
-
-    def __call__(
-        self,
-        text: str | Sequence[str],
-        return_tensors: str | None = "pt",
-        max_length: int | None = None,
-        padding: bool | str = "max_length",
-        truncation: bool | str = False,
-        add_special_tokens: bool = False,
-        return_attention_mask: bool = True,
-        return_token_type_ids: bool = False,
-    ) -> BatchEncoding:
-        """Ids and mask [B, N] of one text or several; N is `max_length` unless `padding` says "longest".
-
-        Raises TextError for a text of more than `max_length` tokens, unless `truncation` asks to cut it;
-        ParamError for special tokens, which Bark does not have.
-        """
-        if add_special_tokens:
-            raise ParamError("add_special_tokens is True; legal: False, Bark has no special tokens")
-        if return_tensors not in _TENSORS:
-            raise ParamError(f"return_tensors is {return_tensors!r}; legal: 'pt', 'np' or None")
-        texts = [text] if isinstance(text, str) else list(text)
-        width = self.model_max_length if max_length is None else max_length
-        rows = [self._fitted(self.encode(one), width, bool(truncation)) for one in texts]
-        if padding in (True, "longest", False, "do_not_pad"):
-            width = max((len(row) for row in rows), default=0)
-        ids = np.full((len(rows), width), self.pad_token_id, dtype=np.int64)
-        mask = np.zeros_like(ids)
-        for index, row in enumerate(rows):
-            ids[index, : len(row)] = row
-            mask[index, : len(row)] = 1
-        arrays = {"input_ids": ids}
-        if return_token_type_ids:
-            arrays["token_type_ids"] = np.zeros_like(ids)
-        if return_attention_mask:
-            arrays["attention_mask"] = mask
-        return BatchEncoding({name: _as(array, return_tensors) for name, array in arrays.items()})
-
-    def _fitted(self, ids: list[int], width: int, truncation: bool) -> list[int]:
-        if len(ids) > width and not truncation:
-            raise TextError(
-                f"the text is {len(ids)} tokens long, this model takes at most {width}; split it into "
-                "sentences, or cut it with truncation=True"
-            )
-        return ids[:width]
+__all__ = ["AutoProcessor", "BarkProcessor"]
 
 
 class BarkProcessor(PushToHub):
@@ -277,9 +115,26 @@ class BarkProcessor(PushToHub):
         )
         if voice_preset is not None:
             arrays = self._voices.arrays(voice_preset)
-            prompt = {name: _as(array, return_tensors) for name, array in arrays.items()}
+            prompt = {name: as_tensors(array, return_tensors) for name, array in arrays.items()}
             encoded["history_prompt"] = BatchFeature(prompt)
         return encoded
+
+    def decode(
+        self, token_ids: int | Sequence[int] | Tensor, skip_special_tokens: bool = False
+    ) -> str:
+        """The text of ids, by the tokenizer."""
+        return self.tokenizer.decode(token_ids, skip_special_tokens)
+
+    def batch_decode(
+        self, sequences: Sequence[Any] | Tensor, skip_special_tokens: bool = False
+    ) -> list[str]:
+        """The texts of several rows of ids, by the tokenizer."""
+        return self.tokenizer.batch_decode(sequences, skip_special_tokens)
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """What a call makes."""
+        return [*self.tokenizer.model_input_names, "history_prompt"]
 
     def _load_voice_preset(self, voice_preset: str) -> dict[str, Any]:
         return self._voices.arrays(voice_preset)
@@ -309,24 +164,3 @@ class AutoProcessor:
     ) -> BarkProcessor:
         """Read a checkpoint folder; options are those of BarkProcessor. Raises CheckpointError or ParamError."""
         return BarkProcessor.from_pretrained(pretrained_processor_name_or_path, **options)
-
-
-class AutoTokenizer:
-    """Finds the tokenizer class; here always `BarkTokenizer` (H18)."""
-
-    @classmethod
-    def from_pretrained(
-        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
-    ) -> BarkTokenizer:
-        """Read a checkpoint folder. Raises CheckpointError or ParamError."""
-        return BarkTokenizer.from_pretrained(pretrained_model_name_or_path, **from_hub)
-
-
-def _as(array: np.ndarray[Any, Any], kind: str | None) -> Any:
-    if kind == "pt":
-        return torch.from_numpy(array.copy())
-    return array if kind == "np" else array.tolist()
-
-
-def _read(path: Path) -> dict[str, Any]:
-    return read_json(path) if path.exists() else {}

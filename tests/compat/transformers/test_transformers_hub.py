@@ -11,9 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-pytest.importorskip("torch")
-
 from loopback_hub import COMMIT, TOKEN, Hub, serve
 
 from openbark.compat import transformers as hf

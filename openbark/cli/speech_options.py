@@ -1,0 +1,84 @@
+"""The options of `openbark say` that say how a long text is spoken and what is done to the audio afterwards.
+
+Only what the user gave is collected; what is left open is the library's default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from openbark.audio import Edits
+    from openbark.engine.longform_options import LongFormOptions
+
+__all__ = ["given_edits", "given_long_form", "speech_options"]
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_META_KEY = "openbark.speech"
+
+_LONG_FORM: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
+    (
+        "--split",
+        click.STRING,
+        "Where long text is cut: sentence, packed (as much as fits) or none.",
+    ),
+    ("--policy", click.STRING, "Voice of each piece: anchor, chain or hybrid."),
+    (
+        "--language",
+        click.STRING,
+        "Language of the rules of splitting, such as en. [default: guessed]",
+    ),
+    ("--retries", click.INT, "How often a piece that ran away is made again."),
+    ("--best-of", click.INT, "Make each piece this often, keep the best."),
+)
+_EDITS: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
+    ("--trim", None, "Cut the silence at both ends, but for 0.15 s."),
+    ("--speed", click.FLOAT, "0.5 to 2, at the same pitch."),
+    (
+        "--loudness",
+        click.FLOAT,
+        "Bring the audio to this loudness in LUFS, such as -16; never clips.",
+    ),
+)
+
+
+def speech_options(command: _Command) -> _Command:
+    """Decorator: adds the options; `given_long_form` and `given_edits` read them."""
+    for flag, kind, text in reversed((*_LONG_FORM, *_EDITS)):
+        settings: dict[str, Any] = {"is_flag": True} if kind is None else {"type": kind}
+        command = click.option(flag, expose_value=False, callback=_collect, help=text, **settings)(
+            command
+        )
+    return command
+
+
+def given_long_form(ctx: click.Context) -> LongFormOptions | None:
+    """How long text is spoken; None where no option was given. Raises ParamError for values outside."""
+    from openbark.engine.longform_options import LongFormOptions
+
+    given = _given(ctx, _LONG_FORM)
+    return LongFormOptions(**given) if given else None
+
+
+def given_edits(ctx: click.Context) -> Edits:
+    """What is done to the audio afterwards. Raises ParamError for values outside."""
+    from openbark.audio import Edits
+
+    return Edits(**_given(ctx, _EDITS))
+
+
+def _collect(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+    if value is not None and value is not False:
+        ctx.meta.setdefault(_META_KEY, {})[parameter.name] = value
+
+
+def _given(
+    ctx: click.Context, options: tuple[tuple[str, click.ParamType[Any] | None, str], ...]
+) -> dict[str, Any]:
+    names = {flag.removeprefix("--").replace("-", "_") for flag, _, _ in options}
+    given: dict[str, Any] = ctx.meta.get(_META_KEY, {})
+    return {name: value for name, value in given.items() if name in names}
