@@ -74,7 +74,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("args", "code", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])  # fmt: skip
-def test_bad_input(
+def test_N19_bad_input(
     run: Run, model_folder: Path, tmp_path: Path, args: tuple[str, ...], code: int, message: str
 ) -> None:
     model = () if "--model" in args else ("--model", str(model_folder))
@@ -130,7 +130,7 @@ def test_broken_voice_file(run: Run, model_folder: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_half_a_checkpoint_names_what_is_missing(
+def test_N19_half_a_checkpoint_names_what_is_missing(
     run: Run, model_folder: Path, tmp_path: Path, missing: str
 ) -> None:
     half = tmp_path / "half"
