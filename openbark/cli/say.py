@@ -86,7 +86,9 @@ class _Asked:
 @click.option("--seed", type=click.INT, help="Same seed, same clip. [default: a random one]")
 @click.option("--device", help="cpu, cuda, ... [default: cpu]")
 @click.option(
-    "--dtype", help="float32, bfloat16, int8 or int4; with torch also float64. [default: float32]"
+    "--dtype",
+    help="float32, bfloat16, int8, int4, with torch float64; or auto: int8 where that draws the same. "
+    "[default: auto]",
 )
 @click.option(
     "--backend",
