@@ -72,7 +72,7 @@ def assert_whole(pieces: list[np.ndarray], expected: np.ndarray) -> None:
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(("kind", "name"), CASES)
-def test_pieces_are_the_whole(kind: str, name: str, backend: str) -> None:
+def test_N1_pieces_are_the_whole(kind: str, name: str, backend: str) -> None:
     opened, whole, config = codec_of(kind, name, backend)
     for frames, sizes in (
         (1, [1]),

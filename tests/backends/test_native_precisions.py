@@ -36,7 +36,7 @@ def _relative_error(got: NDArray[np.floating], exact: NDArray[np.floating]) -> f
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kernels", variants())
-def test_rounding_moves_logits_little(dtype: str, kernels: str) -> None:
+def test_N4_rounding_moves_logits_little(dtype: str, kernels: str) -> None:
     backend, exact = _load(dtype, kernels), _load("float32", "generic")
     assert dtype in backend.description
     assert backend.packed_bytes <= exact.packed_bytes * 1.05

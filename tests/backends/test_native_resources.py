@@ -51,7 +51,7 @@ def test_idle_threads_sleep() -> None:
     assert time.process_time() - before < 0.1
 
 
-def test_sessions_of_several_threads_do_not_disturb_each_other() -> None:
+def test_N7_sessions_of_several_threads_do_not_disturb_each_other() -> None:
     backend = NativeBackend.load(checkpoint_in_memory(CONFIGS["wide"]), threads=3)
     prompts = [Prompt(np.arange(seed, seed + 120) % 180) for seed in range(4)]
 

@@ -69,7 +69,7 @@ def test_cached_steps_equal_one_uncached_pass() -> None:
     torch.testing.assert_close(torch.cat(parts, dim=1), whole, rtol=1e-10, atol=1e-12)
 
 
-def test_training_attention_equals_inference_attention() -> None:
+def test_N17_training_attention_equals_inference_attention() -> None:
     config = GPTConfig(40, 50, 50, n_layer=2, n_head=2, n_embd=16)
     model = CausalGPT(config).double()
     initialise(model, 2, torch.Generator().manual_seed(2), std=0.3)

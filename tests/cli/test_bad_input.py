@@ -58,6 +58,10 @@ BAD = [
     ("words without timings", ("Hi.", "--words"), 2, "--words is about --timings"),
     ("timings beside stdout", ("Hi.", "-o", "-", "--timings", "srt"), 2, "give it a file name"),
     ("sidecar beside stdout", ("Hi.", "-o", "-", "--sidecar"), 2, "give it a file name"),
+    ("speaker without a voice", ("Hi.", "--speaker", "ANNA"), 2, "say NAME=VOICE"),
+    ("script of no kind", ("Hi.", "--script", "play"), 2, "unknown script format 'play'"),
+    ("sample rate of 1", ("Hi.", "--sample-rate", "1"), 2, "sample_rate is 1 Hz; legal: 8000"),
+    ("stream and a script", ("Hi.", "--stream", "-", "--script", "text"), 2, "leave out --script"),
     ("stream and a file", ("Hi.", "--stream", "-", "-o", "a.wav"), 2, "leave out -o"),
     ("stream and trim", ("Hi.", "--stream", "-", "--trim", "--json"), 2, "leave out --trim, --json"),
     ("stream to a file", ("Hi.", "--stream", "a.wav"), 2, "'a.wav' is not '-'"),
@@ -70,7 +74,7 @@ BAD = [
 
 
 @pytest.mark.parametrize(("args", "code", "message"), [row[1:] for row in BAD], ids=[row[0] for row in BAD])  # fmt: skip
-def test_bad_input(
+def test_N19_bad_input(
     run: Run, model_folder: Path, tmp_path: Path, args: tuple[str, ...], code: int, message: str
 ) -> None:
     model = () if "--model" in args else ("--model", str(model_folder))
@@ -126,7 +130,7 @@ def test_broken_voice_file(run: Run, model_folder: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "tokenizer.json"])
-def test_half_a_checkpoint_names_what_is_missing(
+def test_N19_half_a_checkpoint_names_what_is_missing(
     run: Run, model_folder: Path, tmp_path: Path, missing: str
 ) -> None:
     half = tmp_path / "half"

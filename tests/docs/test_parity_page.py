@@ -36,6 +36,11 @@ def test_the_page_is_fresh() -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_every_row_has_a_test_or_a_reason() -> None:
+    lines = (ROOT / "docs" / "parity.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if NO_TEST in line] == []
+
+
 @pytest.mark.skipif(not LIST.is_file(), reason="the parity list is not here")
 def test_every_row_of_the_list_is_in_the_data() -> None:
     """Rows of all tables; C1-C5 are rows twice over: of Coqui's model, and headings of the formats."""

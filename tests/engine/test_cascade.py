@@ -96,7 +96,7 @@ def test_voices_of_every_length_agree_with_the_reference(
     assert np.array_equal(found.fine, fine)
 
 
-def test_same_seed_same_result_and_another_seed_another(tiny_backend: TorchBackend) -> None:
+def test_N6_same_seed_same_result_and_another_seed_another(tiny_backend: TorchBackend) -> None:
     def generate(seed: int) -> CascadeResult:
         asked = params(SamplingParams(min_eos_p=None), allow_early_stop=False)
         return run(tiny_backend, Request(TEXT, asked, seed))
@@ -159,7 +159,7 @@ def test_unresolved_params_are_refused(tiny_backend: TorchBackend) -> None:
         run(tiny_backend, Request(TEXT, GenerationParams(), 0))
 
 
-def test_progress_counts_seconds_of_audio_in_every_stage(tiny_backend: TorchBackend) -> None:
+def test_N12_progress_counts_seconds_of_audio_in_every_stage(tiny_backend: TorchBackend) -> None:
     calls: list[tuple[str, float, float | None]] = []
     asked = params(SamplingParams(), allow_early_stop=False)
     found = run(tiny_backend, Request(TEXT, asked, 0, progress=lambda *call: calls.append(call)))
@@ -173,7 +173,7 @@ def test_progress_counts_seconds_of_audio_in_every_stage(tiny_backend: TorchBack
         assert totals == ({None} if stage == "semantic" else {total})
 
 
-def test_timings_name_every_stage(tiny_backend: TorchBackend) -> None:
+def test_N9_timings_name_every_stage(tiny_backend: TorchBackend) -> None:
     asked = params(SamplingParams(), allow_early_stop=False, max_semantic_tokens=3)
     found = run(tiny_backend, Request(TEXT, asked, 0))
     assert tuple(found.timings) == STAGES
@@ -181,7 +181,7 @@ def test_timings_name_every_stage(tiny_backend: TorchBackend) -> None:
     assert found.n_text_tokens == len(TEXT)
 
 
-def test_cancel_is_asked_before_every_step(tiny_backend: TorchBackend) -> None:
+def test_N11_cancel_is_asked_before_every_step(tiny_backend: TorchBackend) -> None:
     asked = params(SamplingParams(), allow_early_stop=False, max_semantic_tokens=3)
     n_read, n_tokens, n_coarse, n_fine, n_codec = 1, 3, 8, 6, 1
     steps_done: list[str] = []

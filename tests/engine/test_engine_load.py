@@ -104,7 +104,9 @@ def _client(engine: Engine, worker: int, handles: list[Handle | None]) -> None:
 
 
 @pytest.mark.parametrize("max_batch", [3, 16])
-def test_every_finished_request_equals_its_solo_run(native: NativeBackend, max_batch: int) -> None:
+def test_N2_N8_every_finished_request_equals_its_solo_run(
+    native: NativeBackend, max_batch: int
+) -> None:
     handles: list[Handle | None] = [None] * N_REQUESTS
     with Engine(native, max_batch=max_batch, max_queued=20) as engine:
         engine.start()
@@ -139,7 +141,7 @@ def test_every_finished_request_equals_its_solo_run(native: NativeBackend, max_b
     assert stats.finished + stats.failed + stats.cancelled == N_REQUESTS
 
 
-def test_two_engines_in_one_process_do_not_collide(native: NativeBackend) -> None:
+def test_N7_two_engines_in_one_process_do_not_collide(native: NativeBackend) -> None:
     found: dict[int, CascadeResult] = {}
 
     async def speak(engine: Engine, indices: list[int]) -> None:

@@ -70,7 +70,7 @@ def plan(options: LongFormOptions = ANY, given: Voice | None = None, text: str =
     return plan_text(text, encode, given, CONFIG, options)
 
 
-def test_a_plan_covers_the_text_and_pauses_by_what_ends() -> None:
+def test_N15_a_plan_covers_the_text_and_pauses_by_what_ends() -> None:
     options = dataclasses.replace(ANY, pauses=Pauses(0.1, 0.2, 0.9))
     pieces = plan(options).pieces
     assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(TEXT.split())
@@ -330,7 +330,7 @@ def placed(engine: ToneEngine, of: Plan, options: LongFormOptions = ANY) -> list
     return list(join_pieces(run.pieces(), of, SAMPLE_RATE, options))
 
 
-def test_seams_have_no_jump_and_pauses_their_length() -> None:
+def test_N10_seams_have_no_jump_and_pauses_their_length() -> None:
     options = dataclasses.replace(ANY, keep_seconds=0.0, pauses=Pauses(0.1, 0.25, 0.5))
     blocks = placed(ToneEngine(), plan(options, voice()), options)
     whole = np.concatenate([each.block for each in blocks])

@@ -46,7 +46,7 @@ def test_the_table_covers_every_language() -> None:
 
 
 @pytest.mark.parametrize(("language", "marked"), CASES)
-def test_sentences_of_13_languages(language: str, marked: str) -> None:
+def test_N16_sentences_of_13_languages(language: str, marked: str) -> None:
     text = marked.replace("|", "")
     wanted = [part.strip() for part in marked.split("|")]
     assert texts(split_text(text, len, WIDE, language)) == wanted

@@ -77,7 +77,7 @@ def test_prepared_shards_hold_what_was_recorded(data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_each_network_trains_and_only_it_changes(name: str, data: Path, tmp_path: Path) -> None:
+def test_N3_each_network_trains_and_only_it_changes(name: str, data: Path, tmp_path: Path) -> None:
     output = tmp_path / "model"
     with warnings.catch_warnings():
         warnings.simplefilter("error")
