@@ -8,7 +8,9 @@ how a config is read from or written to disk is `openbark.checkpoints`. Standard
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass, field, fields
+from typing import Any
 
 from openbark.errors import CheckpointCorruptError
 
@@ -31,6 +33,25 @@ def _require(condition: bool, message: str) -> None:
         raise CheckpointCorruptError(f"config: {message}")
 
 
+_MOST_RATIOS = 16
+_MOST_REPEATS = 1024
+"""Layers or codebooks: a file that claims more is damaged, and believing it would cost its claim in memory."""
+
+
+def _check_numbers(part: str, config: Any, repeats: Collection[str], least: int = 1) -> None:
+    """Whole numbers of a config are positive; those that say how often something is repeated are from
+    `least` to _MOST_REPEATS."""
+    for item in fields(config):
+        value = getattr(config, item.name)
+        if item.name in repeats:
+            legal = f"{least}..{_MOST_REPEATS}"
+            _require(
+                least <= value <= _MOST_REPEATS, f"{part}{item.name} is {value}; legal: {legal}"
+            )
+        elif type(value) is int:
+            _require(value > 0, f"{part}{item.name} must be positive, is {value}")
+
+
 @dataclass(frozen=True, slots=True)
 class GPTConfig:
     """One causal transformer: the semantic or the coarse stage (parity S20)."""
@@ -45,15 +66,7 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in (
-            "block_size",
-            "input_vocab_size",
-            "output_vocab_size",
-            "n_layer",
-            "n_head",
-            "n_embd",
-        ):
-            _require(getattr(self, name) > 0, f"{name} must be positive, is {getattr(self, name)}")
+        _check_numbers("", self, ("n_layer", "n_codes_total"))
         _require(
             self.n_embd % self.n_head == 0,
             f"n_embd {self.n_embd} must be a multiple of n_head {self.n_head}",
@@ -103,6 +116,20 @@ class EncodecConfig:
     use_conv_shortcut: bool = True
     normalize: bool = False
 
+    def __post_init__(self) -> None:
+        _check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
+        _require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
+        ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
+        _require(
+            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
+            f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
+        )
+        _require(
+            bool(bandwidths) and 0 <= self.n_codebooks <= _MOST_REPEATS,
+            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
+            f"{_MOST_REPEATS} codebooks",
+        )
+
     @property
     def hop_length(self) -> int:
         """Samples per codec frame."""
@@ -149,6 +176,7 @@ class IstftCodecConfig:
     kernel_size: int = 7
 
     def __post_init__(self) -> None:
+        _check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
         _require(
             self.hop_length % self.subframes == 0,
             f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
@@ -195,6 +223,9 @@ class SemanticEncoderConfig:
     kernel_size: int = 7
     vocab_size: int = 492
     pitch_bins: int = 4
+
+    def __post_init__(self) -> None:
+        _check_numbers("semantic encoder ", self, ("n_layer",))
 
 
 @dataclass(frozen=True, slots=True)

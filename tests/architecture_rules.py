@@ -60,6 +60,12 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "click": ("openbark.cli",),
     "torch": TORCH_ROOMS,
     "tensorboard": ("openbark.training",),
+    "fastapi": ("openbark.server",),
+    "starlette": ("openbark.server",),
+    "uvicorn": ("openbark.server",),
+    "pydantic": ("openbark.server",),
+    "pydantic_settings": ("openbark.server",),
+    "prometheus_client": ("openbark.server",),
     "transformers": ("openbark.bench.peers",),
 }
 MAX_FILE_LINES = 400

@@ -37,11 +37,18 @@ class Source:
     parts: tuple[StoredTensor, ...]
 
     def read(self) -> NDArray[np.float32]:
-        """The tensor as float32, weight norm folded."""
+        """The tensor as float32, weight norm folded. Raises CheckpointCorruptError where its parts are not
+        numbers, or too large for folding."""
         if len(self.parts) == 1:
             return self.parts[0].read()
         g, v = self.parts
-        return fold(g.read(), v.read())
+        with np.errstate(over="ignore", invalid="ignore"):
+            folded = fold(g.read(), v.read())
+        if not np.isfinite(folded).all():
+            raise CheckpointCorruptError(
+                f"{v.file}: tensor {v.name} holds numbers that are not finite; fetch the file again"
+            )
+        return folded
 
 
 def part_of(name: str) -> str:

@@ -184,19 +184,13 @@ def _codec(section: Section) -> CodecConfig:
     config = EncodecConfig(
         sampling_rate=section.integer("sampling_rate", default=plain.sampling_rate),
         audio_channels=section.integer("audio_channels", default=plain.audio_channels),
-        target_bandwidths=tuple(
-            float(item)
-            for item in section.items("target_bandwidths", default=plain.target_bandwidths)
-        ),
+        target_bandwidths=section.numbers("target_bandwidths", plain.target_bandwidths),
         hidden_size=hidden_size,
         num_filters=section.integer("num_filters", default=plain.num_filters),
         num_residual_layers=section.integer(
             "num_residual_layers", default=plain.num_residual_layers
         ),
-        upsampling_ratios=tuple(
-            int(item)
-            for item in section.items("upsampling_ratios", default=plain.upsampling_ratios)
-        ),
+        upsampling_ratios=section.integers("upsampling_ratios", plain.upsampling_ratios),
         norm_type=section.text("norm_type", default=plain.norm_type),
         kernel_size=section.integer("kernel_size", default=plain.kernel_size),
         last_kernel_size=section.integer("last_kernel_size", default=plain.last_kernel_size),

@@ -6,7 +6,6 @@ Knows no key of any format; those are `config_json` and `generation_json`.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,10 @@ from typing import Any
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError
 
 __all__ = ["Section", "read_json"]
+
+
+_LARGEST = 1e300
+"""Numbers beyond are taken for infinite: nothing can be computed with them."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -32,6 +35,13 @@ def read_json(path: Path) -> dict[str, Any]:
         raise CheckpointCorruptError(
             f"{path} is not JSON: {error.msg} at line {error.lineno} column {error.colno}; "
             "fetch or write the file again"
+        ) from error
+    except (
+        RecursionError,
+        ValueError,
+    ) as error:  # Nested too deeply; a number of thousands of digits.
+        raise CheckpointCorruptError(
+            f"{path} cannot be read: {str(error)[:80]}; fetch or write the file again"
         ) from error
     if not isinstance(values, dict):
         raise CheckpointCorruptError(
@@ -72,11 +82,7 @@ class Section:
     def number(self, *names: str, default: float | None = None) -> float:
         """A finite number."""
         name, value = self._find(names, default)
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._wrong(name, value, "a number")
-        if not math.isfinite(value):
-            raise self._wrong(name, value, "a finite number")
-        return float(value)
+        return self._number(name, value)
 
     def boolean(self, *names: str, default: bool | None = None) -> bool:
         """true or false."""
@@ -99,9 +105,28 @@ class Section:
             raise self._wrong(name, value, "a list")
         return tuple(value)
 
+    def integers(self, name: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        """The entries of a list of whole numbers."""
+        values = self.items(name, default=default)
+        for value in values:
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise self._wrong(name, value, "a list of whole numbers")
+        return values
+
+    def numbers(self, name: str, default: tuple[float, ...]) -> tuple[float, ...]:
+        """The entries of a list of finite numbers."""
+        return tuple(self._number(name, value) for value in self.items(name, default=default))
+
     def absent(self, *names: str) -> list[str]:
         """Those of `names` that are not there, with the path to them inside the file."""
         return [f"{self.where}{name}" for name in names if self.values.get(name) is None]
+
+    def _number(self, name: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            raise self._wrong(name, value, "a number")
+        if not -_LARGEST <= value <= _LARGEST:
+            raise self._wrong(name, value, "a finite number")
+        return float(value)
 
     def _find(self, names: tuple[str, ...], default: Any) -> tuple[str, Any]:
         for name in names:
@@ -113,5 +138,12 @@ class Section:
 
     def _wrong(self, name: str, value: Any, legal: str) -> CheckpointCorruptError:
         return CheckpointCorruptError(
-            f"{self.file}: {self.where}{name} must be {legal}, is {value!r}"
+            f"{self.file}: {self.where}{name} must be {legal}, is {_shown(value)}"
         )
+
+
+def _shown(value: Any) -> str:
+    try:
+        return repr(value)[:80]
+    except ValueError:  # A whole number of thousands of digits has no repr.
+        return f"a {type(value).__name__} of endless length"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +100,20 @@ def test_the_report_has_every_stage_and_its_last_line_is_json(bench: Callable[..
     assert report["faster"]["openbark int8"]["torch"] == pytest.approx(
         rows["torch"]["seconds"] / rows["openbark int8"]["seconds"]
     )
+
+
+@needs_engine
+def test_transformers_runs_a_folder_with_the_same_tokens(
+    bench: Callable[..., Result], tiny_checkpoint_dir: Path
+) -> None:
+    pytest.importorskip("transformers")
+    result = bench(
+        *("--model", str(tiny_checkpoint_dir), "--seconds", "0.4", "--repeat", "1"),
+        *("--against", "transformers", "--voice", "none", "--threads", "1"),
+    )
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout.splitlines()[-1])
+    assert report["faster"]["openbark int8"]["transformers"] > 0
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,7 @@ class Bark:
         self.train_step()
 
     def _load(self, source: str | os.PathLike[str]) -> None:
-        self._bark = _Bark.load(source, self.device)
+        self._bark = _Bark.load(source, self.device, "float32")
         self._source = source
 
     def _voices_of_the_model(self) -> Path:

@@ -75,6 +75,11 @@ class _Windowed:
     def description(self) -> str:
         return self._backend.description
 
+    @property
+    def dtype(self) -> str:
+        """As the model's."""
+        return self._backend.dtype
+
     def session(self, stage: Stage) -> CausalSession:
         return self._backend.session(stage)
 

@@ -1,0 +1,90 @@
+"""`openbark serve`: an OpenAI-compatible server with a web page. Needs the extra [server]."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import click
+
+from openbark.errors import MissingExtraError
+
+__all__ = ["serve"]
+
+_NEEDS = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "multipart")
+
+
+@click.command()
+@click.option("--model", help="Checkpoint folder, or OWNER/NAME. [default: the embedded model]")
+@click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
+@click.option("--port", type=click.INT, help="Port; 0 takes a free one. [default: 8000]")
+@click.option("--api-key-file", type=click.Path(path_type=Path), help="File of hashed keys.")
+@click.option("--insecure", is_flag=True, default=None, help="Listen beyond this machine, no key.")
+@click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name of this server.")
+@click.option("--data-directory", type=click.Path(path_type=Path), help="Keeps uploaded voices.")
+@click.option("--voice-map", type=click.Path(path_type=Path), help="OpenAI's names to ours (TOML).")
+@click.option("--settings", type=click.Path(path_type=Path), help="TOML file of any settings.")
+@click.option("--device", help="cpu, cuda, ... [default: cpu]")
+@click.option("--dtype", help="float32, bfloat16, int8 or int4. [default: the model's]")
+@click.option("--backend", help="native or torch. [default: native where it can]")
+@click.option("--threads", type=click.INT, help="CPU threads. [default: all cores]")
+@click.option("--make-key", metavar="NAME", help="Print a new key, its line for the file, and end.")
+def serve(
+    model: str | None,
+    host: str | None,
+    port: int | None,
+    api_key_file: Path | None,
+    insecure: bool | None,
+    allowed_hosts: tuple[str, ...],
+    data_directory: Path | None,
+    voice_map: Path | None,
+    settings: Path | None,
+    device: str | None,
+    dtype: str | None,
+    backend: str | None,
+    threads: int | None,
+    make_key: str | None,
+) -> None:
+    """Serve OpenAI's speech API and a web page.
+
+    Every setting can also stand in the TOML file of --settings or in the environment, as
+    OPENBARK_SERVER_NAME; flags win.
+
+    \b
+    openbark serve
+    openbark serve --make-key me >> keys.txt
+    openbark serve --host 0.0.0.0 --api-key-file keys.txt --allowed-host speech.example
+    """
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"the server needs {', '.join(missing)}; install it with pip install 'openbark[server]'"
+        )
+    from openbark.server.keys import key_line, new_key
+
+    if make_key is not None:
+        key = new_key()
+        click.echo(f"key (shown once): {key}", err=True)
+        click.echo(key_line(make_key, key))
+        return
+    from openbark.api import Bark
+    from openbark.server.app import create_app
+    from openbark.server.bark_speaker import BarkSpeaker
+    from openbark.server.run import serve as run_server
+    from openbark.server.settings import load_settings
+
+    flags = {
+        "host": host,
+        "port": port,
+        "api_key_file": api_key_file,
+        "insecure": insecure,
+        "allowed_hosts": allowed_hosts or None,
+        "data_directory": data_directory,
+        "voice_map": voice_map,
+    }
+    used = load_settings(settings, flags)
+    used.keys()
+    bark = Bark.load(model, device=device, dtype=dtype, threads=threads, backend=backend)
+    app = create_app(BarkSpeaker(bark, used.max_rows), used)
+    click.echo(f"{bark.config.name} at http://{used.host}:{used.port}/ (Ctrl-C ends)", err=True)
+    run_server(app, used)

@@ -1,0 +1,144 @@
+"""The application: one speaker, its service, the routes, the guard around them. Made, not imported.
+
+Starts no thread and opens no port; `run.serve` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
+
+from openbark import __version__
+from openbark.errors import OpenBarkError
+from openbark.server.errors import ApiError, invalid, not_found, to_api_error
+from openbark.server.guard import DrainState, Guard, request_id_of
+from openbark.server.health import Readiness, health_router, warm_up
+from openbark.server.metrics import Metrics
+from openbark.server.page import page_router
+from openbark.server.routes_speech import speech_router
+from openbark.server.routes_takes import takes_router
+from openbark.server.routes_voices import voices_router
+from openbark.server.serving import SpeechService
+from openbark.server.settings import ServerSettings
+from openbark.server.speaker import Speaker
+from openbark.server.uploads import UploadedVoices
+from openbark.server.validation import invalid_request
+from openbark.server.voice_book import VoiceBook, read_voice_map
+from openbark.server.websocket import websocket_router
+
+__all__ = ["Parts", "create_app"]
+
+
+@dataclass
+class Parts:
+    """What the application's layers share; tests and the signal handler look at it through `app.state.parts`."""
+
+    service: SpeechService
+    readiness: Readiness = field(default_factory=Readiness)
+    drain: DrainState = field(default_factory=DrainState)
+
+
+def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
+    """An application that speaks with `speaker`. Raises ParamError for settings that cannot hold."""
+    keys = settings.keys()
+    metrics = Metrics()
+    folder = settings.data_directory
+    uploads = UploadedVoices(folder / "voices") if folder is not None else None
+    book = VoiceBook(speaker.library, read_voice_map(settings.voice_map), uploads)
+    parts = Parts(SpeechService(speaker, book, settings, metrics))
+    _watch(metrics, parts)
+    app = FastAPI(
+        title="OpenBark",
+        version=__version__,
+        description=_description(settings),
+        lifespan=_lifespan(parts),
+        redoc_url=None,
+    )
+    app.state.parts = parts
+    app.include_router(health_router(parts.readiness, parts.drain, metrics), tags=["health"])
+    app.include_router(speech_router(parts.service), tags=["speech"])
+    app.include_router(takes_router(parts.service), tags=["speech"])
+    app.include_router(voices_router(parts.service), tags=["voices"])
+    app.include_router(websocket_router(parts.service))
+    app.include_router(page_router(), include_in_schema=False)
+    _answer_errors(app)
+    app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain)
+    return app
+
+
+def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        speaker = parts.service.speaker
+        try:
+            await warm_up(speaker, parts.readiness)
+        except OpenBarkError as error:
+            parts.readiness.broken(f"the warm-up clip failed: {error}")
+        try:
+            yield
+        finally:
+            speaker.close()
+
+    return lifespan
+
+
+def _answer_errors(app: FastAPI) -> None:
+    def answer(request: Request, error: ApiError) -> JSONResponse:
+        return JSONResponse(error.body, status_code=error.status, headers=error.headers)
+
+    @app.exception_handler(ApiError)
+    async def api_error(request: Request, error: ApiError) -> JSONResponse:
+        return answer(request, error)
+
+    @app.exception_handler(OpenBarkError)
+    async def our_error(request: Request, error: OpenBarkError) -> JSONResponse:
+        return answer(request, to_api_error(error, request_id_of(request.scope)))
+
+    @app.exception_handler(RequestValidationError)
+    async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
+        return answer(request, invalid_request(error.errors()))
+
+    @app.exception_handler(HTTPException)
+    async def http_error(request: Request, error: HTTPException) -> JSONResponse:
+        found = _of_framework(request, error)
+        found.headers.update(error.headers or {})
+        return answer(request, found)
+
+
+def _of_framework(request: Request, error: HTTPException) -> ApiError:
+    if error.status_code == 404:
+        return not_found("unknown_url", f"there is nothing at {request.url.path}; see /docs")
+    if error.status_code == 405:
+        message = f"{request.method} is not possible at {request.url.path}; see /docs"
+        return invalid("method_not_allowed", message, status=405)
+    return invalid("invalid_request", str(error.detail), status=error.status_code)
+
+
+def _watch(metrics: Metrics, parts: Parts) -> None:
+    service = parts.service
+    speaker, admission = service.speaker, service.admission
+    metrics.watch("running", "Requests being computed.", lambda: speaker.stats.running)
+    metrics.watch("waiting", "Requests waiting for a place.", lambda: speaker.stats.waiting)
+    metrics.watch(
+        "queued_seconds", "Audio seconds estimated for both.", lambda: speaker.stats.queued_seconds
+    )
+    metrics.watch("in_flight", "Requests admitted and not ended.", lambda: admission.in_flight)
+    metrics.watch("ready", "1 when the server is ready.", lambda: float(parts.readiness.ready))
+
+
+def _description(settings: ServerSettings) -> str:
+    limits = "\n".join(
+        f"| `{name}` | {getattr(settings, name)} | {field.description} |"
+        for name, field in ServerSettings.model_fields.items()
+        if name.startswith(("max_", "streams_", "voices_")) or name.endswith("_timeout")
+    )
+    return (
+        "Text to speech with Bark; speaks the dialect of OpenAI's clients.\n\n"
+        f"| limit | value | what |\n|---|---|---|\n{limits}"
+    )

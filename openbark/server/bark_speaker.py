@@ -1,0 +1,251 @@
+"""A loaded Bark as the server's speaker: every utterance a narration, all of them rows of one engine.
+
+The engine computes on a thread of its own; each utterance waits for its pieces on another, which mostly
+sleeps. Admission is the server's, so the engine's queue is as long as it needs to be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Generator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from openbark.api import Bark
+from openbark.config import BarkConfig
+from openbark.engine.continuity import spoken_voice
+from openbark.engine.engine import Engine
+from openbark.engine.longform_options import LongFormOptions, Pauses
+from openbark.engine.request import CascadeResult, Tokens
+from openbark.engine.spoken import Placed
+from openbark.errors import CancelledError
+from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
+from openbark.params import GenerationParams
+from openbark.result import ModelOrigin
+from openbark.server.speaker import (
+    Block,
+    SpeakerStats,
+    SpeechReport,
+    SpokenSegment,
+    Utterance,
+)
+from openbark.text.speech_length import expected_seconds
+from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
+
+__all__ = ["BarkSpeaker", "BarkSpeech"]
+
+_T = TypeVar("_T")
+
+_ENDLESS = 10**9
+_THREADS = 256
+
+
+class BarkSpeaker:
+    """Speaks with one Bark. max_rows: requests computed together."""
+
+    def __init__(self, bark: Bark, max_rows: int = 16) -> None:
+        self._bark = bark
+        self._engine = Engine(
+            bark.backend, max_batch=max_rows, max_queued=_ENDLESS, max_queued_seconds=_ENDLESS
+        )
+        self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="openbark-speech")
+        self._closed = threading.Event()
+
+    @property
+    def model(self) -> str:
+        """Name of the loaded model."""
+        return self._bark.config.name
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of every block."""
+        return self._bark.sample_rate
+
+    @property
+    def config(self) -> BarkConfig:
+        """Sizes and rules of the model."""
+        return self._bark.config
+
+    @property
+    def library(self) -> VoiceLibrary:
+        """The model's own voices."""
+        return self._bark.voices
+
+    @property
+    def default_params(self) -> GenerationParams:
+        """The model's own settings, every stage filled in."""
+        return self._bark.default_params
+
+    @property
+    def stats(self) -> SpeakerStats:
+        """Load at this moment, counted in pieces."""
+        found = self._engine.stats
+        return SpeakerStats(found.running, found.queued, found.queued_seconds)
+
+    def estimate_seconds(self, text: str) -> float:
+        """Roughly how long a text lasts, from its letters."""
+        return expected_seconds(text)
+
+    def check_voice(self, voice: Voice) -> None:
+        """Raise VoiceError unless the model can continue from this voice."""
+        voice.validate(self._bark.config)
+
+    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
+        plan = self._narration(utterance, threading.Event()).plan
+        return [(piece.text, piece.seconds / piece.rate) for piece in plan.pieces]
+
+    def start(self, utterance: Utterance) -> BarkSpeech:
+        """Begin; what the text is at fault with is raised with the first block."""
+        if self._closed.is_set():
+            raise CancelledError("the speaker is closed")
+        self._engine.start()
+        return BarkSpeech(self, utterance)
+
+    def close(self) -> None:
+        """Stop everything that runs."""
+        self._closed.set()
+        self._engine.close(drain=False)
+        self.threads.shutdown(wait=False, cancel_futures=True)
+
+    def placed(self, utterance: Utterance, cancel: threading.Event) -> Generator[Placed]:
+        """Blocks with the piece each belongs to; blocks the thread that asks."""
+        narration = self._narration(utterance, cancel)
+        yield from narration.placed(self._engine, eager=False)
+
+    def _narration(self, utterance: Utterance, cancel: threading.Event) -> Narration:
+        how = Manner(utterance.seed, utterance.params, _options(utterance), None, cancel)
+        model = _Reader(self._bark, utterance)
+        if utterance.script == "off":
+            return narrate_text(model, utterance.text, utterance.voice, how)
+        script = Script(utterance.text, utterance.speakers, utterance.script)
+        return narrate_script(model, script, utterance.voice, how)
+
+
+class BarkSpeech:
+    """One utterance of it."""
+
+    def __init__(self, speaker: BarkSpeaker, utterance: Utterance) -> None:
+        self._speaker = speaker
+        self._utterance = utterance
+        self._cancel = threading.Event()
+        self._turn = threading.Lock()
+        self._placed: Generator[Placed] | None = None
+        self._taken = _Account(utterance.text, speaker.sample_rate, speaker.config)
+        self.report: SpeechReport | None = None
+
+    async def __aiter__(self) -> AsyncIterator[Block]:
+        """Blocks in order."""
+        self._placed = self._speaker.placed(self._utterance, self._cancel)
+        while (placed := await self._on_thread(self._next, self._placed)) is not None:
+            self._taken.add(placed)
+            if len(placed.block):
+                yield placed.block
+        self.report = self._taken.report()
+
+    async def aclose(self) -> None:
+        """Stop within one decode step; returns when the place is free."""
+        self._cancel.set()
+        if self._placed is not None:
+            placed, self._placed = self._placed, None
+            await asyncio.shield(self._on_thread(self._close, placed))
+
+    def _next(self, placed: Generator[Placed]) -> Placed | None:
+        with self._turn:
+            return next(placed, None)
+
+    def _close(self, placed: Generator[Placed]) -> None:
+        # A block may still be on its way on another thread, whose caller was cancelled.
+        with self._turn:
+            placed.close()
+
+    async def _on_thread(
+        self, act: Callable[[Generator[Placed]], _T], placed: Generator[Placed]
+    ) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._speaker.threads, act, placed)
+
+
+class _Account:
+    """What a speech report needs of the pieces, without their sound."""
+
+    def __init__(self, text: str, sample_rate: int, config: BarkConfig) -> None:
+        self._text = text
+        self._rate = sample_rate
+        self._config = config
+        self._n_samples = 0
+        self._input_tokens = 0
+        self._output_tokens = 0
+        self._segments: list[SpokenSegment] = []
+        self._first: CascadeResult | None = None
+
+    def add(self, placed: Placed) -> None:
+        self._n_samples += len(placed.block)
+        spoken = placed.spoken
+        if spoken is None:
+            return
+        self._first = self._first or spoken.result
+        self._input_tokens += len(spoken.piece.text_tokens)
+        self._output_tokens += len(spoken.result.semantic)
+        self._segments.append(
+            SpokenSegment(
+                text=self._text[spoken.piece.start : spoken.piece.stop],
+                start=round(placed.first_sample / self._rate, 3),
+                end=round(placed.end_sample / self._rate, 3),
+                voice=spoken.voice,
+                stop_reason=str(spoken.result.stop_reason),
+                n_attempts=len(spoken.attempts),
+            )
+        )
+
+    def report(self) -> SpeechReport:
+        first = self._first
+        seconds = self._n_samples / self._rate
+        return SpeechReport(
+            input_tokens=self._input_tokens,
+            output_tokens=self._output_tokens,
+            seconds=seconds,
+            segments=tuple(self._segments),
+            voice=None
+            if first is None
+            else spoken_voice(first.semantic, first.coarse, first.fine, seconds, self._config),
+        )
+
+
+class _Reader:
+    """The model as a narration sees it; voices that a script names come from the server, never from files."""
+
+    def __init__(self, bark: Bark, utterance: Utterance) -> None:
+        self._bark = bark
+        self._utterance = utterance
+        self.default_params: GenerationParams = bark.default_params
+        self.origin: ModelOrigin = bark.origin
+
+    @property
+    def config(self) -> BarkConfig:
+        return self._bark.config
+
+    def read(self, text: str) -> tuple[str, Tokens]:
+        return self._bark.read(text)
+
+    def find_voice(self, voice: str) -> Voice | None:
+        return self._utterance.find_voice(voice)
+
+
+def _options(utterance: Utterance) -> LongFormOptions:
+    own = LongFormOptions()
+    return LongFormOptions(
+        split=utterance.split,
+        policy=utterance.policy,
+        pauses=Pauses(
+            sentence=_given(utterance.sentence_pause, own.pauses.sentence),
+            paragraph=_given(utterance.paragraph_pause, own.pauses.paragraph),
+        ),
+        retries=_given(utterance.retries, own.retries),
+        best_of=_given(utterance.best_of, own.best_of),
+    )
+
+
+def _given(value: _T | None, default: _T) -> _T:
+    return default if value is None else value

@@ -1,0 +1,91 @@
+"""A server from its first word to its last: uvicorn, signals, and an end that keeps its promises (R4).
+
+The first SIGTERM or SIGINT: not ready at once, new requests are sent away, running ones have
+`shutdown_timeout` seconds. Then, or at a second signal, what still runs is cancelled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from openbark.server.app import Parts
+from openbark.server.settings import ServerSettings
+
+__all__ = ["DrainingServer", "serve"]
+
+_log = logging.getLogger("openbark.server")
+
+_LOOK_SECONDS = 0.05
+_GRACE_SECONDS = 5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class DrainingServer(uvicorn.Server):
+    """uvicorn, with a door that closes before the lights go out."""
+
+    def __init__(self, config: uvicorn.Config, parts: Parts, settings: ServerSettings) -> None:
+        super().__init__(config)
+        self._parts = parts
+        self._timeout = settings.shutdown_timeout
+        self._draining: asyncio.Task[None] | None = None
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Handle the signals here; after a clean end the process exits with 0, not with the signal."""
+        loop = asyncio.get_running_loop()
+        previous = {number: signal.getsignal(number) for number in _SIGNALS}
+        for number in _SIGNALS:
+            signal.signal(number, lambda n, f: loop.call_soon_threadsafe(self.handle_exit, n, f))
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to leave; a second signal leaves now."""
+        if self._draining is not None:
+            self.should_exit = True
+            self.force_exit = True
+            return
+        self._parts.drain.leaving = True
+        self._draining = asyncio.ensure_future(self._drain())
+
+    async def _drain(self) -> None:
+        admission = self._parts.service.admission
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._timeout
+        _log.info("leaving: %d requests are running", admission.in_flight)
+        while admission.in_flight and loop.time() < deadline:
+            await asyncio.sleep(_LOOK_SECONDS)
+        if admission.in_flight:
+            _log.warning("%d requests did not end in time and are cancelled", admission.in_flight)
+            self._parts.service.speaker.close()
+        self.should_exit = True
+
+
+def serve(app: FastAPI, settings: ServerSettings) -> None:
+    """Run until a signal. Raises OSError when the port is taken."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        h11_max_incomplete_event_size=64 << 10,
+        timeout_graceful_shutdown=_GRACE_SECONDS,
+        timeout_keep_alive=int(settings.idle_timeout),
+    )
+    server = DrainingServer(config, app.state.parts, settings)
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    server.run()

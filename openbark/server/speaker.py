@@ -1,0 +1,160 @@
+"""What the server asks of a voice machine: start an utterance, hand out its audio, say how busy it is.
+
+`bark_speaker.BarkSpeaker` is the real one; tests have one of their own with latency and faults to order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from openbark.errors import VoiceError
+from openbark.params import GenerationParams
+from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
+
+__all__ = [
+    "Block",
+    "Speaker",
+    "SpeakerStats",
+    "Speech",
+    "SpeechReport",
+    "SpokenSegment",
+    "Utterance",
+    "no_voice",
+]
+
+Block = NDArray[np.float32]
+"""Mono samples [L] in [-1, 1], the next piece of a waveform."""
+
+
+def no_voice(name: str) -> Voice:
+    """Knows no voice. Raises VoiceError."""
+    raise VoiceError(f"there is no voice {name!r}")
+
+
+@dataclass(frozen=True, eq=False)
+class Utterance:
+    """One request, checked: what to say, in which voice, and how.
+
+    params: every stage filled in. latency: "low" starts below the sentence. script: how the text is read, "off"
+    as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
+    find_voice: the voice of any other name in it, raises VoiceError. The rest as in `engine.longform_options`; None leaves its default.
+    """
+
+    text: str
+    voice: Voice | None
+    seed: int
+    params: GenerationParams
+    split: str = "sentence"
+    policy: str = "hybrid"
+    sentence_pause: float | None = None
+    paragraph_pause: float | None = None
+    retries: int | None = None
+    best_of: int | None = None
+    latency: Literal["sentence", "low"] = "sentence"
+    script: str = "off"
+    speakers: Mapping[str, Voice] = field(default_factory=dict)
+    find_voice: Callable[[str], Voice] = no_voice
+
+
+@dataclass(frozen=True)
+class SpokenSegment:
+    """Where a stretch of the text is heard, in seconds."""
+
+    text: str
+    start: float
+    end: float
+    voice: str | None
+    stop_reason: str
+    n_attempts: int
+
+
+@dataclass(frozen=True, eq=False)
+class SpeechReport:
+    """How an utterance went, known when it ended. voice: one that goes on from it, where it is long enough."""
+
+    input_tokens: int
+    output_tokens: int
+    seconds: float
+    segments: tuple[SpokenSegment, ...] = ()
+    voice: Voice | None = None
+
+
+class Speech(Protocol):
+    """An utterance being made: iterate it once for its audio; closing it cancels what is left."""
+
+    def __aiter__(self) -> AsyncIterator[Block]:
+        """Blocks in order. Raises OpenBarkError where the making fails."""
+        ...
+
+    async def aclose(self) -> None:
+        """Stop within one decode step and free the place; harmless when it has ended."""
+        ...
+
+    @property
+    def report(self) -> SpeechReport | None:
+        """How it went; None until it ended."""
+        ...
+
+
+@dataclass(frozen=True)
+class SpeakerStats:
+    """Load of the machine: requests computed, requests waiting, audio seconds estimated for both."""
+
+    running: int
+    waiting: int
+    queued_seconds: float
+
+
+class Speaker(Protocol):
+    """A loaded model that speaks many utterances at once."""
+
+    @property
+    def model(self) -> str:
+        """Name of the loaded model."""
+        ...
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of every block."""
+        ...
+
+    @property
+    def library(self) -> VoiceLibrary:
+        """The model's own voices."""
+        ...
+
+    @property
+    def default_params(self) -> GenerationParams:
+        """The model's own settings, every stage filled in."""
+        ...
+
+    @property
+    def stats(self) -> SpeakerStats:
+        """Load at this moment."""
+        ...
+
+    def estimate_seconds(self, text: str) -> float:
+        """Roughly how long a text lasts when spoken; cheap, from its length alone."""
+        ...
+
+    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
+        ...
+
+    def check_voice(self, voice: Voice) -> None:
+        """Raise VoiceError unless the model can continue from this voice."""
+        ...
+
+    def start(self, utterance: Utterance) -> Speech:
+        """Begin. Raises InputError for what the model cannot say, BusyError when it is full."""
+        ...
+
+    def close(self) -> None:
+        """Stop everything and free the model; harmless when repeated."""
+        ...

@@ -1,0 +1,159 @@
+// Samples: into a WAV file, into pictures, and out of the loudspeaker while more of them come.
+
+export function wavOf(samples, rate) {
+  const head = new DataView(new ArrayBuffer(44));
+  const text = (at, word) => [...word].forEach((letter, i) => head.setUint8(at + i, letter.charCodeAt(0)));
+  text(0, "RIFF");
+  head.setUint32(4, 36 + samples.byteLength, true);
+  text(8, "WAVEfmt ");
+  head.setUint32(16, 16, true);
+  head.setUint16(20, 1, true);
+  head.setUint16(22, 1, true);
+  head.setUint32(24, rate, true);
+  head.setUint32(28, rate * 2, true);
+  head.setUint16(32, 2, true);
+  head.setUint16(34, 16, true);
+  text(36, "data");
+  head.setUint32(40, samples.byteLength, true);
+  return new Blob([head.buffer, samples], { type: "audio/wav" });
+}
+
+export class Collector {
+  constructor() {
+    this.parts = [];
+    this.length = 0;
+  }
+  add(samples) {
+    this.parts.push(samples);
+    this.length += samples.length;
+  }
+  all() {
+    const joined = new Int16Array(this.length);
+    let at = 0;
+    for (const part of this.parts) {
+      joined.set(part, at);
+      at += part.length;
+    }
+    return joined;
+  }
+}
+
+// Plays blocks one behind the other as they come; the first waits for a small reserve, which grows when the
+// network was late once.
+export class LivePlayer {
+  constructor(rate) {
+    this.context = new AudioContext({ sampleRate: rate });
+    this.rate = rate;
+    this.next = 0;
+    this.reserve = 0.15;
+    this.underruns = 0;
+  }
+  push(samples) {
+    if (!samples.length) return;
+    const buffer = this.context.createBuffer(1, samples.length, this.rate);
+    buffer.getChannelData(0).set(Float32Array.from(samples, (value) => value / 32767));
+    const source = this.context.createBufferSource();
+    source.buffer = buffer;
+    source.connect(this.context.destination);
+    const now = this.context.currentTime;
+    if (this.next < now) {
+      if (this.next > 0) {
+        this.underruns += 1;
+        this.reserve = Math.min(1.5, this.reserve * 2);
+      }
+      this.next = now + this.reserve;
+    }
+    source.start(this.next);
+    this.next += buffer.duration;
+  }
+  async ended() {
+    const left = this.next - this.context.currentTime;
+    await new Promise((resolve) => setTimeout(resolve, Math.max(0, left * 1000)));
+  }
+  stop() {
+    if (this.context.state !== "closed") this.context.close();
+  }
+}
+
+const inkOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+export function drawWaveform(canvas, samples, position = 0) {
+  const { width, height } = canvas;
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, width, height);
+  context.fillStyle = inkOf("--wave");
+  const step = samples.length / width;
+  for (let x = 0; x < width && samples.length; x += 1) {
+    let low = 0;
+    let high = 0;
+    const end = Math.min(samples.length, Math.ceil((x + 1) * step));
+    const stride = Math.max(1, Math.floor(step / 64));
+    for (let i = Math.floor(x * step); i < end; i += stride) {
+      low = Math.min(low, samples[i]);
+      high = Math.max(high, samples[i]);
+    }
+    const top = (0.5 - high / 65536) * height;
+    context.globalAlpha = x / width < position ? 1 : 0.55;
+    context.fillRect(x, top, 1, Math.max(1, ((high - low) / 65536) * height));
+  }
+  context.globalAlpha = 1;
+  context.fillStyle = inkOf("--ink");
+  if (position > 0) context.fillRect(position * width, 0, 2, height);
+}
+
+// An in-place FFT of a power of two.
+function transform(real, imaginary) {
+  const size = real.length;
+  for (let i = 1, j = 0; i < size; i += 1) {
+    let bit = size >> 1;
+    for (; j & bit; bit >>= 1) j ^= bit;
+    j ^= bit;
+    if (i < j) {
+      [real[i], real[j]] = [real[j], real[i]];
+      [imaginary[i], imaginary[j]] = [imaginary[j], imaginary[i]];
+    }
+  }
+  for (let span = 2; span <= size; span <<= 1) {
+    const angle = (-2 * Math.PI) / span;
+    for (let start = 0; start < size; start += span) {
+      for (let k = 0; k < span / 2; k += 1) {
+        const cosine = Math.cos(angle * k);
+        const sine = Math.sin(angle * k);
+        const a = start + k;
+        const b = a + span / 2;
+        const re = real[b] * cosine - imaginary[b] * sine;
+        const im = real[b] * sine + imaginary[b] * cosine;
+        real[b] = real[a] - re;
+        imaginary[b] = imaginary[a] - im;
+        real[a] += re;
+        imaginary[a] += im;
+      }
+    }
+  }
+}
+
+const SIZE = 512;
+const COLUMNS = 400;
+
+export function drawSpectrogram(canvas, samples) {
+  const context = canvas.getContext("2d");
+  context.clearRect(0, 0, canvas.width, canvas.height);
+  if (samples.length < SIZE) return;
+  const image = new ImageData(COLUMNS, SIZE / 2);
+  const window = Float32Array.from({ length: SIZE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / SIZE));
+  for (let column = 0; column < COLUMNS; column += 1) {
+    const start = Math.floor((column / COLUMNS) * (samples.length - SIZE));
+    const real = Float32Array.from({ length: SIZE }, (_, i) => (samples[start + i] / 32768) * window[i]);
+    const imaginary = new Float32Array(SIZE);
+    transform(real, imaginary);
+    for (let bin = 0; bin < SIZE / 2; bin += 1) {
+      const decibels = 10 * Math.log10(real[bin] ** 2 + imaginary[bin] ** 2 + 1e-9);
+      const level = Math.min(1, Math.max(0, (decibels + 50) / 75));
+      const at = 4 * ((SIZE / 2 - 1 - bin) * COLUMNS + column);
+      image.data.set([255 * level ** 1.5, 230 * level ** 0.9 * level, 90 + 120 * level - 120 * level ** 3, 255], at);
+    }
+  }
+  const small = new OffscreenCanvas(COLUMNS, SIZE / 2);
+  small.getContext("2d").putImageData(image, 0, 0);
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+}

@@ -1,0 +1,103 @@
+"""A speaker without a model: sound that depends on text and seed alone, with latency and faults to order."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from openbark.errors import BusyError, CancelledError, OpenBarkError, TextError
+from openbark.params import GenerationParams
+from openbark.server.speaker import Block, SpeakerStats, SpeechReport, Utterance
+from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
+
+RATE = 24_000
+BLOCK = 2_400
+
+
+def waveform_of(text: str, seed: int) -> Block:
+    """0.05 s of noise a letter, the same for the same text and seed."""
+    digest = hashlib.sha256(f"{seed}:{text}".encode()).digest()
+    generator = np.random.default_rng(int.from_bytes(digest[:8], "little"))
+    n_samples = max(BLOCK, len(text) * RATE // 20)
+    return (generator.uniform(-0.5, 0.5, n_samples)).astype(np.float32)
+
+
+@dataclass
+class FakeSpeaker:
+    """`delay`: seconds before each block; `fail_after`: blocks before `failure` is raised, if set."""
+
+    library: VoiceLibrary
+    delay: float = 0.0
+    first_delay: float = 0.0
+    failure: OpenBarkError | None = None
+    fail_after: int = 0
+    full: bool = False
+    model: str = "fake"
+    sample_rate: int = RATE
+    default_params: GenerationParams = field(
+        default_factory=lambda: GenerationParams().resolve(GenerationParams())
+    )
+    running: int = 0
+    started: list[Utterance] = field(default_factory=list)
+    closed: bool = False
+
+    @property
+    def stats(self) -> SpeakerStats:
+        return SpeakerStats(self.running, 0, 0.0)
+
+    def estimate_seconds(self, text: str) -> float:
+        return len(text) / 20
+
+    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        return [(part, len(part) / 20) for part in utterance.text.split(". ")]
+
+    def check_voice(self, voice: Voice) -> None:
+        """Every voice will do."""
+
+    def start(self, utterance: Utterance) -> FakeSpeech:
+        if self.full:
+            raise BusyError("the fake is full")
+        if "unspeakable" in utterance.text:
+            raise TextError("the fake cannot say that")
+        self.started.append(utterance)
+        self.running += 1
+        return FakeSpeech(self, utterance)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class FakeSpeech:
+    """One utterance of it."""
+
+    def __init__(self, speaker: FakeSpeaker, utterance: Utterance) -> None:
+        self._speaker = speaker
+        self._utterance = utterance
+        self._over = False
+        self.report: SpeechReport | None = None
+        self.blocks_made = 0
+
+    async def __aiter__(self) -> AsyncIterator[Block]:
+        speaker = self._speaker
+        waveform = waveform_of(self._utterance.text, self._utterance.seed)
+        await asyncio.sleep(speaker.first_delay)
+        for start in range(0, len(waveform), BLOCK):
+            if speaker.closed:
+                raise CancelledError("the speaker is closed")
+            if speaker.failure is not None and self.blocks_made >= speaker.fail_after:
+                raise speaker.failure
+            await asyncio.sleep(speaker.delay)
+            self.blocks_made += 1
+            yield waveform[start : start + BLOCK]
+        n_tokens = len(self._utterance.text)
+        self.report = SpeechReport(n_tokens, 2 * n_tokens, len(waveform) / RATE)
+
+    async def aclose(self) -> None:
+        if not self._over:
+            self._over = True
+            self._speaker.running -= 1
