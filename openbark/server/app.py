@@ -112,6 +112,9 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _of_framework(request: Request, error: HTTPException) -> ApiError:
+    if isinstance(error.__cause__, ApiError):
+        # The guard's word on a body, which the framework takes for a broken body.
+        return error.__cause__
     if error.status_code == 404:
         return not_found("unknown_url", f"there is nothing at {request.url.path}; see /docs")
     if error.status_code == 405:
