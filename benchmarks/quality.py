@@ -275,7 +275,7 @@ def _draw(options: Options, material: Material, results: Sequence[Evaluation]) -
 
 
 def _load_bark(options: Options) -> Bark:
-    return Bark.load(options.model, threads=options.threads, dtype=options.dtype)
+    return Bark.load(options.model, threads=options.threads, dtype=options.dtype or "float32")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

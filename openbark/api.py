@@ -127,26 +127,26 @@ class Bark:
 
         Pickled weights are read without running anything and copied to our cache as safetensors, once.
 
-        device: "cpu" (default), "cuda", ...; dtype: "float32" (default), "bfloat16", on the CPU engine also
-        "int8" and "int4", on torch "float64"; threads: CPU threads, None takes all cores.
-        backend: "native" is the compiled CPU engine, "torch" is PyTorch; "auto" (default) takes the engine
-        where it can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer
-        windows and draws other tokens (see `stages.coarse.with_coarse_window`).
+        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores.
+        dtype: "float32", "bfloat16", on the CPU engine "int8" and "int4", on torch "float64"; "auto" (default) is
+        int8 where a large model on the CPU engine draws the same with it (docs/native.md), else float32.
+        backend: "native" is the compiled engine, "torch" is PyTorch; "auto" (default) takes the engine where it
+        can. coarse_window: "stock" (default) is the checkpoint's own; "wide" computes far fewer windows and draws
+        other tokens (`stages.coarse.with_coarse_window`).
         Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
-        checkpoint = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
-        config = with_coarse_window(checkpoint.config, coarse_window)
-        checkpoint = replace(checkpoint, config=config)
+        found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
+        checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype, threads)
+        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads)
         origin = ModelOrigin(
             source=_public_source(path),
             fingerprint=fingerprint(checkpoint),
             backend=loaded.description.partition(" ")[0],
             device=device or "cpu",
-            dtype=dtype or "float32",
+            dtype=loaded.dtype,
             coarse_window=coarse_window,
         )
         return cls(

@@ -11,6 +11,7 @@ from typing import Any
 from openbark.api import Bark, VoiceLike
 from openbark.audio import Edits, read_tags
 from openbark.engine.longform_options import LongFormOptions
+from openbark.engine.request import Progress
 from openbark.errors import AudioError, ParamError, VoiceError
 from openbark.narration import options_from
 from openbark.params import GenerationParams, SamplingParams
@@ -90,8 +91,10 @@ def model_difference(recipe: Recipe, bark: Bark) -> str | None:
     return None
 
 
-def make_again(recipe: Recipe, bark: Bark, voice: VoiceLike | None = None) -> Clip:
-    """The clip of a recipe. voice: where its voice is, if not under its name.
+def make_again(
+    recipe: Recipe, bark: Bark, voice: VoiceLike | None = None, progress: Progress | None = None
+) -> Clip:
+    """The clip of a recipe. voice: where its voice is, if not under its name. progress: see `engine.request`.
 
     On the model it was made with, equal samples. Raises VoiceError when the voice is unknown, or holds other
     tokens than then.
@@ -112,14 +115,14 @@ def make_again(recipe: Recipe, bark: Bark, voice: VoiceLike | None = None) -> Cl
             recipe.params,
             recipe.script["format"],
             recipe.script["markup"],
+            progress,
             options=recipe.options,
         )
     else:
-        clip = bark.generate(recipe.text, used, recipe.seed, recipe.params, options=recipe.options)
-    edits = recipe.edits
-    if edits.is_none:
-        return clip
-    return clip.edited(edits.trim, edits.speed, edits.loudness)
+        clip = bark.generate(
+            recipe.text, used, recipe.seed, recipe.params, progress, options=recipe.options
+        )
+    return clip.edited_by(recipe.edits)
 
 
 def _content(path: Path) -> Mapping[str, Any]:

@@ -25,6 +25,7 @@ from openbark.audio import (
     encode_audio,
     loudness,
     output_format,
+    play,
     write_audio,
 )
 from openbark.config import BarkConfig
@@ -152,19 +153,32 @@ class Clip:
         """Loudness in LUFS (ITU-R BS.1770-4); -inf for silence."""
         return loudness(self.waveform, self.sample_rate)
 
-    def edited(self, trim: bool = False, speed: float = 1.0, loudness: float | None = None) -> Clip:
-        """This clip without the silence at its ends, at another speed (0.5 to 2, same pitch), at a loudness
-        (LUFS): see `openbark.audio.Edits`. The tokens stay.
+    def edited(
+        self,
+        trim: bool = False,
+        speed: float = 1.0,
+        loudness: float | None = None,
+        sample_rate: int | None = None,
+    ) -> Clip:
+        """This clip without the silence at its ends, at another speed (0.5 to 2, same pitch), loudness (LUFS)
+        or sample rate (Hz): see `openbark.audio.Edits`. The tokens stay.
 
         Raises ParamError for values outside, or a clip that is edited already.
         """
+        return self.edited_by(Edits(trim, speed, loudness, sample_rate))
+
+    def edited_by(self, edits: Edits) -> Clip:
+        """`edited` with all of it in one object."""
+        if edits.is_none:
+            return self
         if not self.edits.is_none:
             raise ParamError("this clip is edited already; edit the one that was generated")
-        edits = Edits(trim, speed, loudness)
         waveform, start = edits.apply(self.waveform, self.sample_rate)
+        rate = edits.sample_rate or self.sample_rate
+        scale = rate / self.sample_rate / edits.speed
 
         def moved(sample: int) -> int:
-            return min(max(round((sample - start) / edits.speed), 0), len(waveform))
+            return min(max(round((sample - start) * scale), 0), len(waveform))
 
         segments = tuple(
             replace(
@@ -174,7 +188,7 @@ class Clip:
             )
             for segment in self.segments
         )
-        return replace(self, waveform=waveform, edits=edits, segments=segments)
+        return replace(self, waveform=waveform, sample_rate=rate, edits=edits, segments=segments)
 
     def provenance(self) -> dict[str, Any]:
         """What it takes to make this clip again, as plain values for JSON; no time and no path in it."""
@@ -260,6 +274,10 @@ class Clip:
                 write_atomically(path, self.to_json().encode() + b"\n")
             except OSError as error:
                 raise AudioError(f"cannot write {path}: {error.strerror}") from error
+
+    def play(self) -> None:
+        """Play it through the machine's speakers and wait for its end. Raises AudioError without a player."""
+        play(self.waveform, self.sample_rate)
 
     def as_voice(self, name: str | None = None, metadata: Mapping[str, Any] | None = None) -> Voice:
         """A voice that continues from this clip. Raises VoiceError for a clip that is too short."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from openbark.api import Bark
 from openbark.backends.native.library import library_path
+from openbark.engine.batch import run_batch
 from openbark.errors import CancelledError, ParamError, TextError, VoiceError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip
@@ -101,9 +103,11 @@ def test_nothing_is_made_when_one_is_at_fault(bark: Bark) -> None:
 
 
 def test_an_error_says_whose_it_is(bark: Bark) -> None:
-    long = "a" * (bark.config.semantic_rules.max_text_tokens + 1)
+    requests = [bark.request(text, params=FULL) for text in TEXTS[:3]]
+    slots = bark.config.semantic_rules.max_text_tokens
+    requests[1] = replace(requests[1], text_tokens=np.ones(slots + 1, dtype=np.int64))
     with pytest.raises(TextError) as caught:
-        bark.generate(["Hi.", long, "No."], params=FULL)
+        run_batch(bark.backend, requests)
     assert caught.value.__notes__ == ["this was text number 1 of 3, counted from 0"]
 
 

@@ -82,7 +82,8 @@ def test_edits_change_the_waveform_and_move_the_segments() -> None:
     assert edited.loudness == pytest.approx(-20.0, abs=0.1)
     (segment,) = edited.segments
     assert (segment.first_sample, segment.end_sample) == (0, len(edited.waveform))
-    assert edited.provenance()["edits"] == {"trim": True, "speed": 2.0, "loudness": -20.0}
+    expected = {"trim": True, "speed": 2.0, "loudness": -20.0, "sample_rate": None}
+    assert edited.provenance()["edits"] == expected
     assert "edits" not in clip.provenance()
     assert edited.tokens is clip.tokens
     with pytest.raises(ParamError, match="edited already"):
@@ -95,6 +96,27 @@ def test_a_segment_inside_moves_with_the_cut_and_the_speed() -> None:
     (segment,) = edited.segments
     assert segment.first_sample / RATE == pytest.approx(0.3, abs=0.02)
     assert segment.end_sample / RATE == pytest.approx(2.3, abs=0.02)
+
+
+def test_another_sample_rate_moves_the_segments() -> None:
+    inner = Segment(0, 5, RATE, 2 * RATE, 7, StopReason.EOS)
+    edited = replace(make_clip(), segments=(inner,)).edited(sample_rate=48_000)
+    assert (edited.sample_rate, edited.seconds) == (48_000, 3.0)
+    assert (edited.segments[0].first_sample, edited.segments[0].end_sample) == (48_000, 96_000)
+    clip = make_clip()
+    assert clip.edited() is clip
+
+
+def test_a_clip_plays_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    player = tmp_path / "player"
+    player.write_text(f'#!/bin/sh\ncp "$1" {tmp_path}/played.wav\n')
+    player.chmod(0o755)
+    monkeypatch.setattr("openbark.audio.playback.PLAYERS", ((str(player),),))
+    make_clip().play()
+    assert len(read_audio(tmp_path / "played.wav")[0]) == 3 * RATE
+    monkeypatch.setattr("openbark.audio.playback.PLAYERS", (("no-such-player",),))
+    with pytest.raises(AudioError, match="no-such-player"):
+        make_clip().play()
 
 
 def test_clipped_samples_are_counted() -> None:

@@ -11,6 +11,7 @@ from openbark.audio.files import check_output, read_audio, stored_format, write_
 from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
 from openbark.audio.joining import Joiner
 from openbark.audio.loudness import loudness, with_loudness
+from openbark.audio.playback import find_player, play
 from openbark.audio.resample import resample
 from openbark.audio.samples import Waveform, count_clipped, pcm16
 from openbark.audio.stretch import Stretcher, stretch
@@ -30,10 +31,12 @@ __all__ = [
     "check_output",
     "count_clipped",
     "encode_audio",
+    "find_player",
     "loudness",
     "open_encoder",
     "output_format",
     "pcm16",
+    "play",
     "read_audio",
     "read_tags",
     "resample",

@@ -83,6 +83,11 @@ class Backend(Protocol):
         """One line for people: backend, device, dtype, threads."""
         ...
 
+    @property
+    def dtype(self) -> str:
+        """Precision of the transformers' weights: "float32", "bfloat16", "int8", ..."""
+        ...
+
     def session(self, stage: Stage) -> CausalSession:
         """A fresh cached row of the semantic or coarse stage."""
         ...

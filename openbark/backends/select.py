@@ -13,9 +13,12 @@ from openbark.backends.native.structs import DTYPES
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.errors import MissingExtraError, ParamError
 
-__all__ = ["BACKENDS", "load_backend"]
+__all__ = ["AUTO_DTYPE", "BACKENDS", "load_backend"]
 
 BACKENDS = ("auto", "native", "torch")
+
+AUTO_DTYPE = "auto"
+"""The precision that fits the model and the machine."""
 
 
 def load_backend(
@@ -27,7 +30,8 @@ def load_backend(
 ) -> Backend:
     """Load `checkpoint` into "native", "torch" or, for "auto" and None, the one that fits.
 
-    "auto" is native on the CPU when the library was built and knows the dtype, else torch. Raises
+    "auto" is native on the CPU when the library was built and knows the dtype, else torch. dtype: None is
+    "float32", exact; "auto" is int8 where that draws what float32 draws (`native.auto`), else float32. Raises
     ParamError, DeviceError, or MissingExtraError with the ways out when what is needed is not installed.
     """
     wanted = backend or "auto"
@@ -39,13 +43,17 @@ def load_backend(
             "backend='torch'"
         )
     if wanted == "native" or (wanted == "auto" and _native_fits(device, dtype)):
+        from openbark.backends.native.auto import load_auto
         from openbark.backends.native.backend import NativeBackend
 
+        if dtype == AUTO_DTYPE:
+            return load_auto(checkpoint, threads)
         return NativeBackend.load(checkpoint, dtype, threads)
     _require_torch(wanted)
     from openbark.backends.torch.backend import TorchBackend
 
-    return TorchBackend.load(checkpoint, device, dtype, threads)
+    exact = None if dtype == AUTO_DTYPE else dtype
+    return TorchBackend.load(checkpoint, device, exact, threads)
 
 
 def _native_fits(device: str | None, dtype: str | None) -> bool:
@@ -54,7 +62,7 @@ def _native_fits(device: str | None, dtype: str | None) -> bool:
     if dtype == "bfloat16" and find_spec("torch") is not None:
         # Known to both; the engine has it only where the processor does.
         return bool(Pool(threads=1).precisions >> DTYPES[dtype] & 1)
-    return dtype is None or dtype in DTYPES or find_spec("torch") is None
+    return dtype in (None, AUTO_DTYPE, *DTYPES) or find_spec("torch") is None
 
 
 def _require_torch(wanted: str) -> None:

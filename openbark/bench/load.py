@@ -30,6 +30,7 @@ _PIECES = 3
 """Requests of one listener, played one after the other."""
 
 _OVERLOAD = 10.0
+_FEWEST_REFUSALS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +166,7 @@ def overrun(backend: Backend, traffic: Traffic, serving: Serving, throughput: fl
     with Engine(backend, max_batch=serving.max_batch, max_queued=serving.max_queued) as engine:
         engine.start()
         until = time.perf_counter() + serving.seconds / 4
-        while (now := time.perf_counter()) < until or not refused:
+        while (now := time.perf_counter()) < until or len(refused) < _FEWEST_REFUSALS:
             try:
                 engine.submit(traffic.request(n_accepted))
                 n_accepted += 1

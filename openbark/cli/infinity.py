@@ -124,7 +124,7 @@ def _load(
     from openbark.compat.suno.model_cache import choose_device, find_model
 
     name = model or find_model(wants_small(values))
-    return Bark.load(name, device or choose_device(wants_gpu(values)), None, threads)
+    return Bark.load(name, device or choose_device(wants_gpu(values)), "float32", threads)
 
 
 def _plan(given: Mapping[str, Any]) -> list[tuple[str, list[str]]]:

@@ -64,10 +64,10 @@ def replay(
         check_absent(target, force)
 
     share_cores()
-    with ProgressBar(enabled=not quiet):
+    with ProgressBar(enabled=not quiet) as progress:
         bark = load_model(recipe, model, threads)
         difference = model_difference(recipe, bark)
-        clip = make_again(recipe, bark, voice)
+        clip = make_again(recipe, bark, voice, progress)
     if not check:
         clip.save(target, format)
     comparable = format in LOSSLESS and audio.is_file()

@@ -17,7 +17,13 @@ from openbark.cli.inputs import Source, read_sources
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
 from openbark.cli.progress import ProgressBar
 from openbark.cli.sampling import given_params, sampling_options
-from openbark.cli.speech_options import given_edits, given_long_form, speech_options
+from openbark.cli.speech_options import (
+    ScriptAsked,
+    given_edits,
+    given_long_form,
+    given_script,
+    speech_options,
+)
 from openbark.errors import TextError
 from openbark.params import GenerationParams, check_seed
 
@@ -48,6 +54,7 @@ class _Asked:
     seed: int
     params: GenerationParams
     options: LongFormOptions | None
+    script: ScriptAsked | None
     edits: Edits
 
 
@@ -79,7 +86,9 @@ class _Asked:
 @click.option("--seed", type=click.INT, help="Same seed, same clip. [default: a random one]")
 @click.option("--device", help="cpu, cuda, ... [default: cpu]")
 @click.option(
-    "--dtype", help="float32, bfloat16, int8 or int4; with torch also float64. [default: float32]"
+    "--dtype",
+    help="float32, bfloat16, int8, int4, with torch float64; or auto: int8 where that draws the same. "
+    "[default: auto]",
 )
 @click.option(
     "--backend",
@@ -139,10 +148,10 @@ def say(
     sources = read_sources(texts, files)
     used_seed = check_seed(seed)
     params = given_params(ctx, greedy, max_seconds)
-    options, edits = given_long_form(ctx), given_edits(ctx)
+    options, script, edits = given_long_form(ctx), given_script(ctx), given_edits(ctx)
     extras = _Extras(save_voice, timings, words, sidecar)
     if stream:
-        _check_stream(sources, output, extras, edits, play, as_json)
+        _check_stream(sources, output, extras, script, edits, play, as_json)
     outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
     _check(outputs, extras, force, as_json)
     player = _checked_player(play)
@@ -154,7 +163,7 @@ def say(
     with ProgressBar(enabled=not quiet) as progress:
         bark = Bark.load(model, device, dtype, threads, backend)
         load_seconds = time.perf_counter() - started
-        asked = _Asked(voice, used_seed, params(bark.default_params), options, edits)
+        asked = _Asked(voice, used_seed, params(bark.default_params), options, script, edits)
         if stream:
             _pipe(bark, sources[0], asked, outputs[0].format)
             return
@@ -175,24 +184,44 @@ def say(
 def _spoken(
     bark: Bark, sources: list[Source], asked: _Asked, progress: ProgressBar
 ) -> Iterator[Clip]:
-    """The clip of each source, one after the other; what no model can read is found before the first."""
+    """The clip of each source, one after the other; what cannot be read is found before the first."""
+    script = asked.script
     for source in sources:
         try:
-            bark.read(source.text)
+            if script:
+                script.check(source.text)
+            else:
+                bark.read(source.text)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
     for source in sources:
-        clip = bark.generate(
+        yield _clip(bark, source, asked, progress).edited_by(asked.edits)
+
+
+def _clip(bark: Bark, source: Source, asked: _Asked, progress: ProgressBar) -> Clip:
+    script = asked.script
+    if script is None:
+        return bark.generate(
             source.text, asked.voice, asked.seed, asked.params, progress, options=asked.options
         )
-        edits = asked.edits
-        yield clip if edits.is_none else clip.edited(edits.trim, edits.speed, edits.loudness)
+    return bark.generate_script(
+        source.text,
+        asked.voice,
+        script.speakers,
+        asked.seed,
+        asked.params,
+        script.format,
+        script.markup,
+        progress,
+        options=asked.options,
+    )
 
 
 def _check_stream(
     sources: list[Source],
     output: str | None,
     extras: _Extras,
+    script: ScriptAsked | None,
     edits: Edits,
     play: bool,
     as_json: bool,
@@ -203,6 +232,8 @@ def _check_stream(
         "-o": output is not None,
         "--trim": edits.trim,
         "--loudness": edits.loudness is not None,
+        "--sample-rate": edits.sample_rate is not None,
+        "--script": script is not None,
         "--timings": extras.timings is not None,
         "--sidecar": extras.sidecar,
         "--save-voice": extras.save_voice is not None,
@@ -242,10 +273,10 @@ def _check(outputs: list[Output], extras: _Extras, force: bool, as_json: bool) -
 def _checked_player(play: bool) -> Callable[[Clip], None] | None:
     if not play:
         return None
-    from openbark.cli import playback
+    from openbark.audio import find_player
 
-    player = playback.find_player()
-    return lambda clip: playback.play(clip, player)
+    find_player()
+    return lambda clip: clip.play()
 
 
 def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:

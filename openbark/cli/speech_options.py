@@ -5,7 +5,8 @@ Only what the user gave is collected; what is left open is the library's default
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,11 +15,12 @@ if TYPE_CHECKING:
     from openbark.audio import Edits
     from openbark.engine.longform_options import LongFormOptions
 
-__all__ = ["given_edits", "given_long_form", "speech_options"]
+__all__ = ["ScriptAsked", "given_edits", "given_long_form", "given_script", "speech_options"]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 _META_KEY = "openbark.speech"
+_REPEATED = "--speaker"
 
 _LONG_FORM: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
@@ -38,18 +40,53 @@ _LONG_FORM: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
 _EDITS: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     ("--trim", None, "Cut the silence at both ends, but for 0.15 s."),
     ("--speed", click.FLOAT, "0.5 to 2, at the same pitch."),
+    ("--sample-rate", click.INT, "Hz. [default: the model's]"),
     (
         "--loudness",
         click.FLOAT,
         "Bring the audio to this loudness in LUFS, such as -16; never clips.",
     ),
 )
+_SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
+    (
+        "--script",
+        click.STRING,
+        "Read the text as a script: text (NAME: lines, [pause:500ms], [voice:x]), ssml or srt.",
+    ),
+    (
+        "--speaker",
+        click.STRING,
+        "NAME=VOICE, who speaks the lines of NAME in a script; again for more.",
+    ),
+    (
+        "--markup",
+        click.STRING,
+        "What to do with brackets nobody knows in a script: error or speak.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class ScriptAsked:
+    """How a text is read as a script; the arguments of `Bark.generate_script`."""
+
+    format: str
+    speakers: Mapping[str, str]
+    markup: str = "error"
+
+    def check(self, text: str) -> None:
+        """Raise TextError or ParamError for a script that cannot be read."""
+        from openbark.text.script import parse_script
+
+        parse_script(text, self.format, tuple(self.speakers), self.markup)
 
 
 def speech_options(command: _Command) -> _Command:
     """Decorator: adds the options; `given_long_form` and `given_edits` read them."""
-    for flag, kind, text in reversed((*_LONG_FORM, *_EDITS)):
+    for flag, kind, text in reversed((*_LONG_FORM, *_SCRIPT, *_EDITS)):
         settings: dict[str, Any] = {"is_flag": True} if kind is None else {"type": kind}
+        if flag == _REPEATED:
+            settings["multiple"] = True
         command = click.option(flag, expose_value=False, callback=_collect, help=text, **settings)(
             command
         )
@@ -71,8 +108,23 @@ def given_edits(ctx: click.Context) -> Edits:
     return Edits(**_given(ctx, _EDITS))
 
 
+def given_script(ctx: click.Context) -> ScriptAsked | None:
+    """How the text is read as a script; None for plain text. Raises UsageError."""
+    given = _given(ctx, _SCRIPT)
+    if not given:
+        return None
+    speakers: dict[str, str] = {}
+    for pair in given.get("speaker", ()):
+        name, equals, voice = pair.partition("=")
+        if not (name and equals and voice):
+            raise click.UsageError(f"--speaker {pair}: say NAME=VOICE, such as ANNA=en_1")
+        speakers[name] = voice
+    return ScriptAsked(given.get("script", "text"), speakers, given.get("markup", "error"))
+
+
 def _collect(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    if value is not None and value is not False:
+    # Not by equality: 0 is a value that somebody gave.
+    if value is not None and value is not False and value != ():
         ctx.meta.setdefault(_META_KEY, {})[parameter.name] = value
 
 

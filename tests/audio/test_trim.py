@@ -85,7 +85,9 @@ def test_edits_are_trim_then_speed_then_loudness() -> None:
     assert start == 0
 
 
-@pytest.mark.parametrize("wrong", [{"trim": 1}, {"speed": 0.4}, {"speed": "2"}, {"loudness": 3.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"trim": 1}, {"speed": 0.4}, {"speed": "2"}, {"loudness": 3.0}, {"sample_rate": 1}]
+)
 def test_bad_edits(wrong: dict) -> None:
     with pytest.raises(ParamError, match=next(iter(wrong))):
         Edits(**wrong)

@@ -12,8 +12,7 @@ import soundfile
 from click.testing import Result
 
 from openbark.api import Bark
-from openbark.audio import pcm16
-from openbark.cli import playback
+from openbark.audio import pcm16, playback
 from openbark.params import GenerationParams, SamplingParams
 
 Run = Callable[..., Result]

@@ -174,9 +174,42 @@ def test_edits_are_applied_and_told(say: Run, tmp_path: Path) -> None:
         *SHORT,
     )
     assert result.exit_code == 0, result.output
-    assert json.loads(result.stdout)["edits"] == {"trim": True, "speed": 2.0, "loudness": -30.0}
+    edits = json.loads(result.stdout)["edits"]
+    assert edits == {"trim": True, "speed": 2.0, "loudness": -30.0, "sample_rate": None}
     plain, edited = (soundfile.info(tmp_path / name).frames for name in ("a.wav", "b.wav"))
     assert edited <= plain / 2 + 1
+
+
+def test_another_sample_rate_is_in_the_header(say: Run, tmp_path: Path) -> None:
+    assert say("Hello.", "-q", "-o", "a.wav", *SHORT).exit_code == 0
+    assert say("Hello.", "-q", "-o", "b.wav", "--sample-rate", "48000", *SHORT).exit_code == 0
+    plain, faster = (soundfile.info(tmp_path / name) for name in ("a.wav", "b.wav"))
+    assert (plain.samplerate, faster.samplerate) == (24_000, 48_000)
+    assert faster.frames == 2 * plain.frames
+
+
+def test_a_script_gives_each_speaker_a_voice(say: Run, tmp_path: Path) -> None:
+    (tmp_path / "play.txt").write_text("ANNA: Yes.\n[pause:1s]\nBEN: No.\n")
+    result = say(
+        "--file", "play.txt", "--speaker", "ANNA=en_0", "--speaker", "BEN=en_1", "--json", "-q", *SHORT
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    assert [segment["voice"] for segment in document["segments"]] == ["ANNA", "BEN"] or [
+        segment["voice"] for segment in document["segments"]
+    ] == ["en_0", "en_1"]
+    assert document["seconds"] > 1.0
+    assert document["script"]["speakers"] == {"ANNA": "en_0", "BEN": "en_1"}
+
+
+def test_a_broken_script_is_found_before_any_is_spoken(say: Run, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("Yes.")
+    (tmp_path / "b.txt").write_text("No [what]?")
+    result = say("--file", "*.txt", "--script", "text", *SHORT)
+    assert result.exit_code == 2
+    assert "b.txt: " in result.stderr
+    assert names(tmp_path) == {"a.txt", "b.txt"}
+    assert say("--file", "b.txt", "--markup", "speak", "-q", *SHORT).exit_code in (0, 2)
 
 
 def expected(model_folder: Path, text: str) -> np.ndarray:

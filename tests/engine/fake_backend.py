@@ -86,6 +86,7 @@ class FakeBackend:
 
     config: BarkConfig = field(default_factory=BarkConfig.tiny)
     description: str = "fake"
+    dtype: str = "float32"
     batches: list[int] = field(default_factory=list)
 
     def session(self, stage: Stage) -> FakeSession:

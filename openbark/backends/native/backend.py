@@ -159,8 +159,12 @@ class NativeBackend:
     @property
     def description(self) -> str:
         """Engine, kernels, dtype and threads in one line."""
-        dtype = self._precision.name.lower()
-        return f"native {self._pool.kernels}, cpu, {dtype}, {self._pool.threads} threads"
+        return f"native {self._pool.kernels}, cpu, {self.dtype}, {self._pool.threads} threads"
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the transformers' weights."""
+        return self._precision.name.lower()
 
     @property
     def packed_bytes(self) -> int:

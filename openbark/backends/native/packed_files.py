@@ -38,6 +38,7 @@ __all__ = [
     "fill_packed",
     "find_packed_files",
     "is_enabled",
+    "is_large",
     "packed_directory",
     "packed_file_for",
 ]
@@ -89,6 +90,11 @@ class PackedFile:
     def n_bytes(self) -> int:
         """Its size; 0 when it is not there."""
         return self.path.stat().st_size if self.path.is_file() else 0
+
+    @property
+    def agreement_path(self) -> Path:
+        """Where the comparison of these weights with exact ones is kept (`native.auto`)."""
+        return self.path.with_suffix(".agreement.json")
 
     def read_into(self, blocks: Blocks) -> bool:
         """Fill all blocks. False when there is no file, or (with a line in the log) one that is damaged."""
@@ -160,6 +166,7 @@ class PackedFile:
             if same_purpose and other.path != self.path:
                 other.path.unlink(missing_ok=True)
                 other.path.with_suffix(".lock").unlink(missing_ok=True)
+                other.agreement_path.unlink(missing_ok=True)
 
 
 def fill_packed(file: PackedFile, blocks: Blocks, pack: Callable[[], None]) -> None:
@@ -201,7 +208,7 @@ def packed_file_for(
     """
     if not is_enabled() or precision is Precision.FLOAT32:
         return None
-    if _stored_bytes(checkpoint, prefixes) < _LEAST_BYTES:
+    if not is_large(checkpoint, prefixes):
         return None
     try:
         weights = weights_identity(checkpoint.sources, prefixes)
@@ -217,6 +224,21 @@ def packed_file_for(
     return PackedFile(packed_directory() / name, key, str(source))
 
 
+def is_large(checkpoint: Checkpoint, prefixes: tuple[str, ...]) -> bool:
+    """Whether the checkpoint has all these parts in files, and reading packed weights pays: below this size
+    packing takes no longer."""
+    stored = {
+        prefix: sum(
+            part.stop - part.start
+            for name, source in checkpoint.sources.items()
+            if name.startswith(prefix)
+            for part in source.parts
+        )
+        for prefix in prefixes
+    }
+    return min(stored.values()) > 0 and sum(stored.values()) >= _LEAST_BYTES
+
+
 def find_packed_files() -> list[PackedFile]:
     """The files of packed weights in our cache whose headers can be read."""
     found = []
@@ -228,15 +250,6 @@ def find_packed_files() -> list[PackedFile]:
         except (OSError, _UnusableError, TypeError, KeyError):
             continue
     return found
-
-
-def _stored_bytes(checkpoint: Checkpoint, prefixes: tuple[str, ...]) -> int:
-    return sum(
-        part.stop - part.start
-        for name, source in checkpoint.sources.items()
-        if name.startswith(prefixes)
-        for part in source.parts
-    )
 
 
 def _read_header(stream: IO[bytes]) -> tuple[dict[str, Any], int]:

@@ -175,9 +175,14 @@ class TorchBackend:
     @property
     def description(self) -> str:
         """Backend, torch version, device, dtype and threads in one line."""
-        weight = next(self._modules()[0].parameters())
-        dtype = str(weight.dtype).removeprefix("torch.")
-        return f"torch {torch.__version__}, {weight.device}, {dtype}, {torch.get_num_threads()} threads"
+        device = next(self._modules()[0].parameters()).device
+        threads = torch.get_num_threads()
+        return f"torch {torch.__version__}, {device}, {self.dtype}, {threads} threads"
+
+    @property
+    def dtype(self) -> str:
+        """Precision of the transformers' weights; of the codec's when that is all there is."""
+        return str(next(self._modules()[0].parameters()).dtype).removeprefix("torch.")
 
     def causal(self, stage: Stage) -> CausalGPT:
         """The network of the semantic or coarse stage."""

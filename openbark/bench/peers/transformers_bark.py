@@ -8,12 +8,7 @@ from typing import Any
 
 import torch
 import transformers
-from transformers.models.bark.generation_configuration_bark import (
-    BarkCoarseGenerationConfig,
-    BarkFineGenerationConfig,
-    BarkGenerationConfig,
-    BarkSemanticGenerationConfig,
-)
+from transformers.models.bark.generation_configuration_bark import BarkGenerationConfig
 
 from openbark.api import find_checkpoint
 from openbark.bench.contestant import Round
@@ -38,7 +33,8 @@ class TransformersBark:
             raise CheckpointUnsupportedError(
                 f"transformers has no codec {config.codec.model_type!r}; compare on another --model"
             )
-        self._model = _model(workload, config).eval()
+        self._settings, model = _model(workload, config)
+        self._model = model.eval()
         self._config = config
         self._n_semantic = workload.n_semantic(config)
         voice = history_of(workload, config)
@@ -57,14 +53,10 @@ class TransformersBark:
         ids = torch.zeros(1, rules.max_text_tokens, dtype=torch.long)
         mask = torch.zeros_like(ids)
         ids[0, : len(given)], mask[0, : len(given)] = given, 1
-        settings = model.generation_config
-        semantic_rules = BarkSemanticGenerationConfig(  # type: ignore[no-untyped-call]
-            **settings.semantic_config
-        )
-        coarse_rules = BarkCoarseGenerationConfig(**settings.coarse_acoustics_config)
-        fine_rules = BarkFineGenerationConfig(  # type: ignore[no-untyped-call]
-            **settings.fine_acoustics_config
-        )
+        settings = self._settings
+        semantic_rules = settings.semantic_config
+        coarse_rules = settings.coarse_acoustics_config
+        fine_rules = settings.fine_acoustics_config
         torch.manual_seed(seed)
         clock = [time.perf_counter()]
         semantic = model.semantic.generate(
@@ -100,9 +92,19 @@ class TransformersBark:
         return Round(timings, int(semantic.shape[-1]), int(fine.shape[-1]))
 
 
-def _model(workload: Workload, config: BarkConfig) -> Any:
+def _model(workload: Workload, config: BarkConfig) -> tuple[Any, Any]:
+    """Its settings (Suno's rules are the defaults) and the model."""
     if not workload.model.startswith("shape:"):
-        return transformers.BarkModel.from_pretrained(Path(find_checkpoint(workload.model)))
+        folder = Path(find_checkpoint(workload.model))
+        found: Any = transformers.BarkModel.from_pretrained(folder)
+        given = found.generation_config
+        settings = BarkGenerationConfig(
+            semantic_config=dict(given.semantic_config),
+            coarse_acoustics_config=dict(given.coarse_acoustics_config),
+            fine_acoustics_config=dict(given.fine_acoustics_config),
+            codebook_size=given.codebook_size,
+        )
+        return settings, found
     if workload.model == "shape:tiny":
         raise CheckpointUnsupportedError("transformers runs shape:small and shape:large only")
     sizes = {
@@ -123,5 +125,4 @@ def _model(workload: Workload, config: BarkConfig) -> Any:
     torch.manual_seed(0)
     parts: dict[str, Any] = {f"{name}_config": values for name, values in sizes.items()}
     model = transformers.BarkModel(transformers.BarkConfig(**parts))
-    model.generation_config = BarkGenerationConfig()
-    return model
+    return BarkGenerationConfig(), model

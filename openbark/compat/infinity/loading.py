@@ -33,7 +33,7 @@ class LoadedBark:
         with self._lock:
             if self._bark is None or force_reload or self._key != (name, device):
                 self._bark = None  # never two of them in memory
-                self._bark = Bark.load(name, device)
+                self._bark = Bark.load(name, device, "float32")
                 self._key = (name, device)
             return self._bark
 

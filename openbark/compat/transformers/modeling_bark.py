@@ -6,6 +6,7 @@ was asked for, docs/migrating-transformers.md says what happens here.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ from openbark.errors import DeviceError, ParamError, VoiceError
 
 __all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_options"]
 
+_LOG = logging.getLogger(__name__)
 _HALF = (torch.float16, torch.bfloat16)
 _STAGES = ("semantic", "coarse", "fine")
 _ONLY_SEMANTIC = (
@@ -77,6 +79,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         self.codec_model = _codec(config.codec_config)
         self._offload_to: torch.device | None = None
         self.name_or_path = ""
+        self._told_of_min_eos_p = False
         self._besides = LoadedTensors({})
 
     @classmethod
@@ -235,11 +238,13 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
             raise ParamError("input_ids is missing; processor(text) makes it")
         rules = self._rules(generation_config)
         routed = route_options(options)
+        if rules.semantic_config.get("min_eos_p") is None:
+            self._tell_of_min_eos_p(routed["semantic"])
         voice = self._checked_voice(history_prompt, rules)
         semantic_rules, coarse_rules = rules.semantic_config, rules.coarse_acoustics_config
         with self._placed(self.semantic):
             semantic = self.semantic.generate(
-                input_ids.to(self.device),
+                torch.as_tensor(input_ids, device=self.device),
                 history_prompt=voice,
                 semantic_generation_config=semantic_rules,
                 **_to_device(routed["semantic"], self.device),
@@ -272,6 +277,16 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         padded = nn.utils.rnn.pad_sequence(audio, batch_first=True, padding_value=0)
         return padded, [len(waveform) for waveform in audio]
 
+    def _tell_of_min_eos_p(self, options: Mapping[str, Any]) -> None:
+        if "min_eos_p" in options or self._told_of_min_eos_p:
+            return
+        self._told_of_min_eos_p = True
+        _LOG.warning(
+            "min_eos_p is not set, so speech may run on after the text; Suno's own code stops at 0.2: "
+            "model.generation_config.semantic_config.min_eos_p = 0.2. This line is left out with "
+            "generate(..., min_eos_p=None)"
+        )
+
     def _rules(
         self, generation_config: BarkGenerationConfig | Mapping[str, Any] | None
     ) -> BarkGenerationConfig:
@@ -283,25 +298,33 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
     def _checked_voice(
         self, history: Mapping[str, Tensor] | None, rules: BarkGenerationConfig
     ) -> dict[str, Tensor] | None:
-        """The voice as int64 here. Raises VoiceError for tokens that the model does not have."""
+        """The voice as int64 here. Raises VoiceError for arrays of another shape, and for tokens that the
+        model does not have."""
         if history is None:
             return None
-        sizes = {
-            "semantic_prompt": rules.semantic_config.semantic_vocab_size,
-            "coarse_prompt": rules.codebook_size,
-            "fine_prompt": rules.codebook_size,
+        coarse, fine = rules.coarse_acoustics_config, rules.fine_acoustics_config
+        tokens: dict[str, tuple[int, tuple[int, ...]]] = {
+            "semantic_prompt": (rules.semantic_config.semantic_vocab_size, ()),
+            "coarse_prompt": (rules.codebook_size, (coarse.n_coarse_codebooks,)),
+            "fine_prompt": (rules.codebook_size, (fine.n_fine_codebooks,)),
         }
         voice = {}
-        for key, size in sizes.items():
+        for key, (size, rows) in tokens.items():
             if key not in history:
-                raise VoiceError(f"history_prompt lacks {key}; it needs {', '.join(sizes)}")
-            tokens = torch.as_tensor(history[key]).to(self.device, torch.int64)
-            if tokens.numel() == 0 or int(tokens.min()) < 0 or int(tokens.max()) >= size:
+                raise VoiceError(f"history_prompt lacks {key}; it needs {', '.join(tokens)}")
+            array = torch.as_tensor(history[key]).to(self.device, torch.int64)
+            if array.ndim != len(rows) + 1 or tuple(array.shape[:-1]) != rows:
+                legal = ", ".join((*map(str, rows), "T"))
+                raise VoiceError(
+                    f"history_prompt: {key} has shape {list(array.shape)}; legal: [{legal}], one voice for "
+                    "the whole batch"
+                )
+            if array.numel() == 0 or int(array.min()) < 0 or int(array.max()) >= size:
                 raise VoiceError(
                     f"history_prompt: {key} must hold tokens 0..{size - 1}; "
                     "it is empty, or belongs to another model"
                 )
-            voice[key] = tokens
+            voice[key] = array
         return voice
 
 

@@ -233,9 +233,10 @@ def _text_slots(
 ) -> Tensor:
     """Model ids [B, slots] of tokenizer ids [B, N]: offset, masked ids and missing ones padding (H21)."""
     slots = rules.max_input_semantic_length
-    text = input_ids.to(torch.int64) + rules.text_encoding_offset
+    text = torch.as_tensor(input_ids).to(torch.int64) + rules.text_encoding_offset
     if attention_mask is not None:
-        text = text.masked_fill(attention_mask.to(text.device) == 0, rules.text_pad_token)
+        mask = torch.as_tensor(attention_mask, device=text.device)
+        text = text.masked_fill(mask == 0, rules.text_pad_token)
     rest = text[:, slots:]
     if bool((rest != rules.text_pad_token).any()):
         longest = int((text != rules.text_pad_token).sum(dim=1).max())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from openbark.errors import (
     DeviceError,
     ParamError,
     TextError,
+    VoiceError,
 )
 from openbark.params import SUNO_PARAMS
 
@@ -226,3 +228,49 @@ def test_random_model_from_a_config(tmp_path: Path) -> None:
     assert model.semantic.num_parameters() > 0
     with pytest.raises(CheckpointCorruptError):
         model.save_pretrained(tmp_path / "m")
+
+
+def test_H22_an_open_min_eos_p_is_said_once(
+    folder: Path, processor: hf.BarkProcessor, caplog: pytest.LogCaptureFixture
+) -> None:
+    inputs = processor("hello", return_tensors=None)
+    short = {"semantic_max_new_tokens": 4, "semantic_min_new_tokens": 4}
+    model = hf.BarkModel.from_pretrained(folder)
+    model.generate(**inputs, **short, min_eos_p=None)
+    model.generation_config.semantic_config.min_eos_p = 0.2
+    model.generate(**inputs, **short)
+    assert caplog.messages == []
+    model.generation_config.semantic_config.min_eos_p = None
+    for _ in range(2):
+        model.generate(**inputs, **short)
+    (line,) = caplog.messages
+    assert "semantic_config.min_eos_p = 0.2" in line
+
+
+@pytest.mark.parametrize(
+    ("key", "shape"),
+    [("semantic_prompt", "[T]"), ("coarse_prompt", "[2, T]"), ("fine_prompt", "[8, T]")],
+)
+def test_B18_H27_a_voice_of_another_shape(
+    model: hf.BarkModel, processor: hf.BarkProcessor, key: str, shape: str
+) -> None:
+    """Such as one voice for each row."""
+    inputs = processor(["hello", "there"], voice_preset="en_0")
+    inputs["history_prompt"][key] = inputs["history_prompt"][key].expand(
+        2, *([-1] * (1 + (shape != "[T]")))
+    )
+    with pytest.raises(VoiceError, match=f"{key} has shape .* legal: {re.escape(shape)}"):
+        model.generate(**inputs)
+
+
+def test_B15_H19_half_after_loading(folder: Path, processor: hf.BarkProcessor) -> None:
+    """Half precision works on a CPU, and back; the codec and the waveform stay in float32."""
+    model = hf.BarkModel.from_pretrained(folder)
+    for change, kind in ((model.half, torch.float16), (model.float, torch.float32)):
+        assert change() is model
+        assert model.dtype == kind
+        audio = model.generate(**processor("hello", voice_preset="en_0"), semantic_min_new_tokens=4)
+        assert audio.dtype == torch.float32
+        assert torch.isfinite(audio).all()
+    assert model.to(torch.bfloat16).dtype == torch.bfloat16
+    assert next(model.codec_model.parameters()).dtype == torch.float32

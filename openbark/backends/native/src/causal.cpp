@@ -1,6 +1,7 @@
 #include "causal.h"
 
 #include <algorithm>
+#include <exception>
 #include <stdexcept>
 #include <string>
 
@@ -175,9 +176,10 @@ void CausalSession::logits(float* out) {
 // The runs of one call that are still drawing, step by step.
 class DrawingRows {
  public:
-  DrawingRows(const CausalStage& stage, Scratch& scratch, Run* runs, int n) : stage_(stage), scratch_(scratch) {
+  DrawingRows(ThreadPool& pool, const Model& model, Scratch& scratch, Run* runs, int n)
+      : pool_(pool), model_(model), scratch_(scratch) {
     for (int i = 0; i < n; ++i) active_.push_back(runs + i);
-    const auto n_out = static_cast<std::size_t>(stage.model().shape().n_out);
+    const auto n_out = static_cast<std::size_t>(model.shape().n_out);
     scratch.logits.resize(std::max(scratch.logits.size(), active_.size() * n_out));
     spans_.reserve(active_.size());
   }
@@ -195,7 +197,7 @@ class DrawingRows {
     read_pending();
     compute_logits();
     const int n = static_cast<int>(active_.size());
-    stage_.pool().parallel(n, [this](int index, int) { draw(index); });
+    pool_.parallel(n, [this](int index, int) { draw(index); });
     return true;
   }
 
@@ -216,7 +218,7 @@ class DrawingRows {
       spans_.push_back({&row.cache_, position, 1});
     }
     if (spans_.empty()) return;
-    run_blocks(stage_.pool(), stage_.model(), w, spans_.data(), static_cast<int>(spans_.size()), 0);
+    run_blocks(pool_, model_, w, spans_.data(), static_cast<int>(spans_.size()), 0);
     int at = 0;
     for (const Run* run : active_) {
       CausalSession& row = *run->session;
@@ -244,9 +246,9 @@ class DrawingRows {
              at(last).rules->end_token == rules.end_token) {
         ++last;
       }
-      head_rows(stage_.pool(), stage_.model(), scratch_, i, last - i, first, first + rules.n_tokens);
+      head_rows(pool_, model_, scratch_, i, last - i, first, first + rules.n_tokens);
       if (rules.end_token >= 0) {
-        head_rows(stage_.pool(), stage_.model(), scratch_, i, last - i, rules.end_token, rules.end_token + 1);
+        head_rows(pool_, model_, scratch_, i, last - i, rules.end_token, rules.end_token + 1);
       }
       i = last;
     }
@@ -257,7 +259,7 @@ class DrawingRows {
     const DrawRules& rules = *run.rules;
     CausalSession& row = *run.session;
     const float* logits =
-        scratch_.logits.data() + static_cast<std::ptrdiff_t>(index) * stage_.model().shape().n_out;
+        scratch_.logits.data() + static_cast<std::ptrdiff_t>(index) * model_.shape().n_out;
     const int first = first_row(run);
     row.support_.assign(logits + first, logits + first + rules.n_tokens);
     if (rules.end_token >= 0) row.support_.push_back(logits[rules.end_token]);
@@ -277,13 +279,14 @@ class DrawingRows {
 
   Run& at(int index) const { return *active_[static_cast<std::size_t>(index)]; }
 
-  const CausalStage& stage_;
+  ThreadPool& pool_;
+  const Model& model_;
   Scratch& scratch_;
   std::vector<Run*> active_;
   std::vector<Span> spans_;
 };
 
-void CausalStage::draw(Run* runs, int n) {
+void CausalStage::check(Run* runs, int n) const {
   const int n_out = model_.shape().n_out;
   for (int i = 0; i < n; ++i) {
     Run& run = runs[i];
@@ -302,12 +305,39 @@ void CausalStage::draw(Run* runs, int n) {
     run.count = 0;
     run.stop = static_cast<int>(Stop::kLimit);
   }
+}
+
+int CausalStage::parts(int n) const {
+  // Weights that nearly fit the caches next to the cores may as well be read by each of them.
+  constexpr std::size_t kNear = std::size_t{4} << 20;
+  return model_.block_bytes() <= kNear ? std::min(n, pool_.size()) : 1;
+}
+
+void CausalStage::draw_together(ThreadPool& pool, Run* runs, int n) {
   const Borrowed scratch(*this);
   const int together = std::min(kRunRows, rows_together(model_));
   for (int first = 0; first < n; first += together) {
-    DrawingRows rows(*this, *scratch, runs + first, std::min(together, n - first));
+    DrawingRows rows(pool, model_, *scratch, runs + first, std::min(together, n - first));
     while (rows.step()) {
     }
+  }
+}
+
+void CausalStage::draw(Run* runs, int n) {
+  check(runs, n);
+  const int count = parts(n);
+  if (count <= 1) return draw_together(pool_, runs, n);
+  std::vector<std::exception_ptr> errors(static_cast<std::size_t>(count));
+  pool_.parallel(count, [&](int part, int) {
+    const int first = n * part / count;
+    try {
+      draw_together(alone_, runs + first, n * (part + 1) / count - first);
+    } catch (...) {
+      errors[static_cast<std::size_t>(part)] = std::current_exception();
+    }
+  });
+  for (const std::exception_ptr& error : errors) {
+    if (error) std::rethrow_exception(error);
   }
 }
 

@@ -46,22 +46,30 @@ struct Scratch {
 // What the sessions of one model share. The pool and the model must outlive it.
 class CausalStage {
  public:
-  CausalStage(ThreadPool& pool, const Model& model) : pool_(pool), model_(model) {}
+  CausalStage(ThreadPool& pool, const Model& model) : pool_(pool), alone_(1, pool.kernels()), model_(model) {}
 
   ThreadPool& pool() const { return pool_; }
   const Model& model() const { return model_; }
 
   // Advances n sessions of this stage together: each draws up to its rules.n_steps tokens, reading each one but
   // the last, which waits for the next call. The weights are read once for all that draw at the same step;
-  // those that end early make room. A session's tokens do not depend on the others. Throws before anything
-  // is drawn when a run cannot be made.
+  // those that end early make room. Small models do without: each thread then draws for sessions of its own, and
+  // waits for no other. A session's tokens do not depend on the others. Throws before anything is drawn when a
+  // run cannot be made.
   void draw(Run* runs, int n);
 
   std::unique_ptr<Scratch> take();
   void give(std::unique_ptr<Scratch> scratch);
 
  private:
+  void check(Run* runs, int n) const;
+  // On the threads of `pool`, in one step after the other.
+  void draw_together(ThreadPool& pool, Run* runs, int n);
+  // How many parts of work on `n` sessions are to be done side by side, each on one thread.
+  int parts(int n) const;
+
   ThreadPool& pool_;
+  ThreadPool alone_;  // for work on one thread of `pool_`
   const Model& model_;
   std::mutex mutex_;
   std::vector<std::unique_ptr<Scratch>> idle_;

@@ -1,4 +1,4 @@
-"""Plays a clip through whatever player the machine has."""
+"""Plays audio through whatever player the machine has."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+from openbark.audio.files import write_audio
+from openbark.audio.samples import Waveform
 from openbark.errors import AudioError
-from openbark.result import Clip
 
 __all__ = ["PLAYERS", "find_player", "play"]
 
@@ -27,14 +28,17 @@ def find_player() -> tuple[str, ...]:
         if shutil.which(player[0]):
             return player
     names = ", ".join(player[0] for player in PLAYERS)
-    raise AudioError(f"nothing here can play audio (looked for {names}); leave out --play")
+    raise AudioError(
+        f"nothing here can play audio (looked for {names}); install one, or play the file elsewhere"
+    )
 
 
-def play(clip: Clip, player: tuple[str, ...]) -> None:
-    """Play a clip and wait for its end. Raises AudioError when the player fails."""
+def play(waveform: Waveform, sample_rate: int) -> None:
+    """Play a waveform [L] and wait for its end. Raises AudioError without a player, or when it fails."""
+    player = find_player()
     with tempfile.TemporaryDirectory(prefix="openbark-") as folder:
         path = Path(folder) / "clip.wav"
-        clip.save(path)
+        write_audio(path, waveform, sample_rate)
         done = subprocess.run([*player, str(path)], capture_output=True, text=True, check=False)
     if done.returncode:
         reason = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.returncode}"]
