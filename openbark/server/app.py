@@ -50,7 +50,8 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     metrics = Metrics()
     folder = settings.data_directory
     uploads = UploadedVoices(folder / "voices") if folder is not None else None
-    book = VoiceBook(speaker.library, read_voice_map(settings.voice_map), uploads)
+    names = read_voice_map(settings.voice_map)
+    book = VoiceBook(speaker.library, names, uploads, spread=settings.voice_map is None)
     parts = Parts(SpeechService(speaker, book, settings, metrics))
     _watch(metrics, parts)
     app = FastAPI(
