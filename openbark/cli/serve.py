@@ -70,6 +70,7 @@ def serve(
     from openbark.api import Bark
     from openbark.server.app import create_app
     from openbark.server.bark_speaker import BarkSpeaker
+    from openbark.server.run import listen
     from openbark.server.run import serve as run_server
     from openbark.server.settings import load_settings
 
@@ -84,7 +85,11 @@ def serve(
     }
     used = load_settings(settings, flags)
     used.keys()
+    # Before the model, which may take minutes to load.
+    door = listen(used)
     bark = Bark.load(model, device=device, dtype=dtype, threads=threads, backend=backend)
     app = create_app(BarkSpeaker(bark, used.max_rows), used)
-    click.echo(f"{bark.config.name} at http://{used.host}:{used.port}/ (Ctrl-C ends)", err=True)
-    run_server(app, used)
+    address, port = door.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    click.echo(f"{bark.config.name} at http://{shown}:{port}/ (Ctrl-C ends)", err=True)
+    run_server(app, used, door)

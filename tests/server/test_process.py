@@ -147,7 +147,7 @@ def test_a_taken_port_is_said_and_not_a_traceback(start: Callable[..., Process])
     server = start()
     command = [sys.executable, "-m", "openbark", "serve", "--port", str(server.port)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert "Traceback" not in done.stderr and str(server.port) in done.stderr
 
 
