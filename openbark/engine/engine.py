@@ -120,7 +120,7 @@ class Engine:
         self._thread: threading.Thread | None = None
 
     def submit(self, request: Request) -> Handle:
-        """Put a request behind those that wait, from any thread.
+        """Put a request behind those that wait, from any thread; one that `continues` behind its like.
 
         Raises BusyError when the queue is full in requests or in audio, or the engine is closed.
         """
@@ -140,9 +140,14 @@ class Engine:
                     f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
                     retry_after,
                 )
-            self._queue.append(handle)
+            self._queue.insert(self._place(request), handle)
             self._wake()
         return handle
+
+    def _place(self, request: Request) -> int:
+        if not request.continues:
+            return len(self._queue)
+        return sum(other.request.continues for other in self._queue)
 
     def run(self, request: Request) -> CascadeResult:
         """Submit a request and wait for it; leaving early, as by Ctrl-C, cancels it."""
