@@ -36,7 +36,8 @@ class EngineStats:
 
     queued: requests that wait; queued_seconds: their estimated audio. running: requests that have a row, of
     which `semantic`, `coarse`, `fine` and `codec` are in that stage. Then totals since the engine was made;
-    audio_seconds: of the finished ones; turns, drawn_rows: steps of draws, and rows that took part in them.
+    audio_seconds: of the finished ones; busy_seconds: of work; turns, drawn_rows: steps of draws, and rows that
+    took part in them.
     """
 
     queued: int
@@ -51,6 +52,7 @@ class EngineStats:
     cancelled: int
     rejected: int
     audio_seconds: float
+    busy_seconds: float
     turns: int
     drawn_rows: int
 
@@ -231,6 +233,7 @@ class Engine:
                 cancelled=counts.cancelled,
                 rejected=counts.rejected,
                 audio_seconds=self._forecast.audio_seconds,
+                busy_seconds=counts.busy_seconds,
                 turns=counts.turns,
                 drawn_rows=counts.drawn_rows,
             )

@@ -149,8 +149,10 @@ def _of_framework(request: Request, error: HTTPException) -> ApiError:
 def _watch(metrics: Metrics, parts: Parts) -> None:
     service = parts.service
     speaker, admission = service.speaker, service.admission
-    metrics.watch("running", "Requests being computed.", lambda: speaker.stats.running)
-    metrics.watch("waiting", "Requests waiting for a place.", lambda: speaker.stats.waiting)
+    metrics.watch("running", "Requests being spoken.", lambda: service.turns.running)
+    metrics.watch("waiting", "Requests waiting for their turn.", lambda: service.turns.waiting)
+    metrics.watch("pieces_running", "Pieces being computed.", lambda: speaker.stats.running)
+    metrics.watch("pieces_waiting", "Pieces waiting for a row.", lambda: speaker.stats.waiting)
     metrics.watch(
         "queued_seconds", "Audio seconds estimated for both.", lambda: speaker.stats.queued_seconds
     )
