@@ -78,7 +78,8 @@ def test_a_slow_machine_speaks_to_one_after_the_other(
     url = f"{server.url}/v1/audio/speech"
     body = {"input": "long " * 100, "response_format": "pcm"}
     with httpx.stream("POST", url, json=body) as answer:
-        assert next(answer.iter_raw(100))
+        pieces = answer.iter_raw(100)
+        assert next(pieces)
         events = httpx.stream(
             "POST", url, json={**body, "input": "Hi.", "stream_format": "sse", "progress": True}
         )
