@@ -127,7 +127,9 @@ class Visit:
             if parts.scheme in ("blob", "data"):
                 continue
             assert parts.netloc == base, f"{url} is another host"
-            assert _is_public(self.url, method, parts.path), f"{method} {url} is not in /openapi.json"
+            assert _is_public(self.url, method, parts.path), (
+                f"{method} {url} is not in /openapi.json"
+            )
         unexpected = [
             text for text in self.complaints if not any(part in text for part in self.expected)
         ]

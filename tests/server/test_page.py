@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browsing import DESKTOP, PHONE, Visit, browser, visit  # noqa: F401
+from browsing import DESKTOP, PHONE, Visit
 from conftest import RunningServer
 
 pytestmark = pytest.mark.browser
@@ -35,7 +35,7 @@ def test_nothing_comes_from_elsewhere_or_stands_inline(path: Path) -> None:
 
 
 def test_speech_is_heard_while_the_rest_is_made(start: Start, visit: Open) -> None:
-    server = start(delay=0.05)
+    server = start(delay=0.02)
     tab = visit(server.url)
     tab.page.get_by_label("Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
@@ -62,7 +62,7 @@ def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
 
 
 def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None:
-    tab = visit(start(first_delay=1.0, delay=0.05).url)
+    tab = visit(start(first_delay=1.0, delay=0.01).url)
     tab.page.get_by_label("Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.locator("#status", has_text="In the queue").wait_for()
@@ -90,7 +90,12 @@ def test_settings_reach_the_request_and_are_kept(start: Start, visit: Open) -> N
         assert str(body[name]) in (value, str(float(value)) if value[0].isdigit() else value)
     assert body["voice"] == "en_1"
     spoken = server.speaker.started[-1]
-    assert (spoken.seed, spoken.split, spoken.policy, spoken.latency) == (77, "packed", "anchor", "low")
+    assert (spoken.seed, spoken.split, spoken.policy, spoken.latency) == (
+        77,
+        "packed",
+        "anchor",
+        "low",
+    )
     assert (spoken.params.semantic.temperature, spoken.params.fine.temperature) == (0.6, 0.4)
     tab.page.get_by_role("button", name="Keep these settings").click()
     tab.page.reload()
@@ -206,7 +211,9 @@ def test_the_keyboard_is_enough(start: Start, visit: Open) -> None:
     slider.focus()
     tab.duration()
     page.keyboard.press("End")
-    assert float(slider.get_attribute("aria-valuenow") or 0) == pytest.approx(len(LONG) / 20, abs=0.1)
+    assert float(slider.get_attribute("aria-valuenow") or 0) == pytest.approx(
+        len(LONG) / 20, abs=0.1
+    )
     page.keyboard.press("Home")
     page.keyboard.press("PageUp")
     assert float(slider.get_attribute("aria-valuenow") or 0) == pytest.approx(5, abs=0.1)
@@ -283,6 +290,8 @@ def test_motion_is_reduced_on_request(motion: str, name: str, start: Start, visi
     tab = visit(start(first_delay=1.0).url, reduced_motion=motion)
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.locator("#progress").wait_for()
-    shown: Any = tab.page.evaluate("getComputedStyle(document.getElementById('progress')).animationName")
+    shown: Any = tab.page.evaluate(
+        "getComputedStyle(document.getElementById('progress')).animationName"
+    )
     assert shown == name
     tab.page.get_by_role("button", name="Cancel").click()

@@ -13,7 +13,7 @@ import httpx
 import numpy as np
 import pytest
 import soundfile
-from browsing import Visit, browser, visit  # noqa: F401
+from browsing import Visit
 
 from openbark.voices.voice import Voice
 
@@ -24,7 +24,7 @@ TEXT = "Hello there. This is a small voice."
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[str]:  # noqa: F811
+def url(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[str]:
     """A server process; asks for the browser, so that none is started where there is none."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -60,7 +60,7 @@ def _made(url: str, **body: object) -> bytes:
     return answer.content
 
 
-def test_made_heard_kept_and_made_again_to_the_byte(url: str, visit: Open) -> None:  # noqa: F811
+def test_made_heard_kept_and_made_again_to_the_byte(url: str, visit: Open) -> None:
     tab = visit(url)
     tab.speak(TEXT, seed=7)
     wav, rate = soundfile.read(tab.saved("WAV"), dtype="int16")
@@ -80,7 +80,7 @@ def test_made_heard_kept_and_made_again_to_the_byte(url: str, visit: Open) -> No
     tab.page.locator("#history li").wait_for(state="detached")
 
 
-def test_other_formats_are_of_the_same_audio(url: str, visit: Open) -> None:  # noqa: F811
+def test_other_formats_are_of_the_same_audio(url: str, visit: Open) -> None:
     tab = visit(url)
     tab.speak(TEXT, seed=8)
     wav, rate = soundfile.read(tab.saved("WAV"), dtype="int16")
@@ -92,7 +92,7 @@ def test_other_formats_are_of_the_same_audio(url: str, visit: Open) -> None:  # 
     assert "-->" in subtitles and "Hello there." in subtitles
 
 
-def test_two_speakers_in_two_voices(url: str, visit: Open) -> None:  # noqa: F811
+def test_two_speakers_in_two_voices(url: str, visit: Open) -> None:
     tab = visit(url)
     tab.settings({"seed": "9"})
     tab.page.get_by_role("tab", name="Dialogue").click()
@@ -100,7 +100,7 @@ def test_two_speakers_in_two_voices(url: str, visit: Open) -> None:  # noqa: F81
     turns.get_by_label("Voice").nth(1).select_option("en_3")
     tab.page.get_by_role("button", name="Speak").click()
     tab.done()
-    wav, rate = soundfile.read(tab.saved("WAV"), dtype="int16")
+    wav, _ = soundfile.read(tab.saved("WAV"), dtype="int16")
     script = "Anna: Did you hear that?\nBen: Yes. It came from the machine."
     voices = {"Anna": "en_0", "Ben": "en_3"}
     body = {"script": "text", "seed": 9, "voice": "en_0", "response_format": "pcm"}
@@ -110,7 +110,7 @@ def test_two_speakers_in_two_voices(url: str, visit: Open) -> None:  # noqa: F81
 
 def test_a_voice_goes_out_comes_back_and_speaks(
     url: str,
-    visit: Open,  # noqa: F811
+    visit: Open,
     tmp_path: Path,
 ) -> None:
     tab = visit(url)

@@ -13,7 +13,7 @@ const NUMBERS = [
   "coarse_temperature", "fine_temperature", "top_k", "top_p", "min_eos_p",
 ];
 const CHOICES = ["latency", "split", "policy", "script"];
-const SETTINGS = [...NUMBERS, ...CHOICES, "speed", "takes", "seed"];
+const SETTINGS = [...NUMBERS, ...CHOICES, "speed", "takes", "seed", "new-seed"];
 const TABS = ["text", "dialogue", "list"];
 
 const tell = (text) => ($("status").textContent = text);
@@ -225,22 +225,37 @@ function wireTheme() {
   apply(remembered("theme", ""));
 }
 
+const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
+const defaultOf = (field) => {
+  if (field.type === "checkbox") return field.defaultChecked;
+  return field.options ? field.options[0].value : field.defaultValue;
+};
+
+function putSettings(values) {
+  for (const name of SETTINGS) {
+    const field = $(name);
+    const value = values[name] ?? defaultOf(field);
+    if (field.type === "checkbox") field.checked = value;
+    else field.value = value;
+  }
+  $("speed").dispatchEvent(new Event("input"));
+}
+
 function wireSettings() {
-  const show = () => ($("speed-out").textContent = Number($("speed").value).toFixed(2));
-  for (const [name, value] of Object.entries(remembered("settings", {}))) if ($(name)) $(name).value = value;
-  show();
-  $("speed").addEventListener("input", show);
+  $("speed").addEventListener("input", () => {
+    $("speed-out").textContent = Number($("speed").value).toFixed(2);
+  });
+  $("seed").addEventListener("input", () => ($("new-seed").checked = false));
   $("save-defaults").addEventListener("click", () => {
-    remember("settings", Object.fromEntries(SETTINGS.map((name) => [name, $(name).value])));
+    remember("settings", Object.fromEntries(SETTINGS.map((name) => [name, valueOf($(name))])));
     tell("These settings are kept in this browser.");
   });
   $("reset-defaults").addEventListener("click", () => {
     forget("settings");
-    for (const name of SETTINGS) $(name).value = $(name).defaultValue ?? $(name).options[0].value;
-    show();
+    putSettings({});
     tell("Settings are back to where they began.");
   });
-  $("seed").addEventListener("input", () => ($("new-seed").checked = false));
+  putSettings(remembered("settings", {}));
 }
 
 function wireKey() {

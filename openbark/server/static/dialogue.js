@@ -42,7 +42,8 @@ export class Dialogue {
     text.rows = 1;
     const remove = document.createElement("button");
     remove.type = "button";
-    remove.textContent = "Remove";
+    remove.textContent = "✕";
+    remove.title = "Remove this turn";
     remove.setAttribute("aria-label", `Remove the turn of ${name}`);
     remove.addEventListener("click", () => {
       turn.remove();

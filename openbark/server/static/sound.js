@@ -106,11 +106,16 @@ export function drawWaveform(canvas, samples, position = 0) {
   if (position > 0) context.fillRect(Math.min(position * width, width - 3), 0, 3, height);
 }
 
-// An in-place FFT of a power of two.
+const SIZE = 512;
+const COLUMNS = 400;
+const COSINES = Float32Array.from({ length: SIZE / 2 }, (_, i) => Math.cos((2 * Math.PI * i) / SIZE));
+const SINES = Float32Array.from({ length: SIZE / 2 }, (_, i) => -Math.sin((2 * Math.PI * i) / SIZE));
+const HANN = Float32Array.from({ length: SIZE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / SIZE));
+
+// An FFT of SIZE values, in place.
 function transform(real, imaginary) {
-  const size = real.length;
-  for (let i = 1, j = 0; i < size; i += 1) {
-    let bit = size >> 1;
+  for (let i = 1, j = 0; i < SIZE; i += 1) {
+    let bit = SIZE >> 1;
     for (; j & bit; bit >>= 1) j ^= bit;
     j ^= bit;
     if (i < j) {
@@ -118,16 +123,14 @@ function transform(real, imaginary) {
       [imaginary[i], imaginary[j]] = [imaginary[j], imaginary[i]];
     }
   }
-  for (let span = 2; span <= size; span <<= 1) {
-    const angle = (-2 * Math.PI) / span;
-    for (let start = 0; start < size; start += span) {
+  for (let span = 2; span <= SIZE; span <<= 1) {
+    for (let start = 0; start < SIZE; start += span) {
       for (let k = 0; k < span / 2; k += 1) {
-        const cosine = Math.cos(angle * k);
-        const sine = Math.sin(angle * k);
+        const turn = (k * SIZE) / span;
         const a = start + k;
         const b = a + span / 2;
-        const re = real[b] * cosine - imaginary[b] * sine;
-        const im = real[b] * sine + imaginary[b] * cosine;
+        const re = real[b] * COSINES[turn] - imaginary[b] * SINES[turn];
+        const im = real[b] * SINES[turn] + imaginary[b] * COSINES[turn];
         real[b] = real[a] - re;
         imaginary[b] = imaginary[a] - im;
         real[a] += re;
@@ -137,18 +140,14 @@ function transform(real, imaginary) {
   }
 }
 
-const SIZE = 512;
-const COLUMNS = 400;
-
 export function drawSpectrogram(canvas, samples) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   if (samples.length < SIZE) return;
   const image = new ImageData(COLUMNS, SIZE / 2);
-  const window = Float32Array.from({ length: SIZE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / SIZE));
   for (let column = 0; column < COLUMNS; column += 1) {
     const start = Math.floor((column / COLUMNS) * (samples.length - SIZE));
-    const real = Float32Array.from({ length: SIZE }, (_, i) => (samples[start + i] / 32768) * window[i]);
+    const real = Float32Array.from({ length: SIZE }, (_, i) => (samples[start + i] / 32768) * HANN[i]);
     const imaginary = new Float32Array(SIZE);
     transform(real, imaginary);
     for (let bin = 0; bin < SIZE / 2; bin += 1) {
