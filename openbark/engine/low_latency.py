@@ -24,6 +24,7 @@ from openbark.engine.rows import Steps, cascade_steps, report, seconds_of, set_s
 from openbark.engine.work import DecodePart, Draw, FinePass, Read
 from openbark.errors import TextError
 from openbark.stages.coarse import (
+    CoarseContext,
     coarse_codes,
     coarse_context,
     coarse_sight,
@@ -36,10 +37,10 @@ from openbark.stages.semantic import StopReason, semantic_prompt, token_limit
 
 __all__ = ["BlockSchedule", "live_steps", "request_steps"]
 
-_FIRST_SECONDS = 0.2
+_FIRST_SECONDS = 0.16
 """Audio of the first block; each block after it is twice as long as the one before."""
 
-_FINE_LOOKAHEAD_SECONDS = 0.16
+_FINE_LOOKAHEAD_SECONDS = 0.08
 """What the fine stage sees behind the frames that it hands out: docs/streaming.md has the measurement."""
 
 _Result = TypeVar("_Result")
@@ -160,20 +161,27 @@ class _Coarse:
 
     def _window(self) -> Steps[None]:
         """Begin a window, once every semantic token that it sees exists, and enough for all that it draws."""
-        voice, n_drawn = self._request.voice, len(self.ids)
-        history = (voice.semantic, voice.coarse) if voice else (None, None)
+        n_drawn = len(self.ids)
         n_full = n_drawn + self._config.coarse_rules.sliding_window
-        context = coarse_context(self._semantic.tokens, *history, self._config)
-        n_wanted = coarse_sight(context, n_drawn, self._config)
+        n_wanted = coarse_sight(self._context(), n_drawn, self._config)
         while n_coarse_steps(n_wanted, self._config) < n_full:
             n_wanted += 1
         yield from self._semantic.until(n_wanted)
-        context = coarse_context(self._semantic.tokens, *history, self._config)
+        context = self._context()
         self._stop = n_full
         if self._semantic.reason is not None:
             self._stop = min(n_full, n_coarse_steps(context.n_semantic, self._config))
         if self._stop > n_drawn:
             yield Read(Stage.COARSE, coarse_window_prompt(context, self.ids, self._config))
+
+    def _context(self) -> CoarseContext:
+        voice = self._request.voice
+        return coarse_context(
+            self._semantic.tokens,
+            voice.semantic if voice else None,
+            voice.coarse if voice else None,
+            self._config,
+        )
 
 
 class _Fine:

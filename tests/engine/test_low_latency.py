@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,14 +17,12 @@ from openbark.backends.base import Backend, CodecStream
 from openbark.backends.codec_stream import BoundedCodecStream, Reach
 from openbark.backends.native.library import library_path
 from openbark.checkpoints import open_checkpoint
-from openbark.config import BarkConfig, CoarseRules
+from openbark.config import BarkConfig
 from openbark.engine.cascade import run
-from openbark.engine.engine import Engine
-from openbark.engine.handle import Handle
 from openbark.engine.low_latency import BlockSchedule, live_steps
 from openbark.engine.request import CascadeResult, Request
 from openbark.engine.work import DecodePart, Draw, FinePass, Read
-from openbark.errors import CancelledError, ParamError, TextError
+from openbark.errors import TextError
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Stage
 from openbark.voices.voice import Voice
@@ -188,8 +184,8 @@ def test_work_comes_in_an_order_of_token_counts_alone() -> None:
 @pytest.mark.parametrize(
     ("config", "expected"),
     [
-        (BarkConfig(), BlockSchedule(first=15, step=15, most=256, lookahead=12)),
-        (BarkConfig.tiny(), BlockSchedule(first=8, step=15, most=8, lookahead=8)),
+        (BarkConfig(), BlockSchedule(first=12, step=12, most=256, lookahead=6)),
+        (BarkConfig.tiny(), BlockSchedule(first=10, step=12, most=8, lookahead=6)),
     ],
 )
 def test_blocks_fit_the_windows_of_a_model(config: BarkConfig, expected: BlockSchedule) -> None:
