@@ -60,7 +60,7 @@ def _take(browser: Any, url: str, size: str, theme: str, folder: Path) -> None:
     page.goto(url)
     page.get_by_role("button", name="Favourite en_3").click()
     for text in _TEXTS:
-        page.get_by_label("Text", exact=True).fill(text)
+        page.get_by_role("textbox", name="Text", exact=True).fill(text)
         page.get_by_role("button", name="Speak").click()
         page.locator("#history li", has_text=text).wait_for(timeout=60_000)
         page.locator("#status", has_text="Done.").wait_for()

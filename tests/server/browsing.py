@@ -92,7 +92,7 @@ class Visit:
         """Have it spoken to the end."""
         if seed is not None:
             self.settings({"seed": str(seed)})
-        self.page.get_by_label("Text", exact=True).fill(text)
+        self.page.get_by_role("textbox", name="Text", exact=True).fill(text)
         self.page.get_by_role("button", name="Speak").click()
         self.done()
 

@@ -37,7 +37,7 @@ def test_nothing_comes_from_elsewhere_or_stands_inline(path: Path) -> None:
 def test_speech_is_heard_while_the_rest_is_made(start: Start, visit: Open) -> None:
     server = start(delay=0.02)
     tab = visit(server.url)
-    tab.page.get_by_label("Text", exact=True).fill(LONG)
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
     tab.wait_for(lambda: tab.heard() > 0)
     assert server.speaker.running == 1
@@ -49,7 +49,7 @@ def test_speech_is_heard_while_the_rest_is_made(start: Start, visit: Open) -> No
 def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
     server = start(delay=0.2)
     tab = visit(server.url)
-    tab.page.get_by_label("Text", exact=True).fill(LONG)
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.locator("#status", has_text=" s made").wait_for()
     tab.page.get_by_role("button", name="Cancel").click()
@@ -63,7 +63,7 @@ def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
 
 def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None:
     tab = visit(start(first_delay=1.0, delay=0.01).url)
-    tab.page.get_by_label("Text", exact=True).fill(LONG)
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.locator("#status", has_text="In the queue").wait_for()
     tab.page.locator("#status", has_text=" s made").wait_for()
@@ -122,7 +122,7 @@ def test_takes_have_seeds_of_their_own_and_lists_clips(start: Start, visit: Open
 def test_pieces_are_shown_before_anything_is_made(start: Start, visit: Open) -> None:
     server = start()
     tab = visit(server.url)
-    tab.page.get_by_label("Text", exact=True).fill("One piece. Another")
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill("One piece. Another")
     tab.page.get_by_role("button", name="Show the pieces").click()
     tab.page.locator("#plan li").first.wait_for()
     assert tab.page.locator("#plan li").count() == 2
@@ -131,10 +131,10 @@ def test_pieces_are_shown_before_anything_is_made(start: Start, visit: Open) -> 
 
 def test_errors_are_shown_and_named(start: Start, visit: Open) -> None:
     tab = visit(start().url, expected=("400",))
-    tab.page.get_by_label("Text", exact=True).fill("unspeakable")
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill("unspeakable")
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.get_by_role("alert").get_by_text("the fake cannot say that").wait_for()
-    tab.page.get_by_label("Text", exact=True).fill(" ")
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill(" ")
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.get_by_role("alert").get_by_text("There is nothing to say yet.").wait_for()
 
@@ -203,7 +203,7 @@ def test_the_keyboard_is_enough(start: Start, visit: Open) -> None:
     page.keyboard.press("ArrowDown")
     assert page.get_by_role("radio", name="en_1").is_checked()
     assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
-    page.get_by_label("Text", exact=True).fill(LONG)
+    page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     page.keyboard.press("Control+Enter")
     tab.done()
     page.keyboard.press("Escape")

@@ -60,7 +60,11 @@ function seeded(bodies) {
 }
 
 // What becomes of a clip that was made: kept in the history, shown only, or held against an earlier one.
-const kept = async (take) => takes.show(await takes.keep(take));
+const kept = async (take) => {
+  await takes.keep(take);
+  // Somebody who listens to another clip meanwhile is left in peace.
+  if (!takes.listening) takes.show(take);
+};
 const shown = (take) => takes.show(take);
 const compareWith = (earlier) => (take) => {
   takes.show(take);
@@ -95,7 +99,7 @@ async function speakOne(body, live, place, signal) {
       const made = collector.length / state.rate;
       tell(`${place}${made.toFixed(1)} s made.`);
       showProgress(made, state.expected);
-      if (performance.now() - state.drawn < 250) return;
+      if (!takes.live || performance.now() - state.drawn < 250) return;
       takes.preview(collector.all(), state.rate);
       state.drawn = performance.now();
     },

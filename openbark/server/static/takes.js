@@ -59,6 +59,10 @@ export class Takes {
     return Boolean(this.live?.left);
   }
 
+  get listening() {
+    return !this.audio.paused;
+  }
+
   // What comes next is heard through `live`, which has had `base` seconds of other clips before.
   hear(live) {
     this.audio.pause();
@@ -118,9 +122,11 @@ export class Takes {
     this.following = true;
     const step = () => {
       this.draw();
-      if (this.sounding || !this.audio.paused) return STILL.matches ? setTimeout(step, 500) : requestAnimationFrame(step);
-      this.following = false;
-      this.buttons();
+      if (!this.sounding && this.audio.paused) {
+        this.following = false;
+        this.buttons();
+      } else if (STILL.matches) setTimeout(step, 500);
+      else requestAnimationFrame(step);
     };
     step();
   }
