@@ -27,6 +27,9 @@ from openbark.errors import BusyError, CancelledError, ParamError
 __all__ = ["Engine", "EngineStats"]
 
 
+_IDLE_SECONDS = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStats:
     """Gauges and counters of an engine at one moment.
@@ -113,6 +116,7 @@ class Engine:
         self._changed = (
             threading.Condition()
         )  # guards everything above but what a step alone touches
+        self._moves_itself = False
         self._thread: threading.Thread | None = None
 
     def submit(self, request: Request) -> Handle:
@@ -137,7 +141,7 @@ class Engine:
                     retry_after,
                 )
             self._queue.append(handle)
-            self._changed.notify_all()
+            self._wake()
         return handle
 
     def run(self, request: Request) -> CascadeResult:
@@ -171,14 +175,10 @@ class Engine:
             return True
 
     def start(self) -> None:
-        """Move by itself, on a thread of its own, until `close`; nothing happens when it does already."""
+        """Move by itself from now on, until `close`: on a thread that is there while there is work."""
         with self._changed:
-            if self._thread is not None or self._closed:
-                return
-            self._thread = threading.Thread(target=self._serve, name="openbark-engine", daemon=True)
-            # Before the libraries that it calls go away with the interpreter.
-            atexit.register(self._stop_at_exit)
-            self._thread.start()
+            self._moves_itself = not self._closed
+            self._wake()
 
     def close(self, drain: bool = True) -> None:
         """Take no more requests; finish those that are here, or cancel them with drain=False. Waits for that."""
@@ -194,7 +194,6 @@ class Engine:
                 pass
         elif thread is not threading.current_thread():
             thread.join()
-            atexit.unregister(self._stop_at_exit)
 
     def __enter__(self) -> Engine:
         return self
@@ -238,7 +237,17 @@ class Engine:
         """A step for someone who waits; False when that is a thread's work or there is nothing to do."""
         return self._thread is None and self.step()
 
+    def _wake(self) -> None:
+        """See to it that there is a thread for what is in the queue."""
+        self._changed.notify_all()
+        if self._moves_itself and self._thread is None and self._queue:
+            self._thread = threading.Thread(target=self._serve, name="openbark-engine", daemon=True)
+            # Before the libraries that it calls go away with the interpreter.
+            atexit.register(self._stop_at_exit)
+            self._thread.start()
+
     def _serve(self) -> None:
+        """Steps until nothing came for a while: an engine that nobody uses may then be forgotten."""
         while True:
             try:
                 moved = self.step()
@@ -246,11 +255,14 @@ class Engine:
                 self._fail_all(error)
                 continue
             with self._changed:
-                while not moved and not self._queue and not self._running:
-                    if self._closed:
-                        return
-                    self._changed.wait()
-                    moved = True
+                if moved or self._queue or self._running:
+                    continue
+                if not self._closed:
+                    self._changed.wait(_IDLE_SECONDS)
+                if not self._queue:
+                    self._thread = None
+                    atexit.unregister(self._stop_at_exit)
+                    return
 
     def _admit(self) -> None:
         """Give rows to those that waited longest, as far as there are places."""

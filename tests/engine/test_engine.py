@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable
 
 import numpy as np
@@ -267,6 +269,24 @@ def test_a_cancelled_task_cancels_its_request() -> None:
         assert isinstance(second.exception(10), CancelledError)
         handle.exception(10)
     assert _idle(engine.stats)
+
+
+def test_an_engine_that_nobody_uses_any_more_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("openbark.engine.engine._IDLE_SECONDS", 0.01)
+    engine = Engine(FakeBackend())
+    engine.start()
+    expected = _alone(_request(3, early=False))
+    for _ in range(3):
+        assert _plain(engine.submit(_request(3, early=False)).result(10)) == expected
+        for thread in threading.enumerate():
+            if thread.name == "openbark-engine":
+                thread.join(10)
+    forgotten = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert forgotten() is None
 
 
 def test_leaving_a_stream_early_cancels() -> None:
