@@ -40,7 +40,7 @@ demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sen
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,server,wyoming,dev]'
+	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,server,wyoming,ray,dev]'
 	touch $@
 
 venv: $(VENV)/.installed ## .venv with everything that tests and checks need
@@ -64,7 +64,8 @@ $(SANITIZED)/libopenbark.so: $(patsubst $(NATIVE_SRC)/%.cpp,$(SANITIZED)/%.o,$(w
 check-native: venv $(SANITIZED)/libopenbark.so ## the CPU engine's tests under AddressSanitizer and UBSan
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 OPENBARK_NATIVE_LIBRARY=$(CURDIR)/$(SANITIZED)/libopenbark.so \
-		$(BIN)/python -m pytest -q -p no:cacheprovider tests/backends/test_native_*.py $(PYTEST_ARGS)
+		$(BIN)/python -m pytest -q -p no:cacheprovider tests/backends/test_native_*.py \
+			tests/backends/test_packed_files.py tests/engine/test_native_cascade.py $(PYTEST_ARGS)
 
 lint: venv ## ruff: rules and format
 	$(BIN)/ruff check .
