@@ -17,11 +17,11 @@ from types import TracebackType
 from openbark.backends.base import Backend
 from openbark.engine.forecast import Forecast
 from openbark.engine.handle import Handle
+from openbark.engine.low_latency import request_steps
 from openbark.engine.request import CascadeResult, Request, Waveform
-from openbark.engine.rows import cascade_steps
 from openbark.engine.runner import Row, Runner
 from openbark.engine.scheduler import Scheduler, Turn
-from openbark.engine.work import Draw, Work
+from openbark.engine.work import DecodePart, Draw, Work
 from openbark.errors import BusyError, CancelledError, ParamError
 
 __all__ = ["Engine", "EngineStats"]
@@ -36,7 +36,8 @@ class EngineStats:
 
     queued: requests that wait; queued_seconds: their estimated audio. running: requests that have a row, of
     which `semantic`, `coarse`, `fine` and `codec` are in that stage. Then totals since the engine was made;
-    audio_seconds: of the finished ones; turns, drawn_rows: steps of draws, and rows that took part in them.
+    audio_seconds: of the finished ones; busy_seconds: of work; turns, drawn_rows: steps of draws, and rows that
+    took part in them.
     """
 
     queued: int
@@ -51,6 +52,7 @@ class EngineStats:
     cancelled: int
     rejected: int
     audio_seconds: float
+    busy_seconds: float
     turns: int
     drawn_rows: int
 
@@ -120,7 +122,7 @@ class Engine:
         self._thread: threading.Thread | None = None
 
     def submit(self, request: Request) -> Handle:
-        """Put a request behind those that wait, from any thread.
+        """Put a request behind those that wait, from any thread; one that `continues` behind its like.
 
         Raises BusyError when the queue is full in requests or in audio, or the engine is closed.
         """
@@ -140,9 +142,14 @@ class Engine:
                     f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
                     retry_after,
                 )
-            self._queue.append(handle)
+            self._queue.insert(self._place(request), handle)
             self._wake()
         return handle
+
+    def _place(self, request: Request) -> int:
+        if not request.continues:
+            return len(self._queue)
+        return sum(other.request.continues for other in self._queue)
 
     def run(self, request: Request) -> CascadeResult:
         """Submit a request and wait for it; leaving early, as by Ctrl-C, cancels it."""
@@ -226,6 +233,7 @@ class Engine:
                 cancelled=counts.cancelled,
                 rejected=counts.rejected,
                 audio_seconds=self._forecast.audio_seconds,
+                busy_seconds=counts.busy_seconds,
                 turns=counts.turns,
                 drawn_rows=counts.drawn_rows,
             )
@@ -271,7 +279,7 @@ class Engine:
         with self._changed:
             while self._queue and len(self._running) < max_batch:
                 handle = self._queue.popleft()
-                steps = cascade_steps(handle.request, self.backend.config)
+                steps = request_steps(handle.request, self.backend.config)
                 try:
                     self._running.append(_Running(handle, Row(handle.request, steps, handle.flag)))
                 except Exception as error:  # text or params that do not fit fail their own request
@@ -309,6 +317,8 @@ class Engine:
             if isinstance(result, Exception):
                 self._leave(each, result)
                 continue
+            if isinstance(each.work, DecodePart):
+                each.handle.hand_out(result)
             try:
                 each.row.take(result)
             except Exception as error:  # a model that said nothing, or a progress call that failed

@@ -7,6 +7,7 @@ import gc
 import threading
 import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -368,3 +369,13 @@ def test_a_request_may_take_the_place_of_another_that_it_waited_for() -> None:
     while engine.step():
         pass
     assert _plain(more[0].result()) == _alone(_request(7, early=False))
+
+
+def test_what_continues_goes_ahead_of_what_nobody_hears_yet() -> None:
+    engine = Engine(FakeBackend(), max_batch=1)
+    order: list[int] = []
+    for seed in (1, 2, 3, 4):
+        request = replace(_request(seed, early=False), continues=seed in (2, 4))
+        engine.submit(request).add_done_callback(lambda done: order.append(done.request.seed))
+    engine.close()
+    assert order == [2, 4, 1, 3]
