@@ -64,7 +64,8 @@ $(SANITIZED)/libopenbark.so: $(patsubst $(NATIVE_SRC)/%.cpp,$(SANITIZED)/%.o,$(w
 check-native: venv $(SANITIZED)/libopenbark.so ## the CPU engine's tests under AddressSanitizer and UBSan
 	LD_PRELOAD="$$($(CXX) -print-file-name=libasan.so) $$($(CXX) -print-file-name=libstdc++.so)" \
 	ASAN_OPTIONS=detect_leaks=0 OPENBARK_NATIVE_LIBRARY=$(CURDIR)/$(SANITIZED)/libopenbark.so \
-		$(BIN)/python -m pytest -q -p no:cacheprovider tests/backends/test_native_*.py $(PYTEST_ARGS)
+		$(BIN)/python -m pytest -q -p no:cacheprovider tests/backends/test_native_*.py \
+			tests/backends/test_packed_files.py tests/engine/test_native_cascade.py $(PYTEST_ARGS)
 
 lint: venv ## ruff: rules and format
 	$(BIN)/ruff check .

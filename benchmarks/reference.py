@@ -29,9 +29,11 @@ import torch
 from numpy.typing import NDArray
 
 import openbark
+from openbark.api import find_checkpoint
 from openbark.backends.base import Backend
 from openbark.backends.select import BACKENDS, load_backend
-from openbark.checkpoints import open_checkpoint, random_checkpoint
+from openbark.bench.workload import model_config
+from openbark.checkpoints import checkpoint_of_random_weights, open_checkpoint
 from openbark.config import BarkConfig, GPTConfig
 from openbark.engine.cascade import run
 from openbark.engine.request import STAGES, CascadeResult, Request
@@ -59,48 +61,13 @@ class StepCost:
     share: float
 
 
-@dataclass(frozen=True)
-class RandomWeights:
-    """Random tensors in the place of a checkpoint's, handed out part by part and then let go."""
-
-    config: BarkConfig
-    arrays: dict[str, NDArray[np.float32]]
-
-    def tensors(self, prefix: str) -> dict[str, NDArray[np.float32]]:
-        """Tensors of one part, names without `prefix`."""
-        names = [name for name in self.arrays if name.startswith(prefix)]
-        return {name.removeprefix(prefix): self.arrays.pop(name) for name in names}
-
-
-def shape_config(shape: str) -> BarkConfig:
-    """Sizes by name: "tiny" for tests, "small" and "large" as published by Suno."""
-    if shape == "tiny":
-        return BarkConfig.tiny()
-    small = BarkConfig(name="bark-small")
-    if shape == "small":
-        return small
-    wide = {"n_layer": 24, "n_head": 16, "n_embd": 1024}
-    return replace(
-        small,
-        name="bark",
-        semantic=replace(small.semantic, **wide),
-        coarse=replace(small.coarse, **wide),
-        fine=replace(small.fine, **wide),
-    )
-
-
 def load_model(options: argparse.Namespace) -> tuple[str, Backend]:
     """The model asked for, and its name in the report."""
     if options.shape is not None:
-        config = shape_config(options.shape)
-        source = RandomWeights(config, random_checkpoint(config))
+        source = checkpoint_of_random_weights(model_config(f"shape:{options.shape}"))
         name = f"{options.shape} (random weights)"
     else:
-        if options.model is None:
-            from openbark.assets import embedded_directory
-
-            options.model = embedded_directory()
-        source = open_checkpoint(options.model, need_tokenizer=False)
+        source = open_checkpoint(find_checkpoint(options.model), need_tokenizer=False)
         name = source.config.name
     return name, load_backend(
         source, options.backend, options.device, options.dtype, options.threads

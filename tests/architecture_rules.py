@@ -66,6 +66,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "pydantic": ("openbark.server",),
     "pydantic_settings": ("openbark.server",),
     "prometheus_client": ("openbark.server",),
+    "wyoming": ("openbark.server",),
+    "ray": ("openbark.server",),
     "transformers": ("openbark.bench.peers",),
 }
 MAX_FILE_LINES = 400

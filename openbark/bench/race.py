@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from openbark import __version__, errors
@@ -27,13 +27,15 @@ __all__ = ["STAGES", "Race", "run_race"]
 
 STAGES = ("semantic", "coarse", "fine", "codec")
 _CHILD = "import sys; from openbark.bench.child import main; sys.exit(main(sys.argv[1:]))"
-_PEER_DTYPE = "float32"
-_BASELINE_WINDOW = "stock"
+_EXACT = "float32"
+_PEERS_WINDOW = "stock"
 
 
 @dataclass(frozen=True, slots=True)
 class Race:
-    """Who runs, on what, how often. dtypes: precisions of OpenBark, each a contestant of its own."""
+    """Who runs, on what, how often. dtypes: precisions of OpenBark, each a contestant of its own; ":wide" or
+    ":stock" behind one gives it other windows than the workload's. peer_repeat: rounds of the peers, and of
+    float32, which takes as long."""
 
     workload: Workload
     dtypes: tuple[str, ...] = ("int8",)
@@ -41,12 +43,22 @@ class Race:
     repeat: int = 3
     peer_repeat: int = 3
 
+    @property
+    def own(self) -> list[tuple[str, str]]:
+        """(dtype, window) of OpenBark's contestants."""
+        parts = (text.partition(":") for text in self.dtypes)
+        return [(dtype, window or self.workload.window) for dtype, _, window in parts]
+
+    def rounds(self, dtype: str) -> int:
+        """How often a contestant runs."""
+        return self.peer_repeat if dtype == _EXACT else self.repeat
+
     def check(self) -> None:
         """Raise ParamError for what cannot be run."""
         for name, given, legal in (
             ("--against", self.against, PEERS),
-            ("--dtype", self.dtypes, tuple(BITS)),
-            ("--window", (self.workload.window,), ("stock", "wide")),
+            ("--dtype", [dtype for dtype, _ in self.own], tuple(BITS)),
+            ("--window", [window for _, window in self.own], ("stock", "wide")),
         ):
             unknown = [value for value in given if value not in legal]
             if unknown:
@@ -61,7 +73,7 @@ class _Runner:
     """The other end of a child process."""
 
     def __init__(self, name: str, workload: Workload, dtype: str, stack: ExitStack) -> None:
-        self.name, self.dtype = name, dtype
+        self.name, self.dtype, self.window = name, dtype, workload.window
         spec = {"name": name, "workload": asdict(workload), "dtype": dtype}
         self._process = subprocess.Popen(
             [sys.executable, "-c", _CHILD, json.dumps(spec)],
@@ -79,8 +91,10 @@ class _Runner:
 
     @property
     def label(self) -> str:
-        """Name and, for OpenBark, precision."""
-        return f"{self.name} {self.dtype}" if self.name == OWN else self.name
+        """Name and, for OpenBark, precision and windows other than the checkpoint's."""
+        if self.name != OWN:
+            return self.name
+        return f"{self.name} {self.dtype}" + (" wide" if self.window == "wide" else "")
 
     def ask(self, line: str) -> dict[str, Any]:
         """One command, one answer."""
@@ -121,12 +135,13 @@ def run_race(race: Race, say: Callable[[str], None]) -> dict[str, Any]:
     with ExitStack() as stack:
         machine = _Runner(MACHINE, race.workload, "", stack)
         runners = []
-        for dtype in race.dtypes:
+        for dtype, window in race.own:
             say(f"loading {OWN} {dtype}")
-            runners.append(_Runner(OWN, race.workload, dtype, stack))
+            runners.append(_Runner(OWN, replace(race.workload, window=window), dtype, stack))
         for name in race.against:
             say(f"loading {name}")
-            runners.append(_Runner(name, race.workload, _PEER_DTYPE, stack))
+            peers = replace(race.workload, window=_PEERS_WINDOW)
+            runners.append(_Runner(name, peers, _EXACT, stack))
         probes = _run_rounds(race, runners, machine, say)
     return _report(race, runners, probes)
 
@@ -135,12 +150,12 @@ def _run_rounds(
     race: Race, runners: Sequence[_Runner], machine: _Runner, say: Callable[[str], None]
 ) -> list[dict[str, float]]:
     probes: list[dict[str, float]] = []
-    gemm = next((d for d in race.dtypes if d != "int4"), "int8")
+    gemm = next((dtype for dtype, _ in race.own if dtype != "int4"), "int8")
     for number in range(max(race.repeat, race.peer_repeat)):
         order = runners if number % 2 == 0 else list(reversed(runners))
         probes.append(machine.ask(f"probe {gemm}"))
         for runner in order:
-            if number >= (race.repeat if runner.name == OWN else race.peer_repeat):
+            if number >= race.rounds(runner.dtype):
                 continue
             made = runner.ask(f"clip {number}")
             runner.rounds.append(made)
@@ -148,7 +163,8 @@ def _run_rounds(
     # Last, as the probes beside them take memory that is not the contestant's.
     for runner in runners:
         if runner.name == OWN:
-            runner.steps += [runner.ask("steps")["steps"] for _ in range(race.repeat)]
+            rounds = range(race.rounds(runner.dtype))
+            runner.steps += [runner.ask("steps")["steps"] for _ in rounds]
     return probes
 
 
@@ -180,8 +196,7 @@ def _report(
 
 def _row(race: Race, runner: _Runner, config: BarkConfig, audio: float) -> dict[str, Any]:
     workload = race.workload
-    window = workload.window if runner.name == OWN else _BASELINE_WINDOW
-    costs = _costs(workload, config, window, runner.dtype)
+    costs = _costs(workload, config, runner.window, runner.dtype)
     medians = {
         stage: statistics.median(made["timings"][stage] for made in runner.rounds)
         for stage in STAGES
@@ -189,7 +204,7 @@ def _row(race: Race, runner: _Runner, config: BarkConfig, audio: float) -> dict[
     total = statistics.median(sum(made["timings"].values()) for made in runner.rounds)
     return {
         "description": runner.description,
-        "window": window,
+        "window": runner.window,
         "rounds": len(runner.rounds),
         "seconds": total,
         "real_time_factor": total / audio,

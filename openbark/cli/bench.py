@@ -32,13 +32,18 @@ def bench() -> None:
     help="A random history as long as v2/en_speaker_6's; none; a voice of the model, or an .npz.",
 )
 @click.option(
-    "--dtype", default="int8", show_default=True, help="Precisions of OpenBark, by commas."
+    "--dtype",
+    default="int8",
+    show_default=True,
+    help="Precisions of OpenBark, by commas; int4:wide is int4 with other windows than --window.",
 )
 @click.option(
     "--window", default="stock", show_default=True, help="OpenBark's coarse windows: stock or wide."
 )
 @click.option("--repeat", default=3, show_default=True, help="Rounds; figures are medians.")
-@click.option("--peer-repeat", type=click.INT, help="Rounds of the peers. [default: as --repeat]")
+@click.option(
+    "--peer-repeat", type=click.INT, help="Rounds of peers and float32. [default: --repeat]"
+)
 @click.option("--threads", type=click.INT, help="Threads of everybody. [default: all cores]")
 def _say(
     model: str,

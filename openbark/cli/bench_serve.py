@@ -35,6 +35,10 @@ __all__ = ["serve"]
 @click.option(
     "--for", "duration", default=20.0, show_default=True, help="Seconds in which listeners arrive."
 )
+@click.option("--http", is_flag=True, help="Measure a server process over HTTP instead.")
+@click.option(
+    "--leavers", default=1000, show_default=True, help="With --http: clients that hang up."
+)
 @click.option("--max-batch", default=16, show_default=True, help="Requests that run at a time.")
 @click.option("--threads", type=click.INT, help="Threads. [default: all cores]")
 def serve(
@@ -47,6 +51,8 @@ def serve(
     repeat: int,
     load: float,
     duration: float,
+    http: bool,
+    leavers: int,
     max_batch: int,
     threads: int | None,
 ) -> None:
@@ -56,7 +62,18 @@ def serve(
     \b
     openbark bench serve
     openbark bench serve --model shape:small --seconds 2 --repeat 1
+    openbark bench serve --http --load 0.8 --for 60
     """
+    if http:
+        from openbark.bench.http_load import HttpLoad, http_card, http_report
+
+        measured = http_report(
+            HttpLoad(model=model, load=load, seconds=duration, leavers=leavers),
+            lambda line: click.echo(line, err=True),
+        )
+        click.echo(http_card(measured))
+        click.echo(json.dumps(measured))
+        return
     from openbark.bench.load import Serving
     from openbark.bench.serve import serve_card, serve_report
     from openbark.bench.workload import Workload

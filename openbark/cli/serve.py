@@ -18,6 +18,7 @@ _NEEDS = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "multi
 @click.option("--model", help="Checkpoint folder, or OWNER/NAME. [default: the embedded model]")
 @click.option("--host", help="Address to listen on. [default: 127.0.0.1]")
 @click.option("--port", type=click.INT, help="Port; 0 takes a free one. [default: 8000]")
+@click.option("--wyoming-port", type=click.INT, help="Also speak Wyoming (Home Assistant) there.")
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="File of hashed keys.")
 @click.option("--insecure", is_flag=True, default=None, help="Listen beyond this machine, no key.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name of this server.")
@@ -33,6 +34,7 @@ def serve(
     model: str | None,
     host: str | None,
     port: int | None,
+    wyoming_port: int | None,
     api_key_file: Path | None,
     insecure: bool | None,
     allowed_hosts: tuple[str, ...],
@@ -55,11 +57,9 @@ def serve(
     openbark serve --make-key me >> keys.txt
     openbark serve --host 0.0.0.0 --api-key-file keys.txt --allowed-host speech.example
     """
-    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(
-            f"the server needs {', '.join(missing)}; install it with pip install 'openbark[server]'"
-        )
+    _check_installed(_NEEDS, "server")
+    if wyoming_port is not None:
+        _check_installed(("wyoming",), "wyoming")
     from openbark.server.keys import key_line, new_key
 
     if make_key is not None:
@@ -70,12 +70,14 @@ def serve(
     from openbark.api import Bark
     from openbark.server.app import create_app
     from openbark.server.bark_speaker import BarkSpeaker
+    from openbark.server.run import listen
     from openbark.server.run import serve as run_server
     from openbark.server.settings import load_settings
 
     flags = {
         "host": host,
         "port": port,
+        "wyoming_port": wyoming_port,
         "api_key_file": api_key_file,
         "insecure": insecure,
         "allowed_hosts": allowed_hosts or None,
@@ -84,7 +86,19 @@ def serve(
     }
     used = load_settings(settings, flags)
     used.keys()
+    # Before the model, which may take minutes to load.
+    door = listen(used)
     bark = Bark.load(model, device=device, dtype=dtype, threads=threads, backend=backend)
     app = create_app(BarkSpeaker(bark, used.max_rows), used)
-    click.echo(f"{bark.config.name} at http://{used.host}:{used.port}/ (Ctrl-C ends)", err=True)
-    run_server(app, used)
+    address, port = door.getsockname()[:2]
+    shown = f"[{address}]" if ":" in address else address
+    click.echo(f"{bark.config.name} at http://{shown}:{port}/ (Ctrl-C ends)", err=True)
+    run_server(app, used, door)
+
+
+def _check_installed(modules: tuple[str, ...], extra: str) -> None:
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"this needs {', '.join(missing)}; install it with pip install 'openbark[{extra}]'"
+        )

@@ -9,6 +9,7 @@ import sys
 from typing import TypeVar
 
 from openbark.backends.base import Backend
+from openbark.config import BarkConfig
 from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
 from openbark.engine.rows import (
     Steps,
@@ -39,14 +40,20 @@ def run(backend: Backend, request: Request) -> CascadeResult:
     return _finish(backend, request, cascade_steps(request, backend.config))
 
 
-def run_semantic(backend: Backend, request: Request) -> tuple[Tokens, StopReason]:
-    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35)."""
-    return _finish(backend, request, semantic_steps(request, backend.config))
+def run_semantic(
+    backend: Backend, request: Request, said: Tokens | None = None
+) -> tuple[Tokens, StopReason]:
+    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35). `said`: semantic tokens
+    that were spoken before, for a request without a voice."""
+    return _finish(backend, request, semantic_steps(request, backend.config, said))
 
 
-def run_coarse(backend: Backend, request: Request, semantic: Tokens) -> Tokens:
-    """Semantic tokens [T] and voice to coarse codes [k, F] (S36-S37)."""
-    return _finish(backend, request, coarse_steps(request, backend.config, semantic))
+def run_coarse(
+    backend: Backend, request: Request, semantic: Tokens, config: BarkConfig | None = None
+) -> Tokens:
+    """Semantic tokens [T] and voice to coarse codes [k, F] (S36-S37). `config`: the backend's with other
+    windows."""
+    return _finish(backend, request, coarse_steps(request, config or backend.config, semantic))
 
 
 def run_fine(backend: Backend, request: Request, coarse: Tokens) -> Tokens:

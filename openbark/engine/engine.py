@@ -27,13 +27,17 @@ from openbark.errors import BusyError, CancelledError, ParamError
 __all__ = ["Engine", "EngineStats"]
 
 
+_IDLE_SECONDS = 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class EngineStats:
     """Gauges and counters of an engine at one moment.
 
     queued: requests that wait; queued_seconds: their estimated audio. running: requests that have a row, of
     which `semantic`, `coarse`, `fine` and `codec` are in that stage. Then totals since the engine was made;
-    audio_seconds: of the finished ones; turns, drawn_rows: steps of draws, and rows that took part in them.
+    audio_seconds: of the finished ones; busy_seconds: of work; turns, drawn_rows: steps of draws, and rows that
+    took part in them.
     """
 
     queued: int
@@ -48,6 +52,7 @@ class EngineStats:
     cancelled: int
     rejected: int
     audio_seconds: float
+    busy_seconds: float
     turns: int
     drawn_rows: int
 
@@ -113,10 +118,11 @@ class Engine:
         self._changed = (
             threading.Condition()
         )  # guards everything above but what a step alone touches
+        self._moves_itself = False
         self._thread: threading.Thread | None = None
 
     def submit(self, request: Request) -> Handle:
-        """Put a request behind those that wait, from any thread.
+        """Put a request behind those that wait, from any thread; one that `continues` behind its like.
 
         Raises BusyError when the queue is full in requests or in audio, or the engine is closed.
         """
@@ -136,9 +142,14 @@ class Engine:
                     f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
                     retry_after,
                 )
-            self._queue.append(handle)
-            self._changed.notify_all()
+            self._queue.insert(self._place(request), handle)
+            self._wake()
         return handle
+
+    def _place(self, request: Request) -> int:
+        if not request.continues:
+            return len(self._queue)
+        return sum(other.request.continues for other in self._queue)
 
     def run(self, request: Request) -> CascadeResult:
         """Submit a request and wait for it; leaving early, as by Ctrl-C, cancels it."""
@@ -171,14 +182,10 @@ class Engine:
             return True
 
     def start(self) -> None:
-        """Move by itself, on a thread of its own, until `close`; nothing happens when it does already."""
+        """Move by itself from now on, until `close`: on a thread that is there while there is work."""
         with self._changed:
-            if self._thread is not None or self._closed:
-                return
-            self._thread = threading.Thread(target=self._serve, name="openbark-engine", daemon=True)
-            # Before the libraries that it calls go away with the interpreter.
-            atexit.register(self._stop_at_exit)
-            self._thread.start()
+            self._moves_itself = not self._closed
+            self._wake()
 
     def close(self, drain: bool = True) -> None:
         """Take no more requests; finish those that are here, or cancel them with drain=False. Waits for that."""
@@ -194,7 +201,6 @@ class Engine:
                 pass
         elif thread is not threading.current_thread():
             thread.join()
-            atexit.unregister(self._stop_at_exit)
 
     def __enter__(self) -> Engine:
         return self
@@ -227,6 +233,7 @@ class Engine:
                 cancelled=counts.cancelled,
                 rejected=counts.rejected,
                 audio_seconds=self._forecast.audio_seconds,
+                busy_seconds=counts.busy_seconds,
                 turns=counts.turns,
                 drawn_rows=counts.drawn_rows,
             )
@@ -238,7 +245,17 @@ class Engine:
         """A step for someone who waits; False when that is a thread's work or there is nothing to do."""
         return self._thread is None and self.step()
 
+    def _wake(self) -> None:
+        """See to it that there is a thread for what is in the queue."""
+        self._changed.notify_all()
+        if self._moves_itself and self._thread is None and self._queue:
+            self._thread = threading.Thread(target=self._serve, name="openbark-engine", daemon=True)
+            # Before the libraries that it calls go away with the interpreter.
+            atexit.register(self._stop_at_exit)
+            self._thread.start()
+
     def _serve(self) -> None:
+        """Steps until nothing came for a while: an engine that nobody uses may then be forgotten."""
         while True:
             try:
                 moved = self.step()
@@ -246,11 +263,14 @@ class Engine:
                 self._fail_all(error)
                 continue
             with self._changed:
-                while not moved and not self._queue and not self._running:
-                    if self._closed:
-                        return
-                    self._changed.wait()
-                    moved = True
+                if moved or self._queue or self._running:
+                    continue
+                if not self._closed:
+                    self._changed.wait(_IDLE_SECONDS)
+                if not self._queue:
+                    self._thread = None
+                    atexit.unregister(self._stop_at_exit)
+                    return
 
     def _admit(self) -> None:
         """Give rows to those that waited longest, as far as there are places."""

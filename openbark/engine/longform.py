@@ -244,7 +244,13 @@ class LongForm:
         """Submit the attempts of a piece that are wanted; False where the engine is too busy for one."""
         while len(row.tries) < row.wanted:
             seed = piece_seed(self._seed, row.piece.index, len(row.tries))
-            request = Request(row.piece.text_tokens, self._params, seed, row.voice)
+            request = Request(
+                row.piece.text_tokens,
+                self._params,
+                seed,
+                row.voice,
+                continues=row.piece.index > 0 and row in self._next_rows(),
+            )
             try:
                 handle = self._engine.submit(request)
             except BusyError:
@@ -253,6 +259,10 @@ class LongForm:
                 return False
             row.tries.append(_Try(seed, handle))
         return True
+
+    def _next_rows(self) -> list[_Row]:
+        """The piece that is waited for, and the one behind it: those further on can wait for others."""
+        return list(self._rows.values())[:2]
 
     def _judge(self, row: _Row) -> None:
         """Score what came back; keep the best, or try again."""

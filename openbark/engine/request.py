@@ -38,7 +38,8 @@ class Request:
 
     text_tokens: tokenizer ids [N], without offset. params: resolved, all three stages set.
     voice: validated against the model, or None. sampler: draws in the place of our own noise, one row and
-    one token at a time; None draws from `seed`.
+    one token at a time; None draws from `seed`. continues: somebody hears what comes before it, so it goes
+    ahead of requests that nobody hears yet.
     """
 
     text_tokens: Tokens
@@ -48,6 +49,7 @@ class Request:
     cancel: Cancel | None = None
     progress: Progress | None = None
     sampler: Sampler | None = None
+    continues: bool = False
 
     @property
     def stopped(self) -> bool:

@@ -44,11 +44,14 @@ Steps = Generator[Work, Any, _Result]
 """Yields work, is sent what the work gives, returns its result."""
 
 
-def semantic_steps(request: Request, config: BarkConfig) -> Steps[tuple[Tokens, StopReason]]:
-    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35)."""
+def semantic_steps(
+    request: Request, config: BarkConfig, said: Tokens | None = None
+) -> Steps[tuple[Tokens, StopReason]]:
+    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35). `said` takes the place
+    of a voice's semantic tokens where there is no voice."""
     rules, params = config.semantic_rules, request.params
     sampling = _sampling(params.semantic)
-    history = request.voice.semantic if request.voice else None
+    history = request.voice.semantic if request.voice else said
     limit = token_limit(params, rules)
     yield Read(Stage.SEMANTIC, semantic_prompt(request.text_tokens, history, rules))
     drawn = np.zeros(0, dtype=np.int64)

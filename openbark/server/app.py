@@ -16,11 +16,13 @@ from starlette.responses import JSONResponse
 
 from openbark import __version__
 from openbark.errors import OpenBarkError
+from openbark.server.consents import ConsentStore
 from openbark.server.errors import ApiError, invalid, not_found, to_api_error
 from openbark.server.guard import DrainState, Guard, request_id_of
 from openbark.server.health import Readiness, health_router, warm_up
 from openbark.server.metrics import Metrics
 from openbark.server.page import page_router
+from openbark.server.routes_consents import consents_router
 from openbark.server.routes_speech import speech_router
 from openbark.server.routes_takes import takes_router
 from openbark.server.routes_voices import voices_router
@@ -42,6 +44,7 @@ class Parts:
     service: SpeechService
     readiness: Readiness = field(default_factory=Readiness)
     drain: DrainState = field(default_factory=DrainState)
+    wyoming_port: int | None = None
 
 
 def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
@@ -50,7 +53,8 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     metrics = Metrics()
     folder = settings.data_directory
     uploads = UploadedVoices(folder / "voices") if folder is not None else None
-    book = VoiceBook(speaker.library, read_voice_map(settings.voice_map), uploads)
+    names = read_voice_map(settings.voice_map)
+    book = VoiceBook(speaker.library, names, uploads, spread=settings.voice_map is None)
     parts = Parts(SpeechService(speaker, book, settings, metrics))
     _watch(metrics, parts)
     app = FastAPI(
@@ -65,6 +69,8 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     app.include_router(speech_router(parts.service), tags=["speech"])
     app.include_router(takes_router(parts.service), tags=["speech"])
     app.include_router(voices_router(parts.service), tags=["voices"])
+    consents = ConsentStore(folder / "consents") if folder is not None else None
+    app.include_router(consents_router(parts.service, consents), tags=["voices"])
     app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)
     _answer_errors(app)
@@ -81,11 +87,28 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
         except OpenBarkError as error:
             parts.readiness.broken(f"the warm-up clip failed: {error}")
         try:
-            yield
+            async with _wyoming(parts):
+                yield
         finally:
             speaker.close()
 
     return lifespan
+
+
+@asynccontextmanager
+async def _wyoming(parts: Parts) -> AsyncIterator[None]:
+    settings = parts.service.settings
+    if settings.wyoming_port is None:
+        yield
+        return
+    from openbark.server.wyoming import WyomingServer
+
+    server = WyomingServer(parts.service)
+    parts.wyoming_port = await server.start(settings.host, settings.wyoming_port)
+    try:
+        yield
+    finally:
+        await server.close()
 
 
 def _answer_errors(app: FastAPI) -> None:
@@ -112,6 +135,9 @@ def _answer_errors(app: FastAPI) -> None:
 
 
 def _of_framework(request: Request, error: HTTPException) -> ApiError:
+    if isinstance(error.__cause__, ApiError):
+        # The guard's word on a body, which the framework takes for a broken body.
+        return error.__cause__
     if error.status_code == 404:
         return not_found("unknown_url", f"there is nothing at {request.url.path}; see /docs")
     if error.status_code == 405:
@@ -123,8 +149,10 @@ def _of_framework(request: Request, error: HTTPException) -> ApiError:
 def _watch(metrics: Metrics, parts: Parts) -> None:
     service = parts.service
     speaker, admission = service.speaker, service.admission
-    metrics.watch("running", "Requests being computed.", lambda: speaker.stats.running)
-    metrics.watch("waiting", "Requests waiting for a place.", lambda: speaker.stats.waiting)
+    metrics.watch("running", "Requests being spoken.", lambda: service.turns.running)
+    metrics.watch("waiting", "Requests waiting for their turn.", lambda: service.turns.waiting)
+    metrics.watch("pieces_running", "Pieces being computed.", lambda: speaker.stats.running)
+    metrics.watch("pieces_waiting", "Pieces waiting for a row.", lambda: speaker.stats.waiting)
     metrics.watch(
         "queued_seconds", "Audio seconds estimated for both.", lambda: speaker.stats.queued_seconds
     )

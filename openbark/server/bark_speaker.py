@@ -40,6 +40,7 @@ _T = TypeVar("_T")
 
 _ENDLESS = 10**9
 _THREADS = 256
+_PACE_SECONDS = 2.0
 
 
 class BarkSpeaker:
@@ -52,6 +53,7 @@ class BarkSpeaker:
         )
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="openbark-speech")
         self._closed = threading.Event()
+        self._pace = _Pace()
 
     @property
     def model(self) -> str:
@@ -82,7 +84,8 @@ class BarkSpeaker:
     def stats(self) -> SpeakerStats:
         """Load at this moment, counted in pieces."""
         found = self._engine.stats
-        return SpeakerStats(found.running, found.queued, found.queued_seconds)
+        speed = self._pace.speed(found.audio_seconds, found.busy_seconds)
+        return SpeakerStats(found.running, found.queued, found.queued_seconds, speed)
 
     def estimate_seconds(self, text: str) -> float:
         """Roughly how long a text lasts, from its letters."""
@@ -122,6 +125,24 @@ class BarkSpeaker:
             return narrate_text(model, utterance.text, utterance.voice, how)
         script = Script(utterance.text, utterance.speakers, utterance.script)
         return narrate_script(model, script, utterance.voice, how)
+
+
+class _Pace:
+    """Audio seconds per second of work, over the last seconds of work."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._seen = (0.0, 0.0)
+        self._speed: float | None = None
+
+    def speed(self, audio_seconds: float, busy_seconds: float) -> float | None:
+        """The speed, from the engine's totals at this moment."""
+        with self._lock:
+            audio, busy = audio_seconds - self._seen[0], busy_seconds - self._seen[1]
+            if audio > 0 and (busy > _PACE_SECONDS or self._speed is None):
+                self._seen = (audio_seconds, busy_seconds)
+                self._speed = audio / busy
+            return self._speed
 
 
 class BarkSpeech:

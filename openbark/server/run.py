@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from types import FrameType
@@ -17,10 +18,11 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
+from openbark.errors import ParamError
 from openbark.server.app import Parts
 from openbark.server.settings import ServerSettings
 
-__all__ = ["DrainingServer", "serve"]
+__all__ = ["DrainingServer", "listen", "serve"]
 
 _log = logging.getLogger("openbark.server")
 
@@ -73,12 +75,22 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = True
 
 
-def serve(app: FastAPI, settings: ServerSettings) -> None:
-    """Run until a signal. Raises OSError when the port is taken."""
+def listen(settings: ServerSettings) -> socket.socket:
+    """The socket to serve on. Raises ParamError when the address is taken or not this machine's."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as error:
+        raise ParamError(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; "
+            "end what listens there, or give another --port"
+        ) from error
+
+
+def serve(app: FastAPI, settings: ServerSettings, door: socket.socket) -> None:
+    """Serve on `door` until a signal."""
     config = uvicorn.Config(
         app,
-        host=settings.host,
-        port=settings.port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -86,6 +98,7 @@ def serve(app: FastAPI, settings: ServerSettings) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=int(settings.idle_timeout),
     )
-    server = DrainingServer(config, app.state.parts, settings)
-    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
-    server.run()
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO
+    )
+    DrainingServer(config, app.state.parts, settings).run([door])

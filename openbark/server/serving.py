@@ -24,6 +24,7 @@ from openbark.server.protocol import SpeechRequest, Usage, VoiceId
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Block, Speaker, Speech, SpeechReport, Utterance
 from openbark.server.tempo import Tempo
+from openbark.server.turns import Turns, listeners_at_once
 from openbark.server.voice_book import VoiceBook
 from openbark.voices.voice import Voice
 
@@ -63,6 +64,7 @@ class SpeechService:
         self.admission = Admission(
             settings.max_queued, settings.max_queued_seconds, settings.streams_per_key
         )
+        self.turns = Turns(lambda: listeners_at_once(speaker.stats.speed, settings.max_rows))
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -199,21 +201,16 @@ class SpeechService:
                 self.metrics.requests.labels("rejected").inc()
                 raise
             try:
-                speech = self.speaker.start(job.utterance)
-                async with aclosing(
-                    _tempo(speech, job.request.speed, self.speaker.sample_rate)
-                ) as made:
-                    async for block in made:
-                        clock.first()
-                        self.metrics.audio_seconds.inc(len(block) / self.speaker.sample_rate)
-                        yield block
+                async with self.turns.turn(self.settings.queue_timeout):
+                    speech = self.speaker.start(job.utterance)
+                    rate = self.speaker.sample_rate
+                    async with aclosing(_tempo(speech, job.request.speed, rate)) as made:
+                        async for block in made:
+                            clock.first()
+                            self.metrics.audio_seconds.inc(len(block) / rate)
+                            yield block
                 outcome = "ok"
-                report = speech.report
-                if report is not None:
-                    clock.finish(report.seconds)
-                    self.admission.made(report.seconds, clock.elapsed)
-                    if done is not None:
-                        done(report)
+                self._account(speech.report, clock, done)
             except (GeneratorExit, asyncio.CancelledError, CancelledError):
                 outcome = "cancelled"
                 raise
@@ -222,6 +219,19 @@ class SpeechService:
                 raise
             finally:
                 self.metrics.requests.labels(outcome).inc()
+
+    def _account(
+        self,
+        report: SpeechReport | None,
+        clock: _Clock,
+        done: Callable[[SpeechReport], None] | None,
+    ) -> None:
+        if report is None:
+            return
+        clock.finish(report.seconds)
+        self.admission.made(report.seconds, clock.elapsed)
+        if done is not None:
+            done(report)
 
     def _voice(self, voice: str | VoiceId | None, owner: str) -> Any:
         if voice is None:
@@ -244,8 +254,8 @@ class SpeechService:
         return _event(
             "speech.progress",
             {
-                "running": stats.running,
-                "waiting": stats.waiting,
+                "running": self.turns.running,
+                "waiting": self.turns.waiting,
                 "queued_seconds": round(stats.queued_seconds, 1),
             },
         )

@@ -31,6 +31,9 @@ class ServerSettings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="port to listen on; 0 takes a free one"
     )
+    wyoming_port: int | None = Field(
+        default=None, ge=0, le=65535, description="port for the Wyoming protocol; none: not spoken"
+    )
     api_key: str | None = Field(default=None, description="one key in plain text, for containers")
     api_key_file: Path | None = Field(default=None, description="file of hashed keys")
     insecure: bool = Field(default=False, description="listen beyond this machine without a key")

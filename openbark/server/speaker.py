@@ -104,11 +104,13 @@ class Speech(Protocol):
 
 @dataclass(frozen=True)
 class SpeakerStats:
-    """Load of the machine: requests computed, requests waiting, audio seconds estimated for both."""
+    """Load of the machine: requests computed, requests waiting, audio seconds estimated for both. speed: audio
+    seconds it makes in a second of work, lately; None before it has made any."""
 
     running: int
     waiting: int
     queued_seconds: float
+    speed: float | None = None
 
 
 class Speaker(Protocol):

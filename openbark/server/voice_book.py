@@ -69,12 +69,19 @@ class VoiceBook:
         library: VoiceLibrary,
         names: Mapping[str, tuple[str, ...]],
         uploads: UploadedVoices | None = None,
+        spread: bool = False,
     ) -> None:
+        """names: as `read_voice_map` gives them. spread: a name without a candidate among the model's voices
+        speaks with one of them all the same, in turn, so that clients with fixed names need no settings."""
         self._library = library
         self._uploads = uploads
+        own = library.names
         self._mapped = {
-            name: next((c for c in candidates if c in library), None)
-            for name, candidates in names.items()
+            name: next(
+                (c for c in candidates if c in library),
+                own[index % len(own)] if spread and own else None,
+            )
+            for index, (name, candidates) in enumerate(names.items())
         }
 
     @property

@@ -24,18 +24,16 @@ from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, to_api_error
 from openbark.server.guard import request_id_of
 from openbark.server.protocol import SpeechRequest
+from openbark.server.sentences import whole_sentences
 from openbark.server.serving import SpeechService, usage_of
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import SpeechReport
 from openbark.server.validation import invalid_request
-from openbark.text.split import Budget, split_text
 
-__all__ = ["websocket_router", "whole_sentences"]
+__all__ = ["websocket_router"]
 
 _CONFIG, _TEXT, _DONE, _CLOSE = "session.config", "input.text", "input.done", "session.close"
 _GOING_AWAY, _POLICY = 1001, 1008
-# Sentences are cut here, pieces that fit the model later: no budget but the sentence.
-_NO_BUDGET = Budget(max_tokens=10**9, max_seconds=1e9, min_seconds=0.0)
 
 
 @dataclass
@@ -67,14 +65,6 @@ class _Session:
     def _put(self, sentence: str) -> None:
         self.waiting_chars += len(sentence)
         self.sentences.put_nowait(sentence)
-
-
-def whole_sentences(text: str) -> tuple[list[str], str]:
-    """The sentences that are complete, and the rest: the last one, to which more may belong."""
-    if not text.strip():
-        return [], text
-    pieces = split_text(text, len, _NO_BUDGET)
-    return [piece.text for piece in pieces[:-1]], text[pieces[-1].start :]
 
 
 def websocket_router(service: SpeechService) -> APIRouter:

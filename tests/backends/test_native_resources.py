@@ -27,6 +27,11 @@ from openbark.stages.semantic import Prompt
 
 pytestmark = needs_engine
 
+measures_memory = pytest.mark.skipif(
+    sys.platform != "linux" or "asan" in os.environ.get("LD_PRELOAD", ""),
+    reason="reads /proc, and AddressSanitizer keeps what is freed",
+)
+
 
 def test_threads_default_to_the_cores_of_the_process() -> None:
     cores = Pool().threads
@@ -78,7 +83,7 @@ def _resident_megabytes() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@measures_memory
 def test_sessions_give_their_memory_back() -> None:
     backend = NativeBackend.load(checkpoint_in_memory(CONFIGS["wide"]), threads=2)
     prompt = Prompt(np.arange(250) % 180)
@@ -90,7 +95,7 @@ def test_sessions_give_their_memory_back() -> None:
     assert _resident_megabytes() - before < 5
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@measures_memory
 @pytest.mark.parametrize("dtype", ["float32", "int8"])
 def test_200_generations_do_not_grow(dtype: str, tiny_checkpoint_dir: Path) -> None:
     from openbark.api import Bark
@@ -106,7 +111,7 @@ def test_200_generations_do_not_grow(dtype: str, tiny_checkpoint_dir: Path) -> N
     assert _resident_megabytes() - before < 20
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@measures_memory
 def test_weights_are_packed_one_by_one_and_tables_stay_in_the_file(tmp_path: Path) -> None:
     """A child process packs 100 MB of float32 weights, most of them an embedding table, and looks up a few
     rows: what it takes is the packed weights, one tensor, and little more."""

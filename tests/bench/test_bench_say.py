@@ -81,7 +81,8 @@ def test_the_same_workload_is_the_same_everywhere() -> None:
 def test_the_report_has_every_stage_and_its_last_line_is_json(bench: Callable[..., Result]) -> None:
     pytest.importorskip("torch")
     result = bench(
-        *("--model", "shape:tiny", "--seconds", "0.4", "--dtype", "float32,int8", "--repeat", "2"),
+        *("--model", "shape:tiny", "--seconds", "0.4", "--repeat", "2"),
+        *("--dtype", "float32,int8:wide"),
         *("--against", "torch", "--peer-repeat", "1", "--threads", "1"),
     )
     assert result.exit_code == 0, result.output
@@ -89,16 +90,18 @@ def test_the_report_has_every_stage_and_its_last_line_is_json(bench: Callable[..
     assert any("times as fast as torch" in line for line in lines)
     report = json.loads(last)
     rows = report["contestants"]
-    assert list(rows) == ["openbark float32", "openbark int8", "torch"]
-    assert [row["rounds"] for row in rows.values()] == [2, 2, 1]
+    assert list(rows) == ["openbark float32", "openbark int8 wide", "torch"]
+    # What takes as long as the peers runs as often as they do.
+    assert [row["rounds"] for row in rows.values()] == [1, 2, 1]
+    assert [row["window"] for row in rows.values()] == ["stock", "wide", "stock"]
     for row in rows.values():
         assert list(row["stages"]) == ["semantic", "coarse", "fine", "codec"]
         assert all(cell["seconds"] > 0 for cell in row["stages"].values())
         assert row["peak_megabytes"] > 10
-    assert rows["openbark int8"]["steps"]["decode"]["share"] > 0
+    assert rows["openbark int8 wide"]["steps"]["decode"]["share"] > 0
     assert report["machine"]["read"] > 0
-    assert report["faster"]["openbark int8"]["torch"] == pytest.approx(
-        rows["torch"]["seconds"] / rows["openbark int8"]["seconds"]
+    assert report["faster"]["openbark int8 wide"]["torch"] == pytest.approx(
+        rows["torch"]["seconds"] / rows["openbark int8 wide"]["seconds"]
     )
 
 
@@ -122,6 +125,7 @@ def test_transformers_runs_a_folder_with_the_same_tokens(
         (("--model", "shape:huge"), "shape:small"),
         (("--against", "bark.cpp"), "transformers, torch"),
         (("--dtype", "int3"), "int8"),
+        (("--dtype", "int8:narrow"), "wide"),
         (("--window", "narrow"), "wide"),
         (("--repeat", "0"), "1 or more"),
         (("--seconds", "60"), "1 to 768"),

@@ -11,7 +11,8 @@ import pytest
 
 pytest.importorskip("torch")
 
-from benchmarks.reference import main, shape_config, weights_per_step
+from benchmarks.reference import main, weights_per_step
+from openbark.bench.workload import model_config
 from openbark.checkpoints import expected_shapes
 
 
@@ -45,7 +46,7 @@ def test_more_audio_than_one_call_makes_is_refused(capsys: pytest.CaptureFixture
 
 
 def test_weights_per_step_is_what_the_checkpoint_holds() -> None:
-    config = shape_config("small")
+    config = model_config("shape:small")
     for part, gpt in (("semantic.", config.semantic), ("coarse_acoustics.", config.coarse)):
         stored = sum(
             math.prod(shape)
@@ -57,7 +58,7 @@ def test_weights_per_step_is_what_the_checkpoint_holds() -> None:
 
 
 def test_large_is_the_published_size() -> None:
-    config = shape_config("large")
+    config = model_config("shape:large")
     n_semantic = sum(
         math.prod(shape)
         for name, shape in expected_shapes(config).items()

@@ -61,6 +61,28 @@ def test_lossless_audio_is_made_again_byte_for_byte(
     assert "the same bytes as" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("text", "args"),
+    [
+        (
+            "Hello there. How are you? I am well.",
+            ("--voice", "en_0", "--policy", "chain", "--trim"),
+        ),
+        ("ANNA: Yes. [pause:1s]\nBEN: No.", ("--speaker", "ANNA=en_0", "--speaker", "BEN=en_1")),
+    ],
+    ids=["in pieces", "script"],
+)
+def test_long_texts_and_scripts_are_made_again(
+    run: Run, replay: Run, model_folder: Path, text: str, args: tuple[str, ...]
+) -> None:
+    model = ("--model", str(model_folder), "--greedy", *SHORT)
+    result = run("say", text, "-o", "a.flac", "--json", *args, *model)
+    assert result.exit_code == 0, result.output
+    assert len(json.loads(result.stdout)["segments"]) > 1
+    result = replay("a.flac", "--check")
+    assert result.exit_code == 0, result.output
+
+
 def test_check_writes_nothing(made: Callable[..., Path], replay: Run, tmp_path: Path) -> None:
     path = made("a.wav")
     result = replay(str(path), "--check")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -269,6 +272,24 @@ def test_a_cancelled_task_cancels_its_request() -> None:
     assert _idle(engine.stats)
 
 
+def test_an_engine_that_nobody_uses_any_more_is_forgotten(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("openbark.engine.engine._IDLE_SECONDS", 0.01)
+    engine = Engine(FakeBackend())
+    engine.start()
+    expected = _alone(_request(3, early=False))
+    for _ in range(3):
+        assert _plain(engine.submit(_request(3, early=False)).result(10)) == expected
+        for thread in threading.enumerate():
+            if thread.name == "openbark-engine":
+                thread.join(10)
+    forgotten = weakref.ref(engine)
+    del engine
+    gc.collect()
+    assert forgotten() is None
+
+
 def test_leaving_a_stream_early_cancels() -> None:
     engine = Engine(FakeBackend())
     handle = engine.submit(_request(1))
@@ -348,3 +369,13 @@ def test_a_request_may_take_the_place_of_another_that_it_waited_for() -> None:
     while engine.step():
         pass
     assert _plain(more[0].result()) == _alone(_request(7, early=False))
+
+
+def test_what_continues_goes_ahead_of_what_nobody_hears_yet() -> None:
+    engine = Engine(FakeBackend(), max_batch=1)
+    order: list[int] = []
+    for seed in (1, 2, 3, 4):
+        request = replace(_request(seed, early=False), continues=seed in (2, 4))
+        engine.submit(request).add_done_callback(lambda done: order.append(done.request.seed))
+    engine.close()
+    assert order == [2, 4, 1, 3]

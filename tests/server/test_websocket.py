@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from openbark.audio import pcm16
-from openbark.server.websocket import whole_sentences
+from openbark.server.sentences import whole_sentences
 
 Start = Callable[..., RunningServer]
 CONFIG = {"type": "session.config", "voice": "en_0", "seed": 3, "response_format": "pcm"}

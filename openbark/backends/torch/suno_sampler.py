@@ -22,7 +22,7 @@ Logits = NDArray[np.floating]
 
 
 class SunoSampler:
-    """`openbark.engine.sampled.Sampler` on torch's global generator."""
+    """`openbark.engine.draws.Sampler` on torch's global generator."""
 
     def __init__(self, device: str = "cpu") -> None:
         """device: whose generator is drawn from; Suno draws where the model is."""

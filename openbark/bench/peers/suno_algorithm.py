@@ -32,7 +32,7 @@ from openbark.stages.fine import fine_canvas, fine_windows
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, semantic_prompt
 
-__all__ = ["SunoAlgorithm"]
+__all__ = ["GrowingRow", "SunoAlgorithm"]
 
 _Pair = tuple[Tensor, Tensor]
 _TEMPERATURE, _FINE_TEMPERATURE = 0.7, 0.5
@@ -72,7 +72,7 @@ class SunoAlgorithm:
     def _semantic(self) -> Tokens:
         rules = self._config.semantic_rules
         history = self._history.semantic if self._history else None
-        row = _Row(self._backend.causal(Stage.SEMANTIC))
+        row = GrowingRow(self._backend.causal(Stage.SEMANTIC))
         logits = row.read(semantic_prompt(text_ids(self._config), history, rules))
         drawn: list[int] = []
         while True:
@@ -95,7 +95,7 @@ class SunoAlgorithm:
         total, window = n_coarse_steps(len(semantic), config), config.coarse_rules.sliding_window
         drawn = np.zeros(0, dtype=np.int64)
         while len(drawn) < total:
-            row = _Row(self._backend.causal(Stage.COARSE))
+            row = GrowingRow(self._backend.causal(Stage.COARSE))
             logits = row.read(coarse_window_prompt(context, drawn, config))
             stop = min(len(drawn) + window, total)
             while True:
@@ -122,7 +122,7 @@ class SunoAlgorithm:
         return canvas.result()
 
 
-class _Row:
+class GrowingRow:
     """One row of a causal stage whose cache grows by concatenation."""
 
     def __init__(self, model: CausalGPT) -> None:

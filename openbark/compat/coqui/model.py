@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from openbark.api import Bark as _Bark
 from openbark.compat.coqui.config import BarkConfig
-from openbark.compat.coqui.speech_options import SpeechOptions
+from openbark.compat.coqui.speech_options import TEMPERATURE, SpeechOptions
 from openbark.compat.coqui.voice_folders import find_coqui_voice, list_coqui_voices, slug
 from openbark.compat.suno.model_cache import find_model
 from openbark.compat.suno.stage_runs import (
@@ -128,8 +128,8 @@ class Bark:
         self,
         text: str,
         history_prompt: History = None,
-        text_temp: float = 0.7,
-        waveform_temp: float = 0.7,
+        text_temp: float = TEMPERATURE,
+        waveform_temp: float = TEMPERATURE,
         base: History = None,
         allow_early_stop: bool = True,
         **options: Any,
@@ -145,7 +145,7 @@ class Bark:
         self,
         text: str,
         history_prompt: History = None,
-        temp: float = 0.7,
+        temp: float = TEMPERATURE,
         base: History = None,
         allow_early_stop: bool = True,
         **options: Any,
@@ -159,7 +159,7 @@ class Bark:
         self,
         semantic_tokens: Any,
         history_prompt: History = None,
-        temp: float = 0.7,
+        temp: float = TEMPERATURE,
         base: History = None,
     ) -> tuple[Waveform, Tokens, Tokens]:
         """Waveform [L], coarse [2, F] and fine codes [8, F] (C7). Raises TextError, VoiceError, ParamError."""
@@ -257,7 +257,7 @@ class Bark:
             self.device,
             text,
             voice,
-            settings.semantic(),
+            settings.semantic(self.bark.default_params),
             settings.max_gen_duration_s,
             settings.allow_early_stop,
             settings.silent,
@@ -266,12 +266,20 @@ class Bark:
     def _waveform(
         self, semantic_tokens: Any, voice: Voice | None, settings: SpeechOptions
     ) -> tuple[Waveform, Tokens, Tokens]:
-        rules = self.bark.config.coarse_rules
+        rules, own = self.bark.config.coarse_rules, self.bark.default_params
         windows = (rules.max_history, rules.sliding_window)
         coarse = run_coarse_stage(
-            self.bark, self.device, semantic_tokens, voice, settings.coarse(), windows, silent=True
+            self.bark,
+            self.device,
+            semantic_tokens,
+            voice,
+            settings.coarse(own),
+            windows,
+            silent=True,
         )
-        fine = run_fine_stage(self.bark, self.device, coarse, voice, settings.fine(), silent=True)
+        fine = run_fine_stage(
+            self.bark, self.device, coarse, voice, settings.fine(own), silent=True
+        )
         return run_codec_stage(self.bark, fine), coarse, fine
 
     def _history(self, history_prompt: History, base: History) -> Voice | None:

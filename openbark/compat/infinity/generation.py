@@ -21,6 +21,7 @@ from openbark.compat.infinity.seeds import seed_source, set_seed
 from openbark.compat.infinity.segments import (
     Segment,
     StageSeeds,
+    fitting,
     generation_params,
     mixed_voice,
     speak,
@@ -100,13 +101,14 @@ def spoken(
 ) -> list[Segment]:
     """Speak one prompt, segment by segment; `tell` hears of each. Raises InputError."""
     values = resolve(given)
-    params = generation_params(values)
+    params = generation_params(values, bark.default_params)
     config = windowed_config(bark.config, values)
     source = seed_source(values)
     base = find_speaker(values["history_prompt"], bark)
     previous: Voice | None = None
     segments: list[Segment] = []
-    for index, text in enumerate(plan_segments(prompt, values)):
+    texts = [piece for part in plan_segments(prompt, values) for piece in fitting(part, bark)]
+    for index, text in enumerate(texts):
         seed = source.of_segment(index)
         seeds = StageSeeds(*(_stage_seed(values, stage, seed) for stage in _STAGES))
         continued = None if _starts_over(values, index) else previous
@@ -172,7 +174,9 @@ def generate_audio_barki(
     seeds = StageSeeds(*(_stage_seed(values, stage, seed) for stage in _STAGES))
     config = windowed_config(speaker.config, values)
     voices = _histories(values, 0, voice, None, config)
-    segment = speak(speaker, text, voices, seeds, generation_params(values), config)
+    segment = speak(
+        speaker, text, voices, seeds, generation_params(values, speaker.default_params), config
+    )
     return _arrays(segment.voice), segment.waveform
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from openbark.compat.suno.defaults import Unset
 from openbark.config import CoarseRules
 from openbark.errors import ParamError
 
@@ -42,7 +43,7 @@ _GROUPS = ("word", "line", "sentence", "char")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option. default: upstream's, None where it has none. refused: why any other value than the default
+    """One option. default: upstream's, None where it has none; an `Unset` stands for the checkpoint's own value. refused: why any other value than the default
     is refused; empty for options that act. documented: one of the 66 of the README, else an addition of
     upstream's later versions."""
 
@@ -108,8 +109,8 @@ _DOCUMENTED = (
     *_STAGE_MODELS,
     Option("codec_use_gpu", bool, True, f"A GPU where there is one; {_ONE_DEVICE}."),
     Option("force_reload", bool, False, "Load the model anew where it is loaded already."),
-    Option("text_temp", float, 0.7, "Semantic temperature, unless semantic_temp is changed."),
-    Option("waveform_temp", float, 0.7, "Coarse temperature, unless coarse_temp is changed."),
+    Option("text_temp", float, Unset(0.7), "Semantic temperature, unless semantic_temp is given."),
+    Option("waveform_temp", float, Unset(0.7), "Coarse temperature, unless coarse_temp is given."),
     Option("confused_travolta_mode", bool, False, "Ignore the end of speech: go on to the limit."),
     Option("silent", bool, False, "Say nothing on stderr."),
     Option("seed", int, None, "Of every segment; 0 or -1 draws a random one."),
@@ -149,10 +150,10 @@ _DOCUMENTED = (
         refused="a command line cannot hand over a function; process the waveforms that generate_audio_long returns",
     ),
     Option("use_smaller_models", bool, False, "The small models."),
-    Option("semantic_temp", float, 0.7, "Temperature; 0 is greedy."),
+    Option("semantic_temp", float, Unset(0.7), "Temperature; 0 is greedy."),
     Option("semantic_top_k", int, None, "Keep the K most likely tokens."),
     Option("semantic_top_p", float, None, "Keep the likeliest tokens up to this probability."),
-    Option("semantic_min_eos_p", float, 0.2, "Stop once the end is this likely."),
+    Option("semantic_min_eos_p", float, Unset(0.2), "Stop once the end is this likely."),
     Option("semantic_max_gen_duration_s", float, None, "Stop a segment after this many seconds."),
     Option("semantic_allow_early_stop", bool, True, "False goes on to the limit."),
     Option("semantic_use_kv_caching", bool, True, "Always on.", refused=_NO_CACHE),
@@ -163,7 +164,7 @@ _DOCUMENTED = (
         None,
         "Most semantic tokens of a voice that are used.",
     ),
-    Option("coarse_temp", float, 0.7, "Temperature; 0 is greedy."),
+    Option("coarse_temp", float, Unset(0.7), "Temperature; 0 is greedy."),
     Option("coarse_top_k", int, None, "Keep the K most likely tokens."),
     Option("coarse_top_p", float, None, "Keep the likeliest tokens up to this probability."),
     Option(
@@ -187,7 +188,7 @@ _DOCUMENTED = (
         "Coarse tokens cut from a voice's end.",
         refused="it is a rule of the model, and upstream never read it",
     ),
-    Option("fine_temp", float, 0.5, "Temperature; 0 is greedy."),
+    Option("fine_temp", float, Unset(0.5), "Temperature; 0 is greedy."),
     Option("fine_seed", int, None, "Seed of the fine stage alone."),
     Option(
         "render_npz_samples",
@@ -294,7 +295,7 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
             raise ParamError(f"{name} is {value!r}; legal: True or False")
         values[name] = value
     for new, old in (("semantic_temp", "text_temp"), ("coarse_temp", "waveform_temp")):
-        if values[new] == option(new).default:
+        if isinstance(values[new], Unset):
             values[new] = values[old]
     _check_numbers(values)
     return values

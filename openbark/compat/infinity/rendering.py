@@ -86,6 +86,7 @@ def render_npz_samples(
     speaker = bark or loaded_bark(load_all_defaults())
     library = speaker.voices if npz_directory is None else _folder(npz_directory)
     seeds = _seeds(seed)
+    params = speaker.default_params.resolve(SUNO_PARAMS)
     start = start_from or "fine_prompt"
     written: list[Path] = []
     for name in library:
@@ -95,14 +96,14 @@ def render_npz_samples(
         leaf = name if output_dir is not None else name.rpartition("/")[2]
         history = voice if double_up_history else None
         if gen_minor_variants is None:
-            made = regrown(speaker, voice, start, history, seeds.seed, SUNO_PARAMS)
+            made = regrown(speaker, voice, start, history, seeds.seed, params)
             keep = save_npz and start not in ("fine_prompt", _DECODED)
             stem = folder / f"{leaf}{STARTS[start]}"
             written.append(_write(speaker, made, start, stem, output_format, keep))
             continue
-        for number, params in enumerate(_variants(gen_minor_variants, seeds.seed), start=1):
+        for number, drawn in enumerate(_variants(gen_minor_variants, seeds.seed), start=1):
             seed_of_one = seeds.of_segment(number)
-            made = regrown(speaker, voice, "semantic_prompt", history, seed_of_one, params)
+            made = regrown(speaker, voice, "semantic_prompt", history, seed_of_one, drawn)
             stem = folder / f"{leaf}_var_{number}"
             written.append(_write(speaker, made, "semantic_prompt", stem, output_format, True))
     return written

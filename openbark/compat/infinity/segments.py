@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from openbark.api import Bark
 from openbark.backends.base import Backend, CausalSession
 from openbark.compat.infinity.options import COARSE_WINDOWS
+from openbark.compat.suno.defaults import given_or_own
+from openbark.compat.suno.reading import readable_text
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run_coarse, run_codec, run_fine, run_semantic
 from openbark.engine.request import Progress, Request
@@ -26,11 +28,13 @@ from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.coarse import n_coarse_steps
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, StopReason
+from openbark.text.split import Budget, split_text
 from openbark.voices.voice import Voice
 
 __all__ = [
     "Segment",
     "StageSeeds",
+    "fitting",
     "generation_params",
     "mixed_voice",
     "regrown",
@@ -116,28 +120,40 @@ def windowed_config(config: BarkConfig, values: Mapping[str, Any]) -> BarkConfig
         ) from error
 
 
-def generation_params(values: Mapping[str, Any]) -> GenerationParams:
-    """Sampling of the stages from the options. Raises ParamError naming the stage."""
+def generation_params(values: Mapping[str, Any], own: GenerationParams) -> GenerationParams:
+    """Sampling of the stages from the options; what was not given is the checkpoint's `own`. Raises ParamError
+    naming the stage."""
 
-    def stage(name: str, min_eos_p: float | None) -> SamplingParams:
+    def stage(name: str, defaults: SamplingParams | None) -> SamplingParams:
+        default = defaults or SamplingParams()
+        stop_at = values.get(f"{name}_min_eos_p")
         try:
             return SamplingParams(
-                temperature=values[f"{name}_temp"],
+                temperature=given_or_own(values[f"{name}_temp"], default.temperature),
                 top_k=values.get(f"{name}_top_k"),
                 top_p=values.get(f"{name}_top_p"),
-                min_eos_p=min_eos_p,
+                min_eos_p=given_or_own(stop_at, default.min_eos_p),
             )
         except ParamError as error:
             raise ParamError(f"{name} {error}") from error
 
     return GenerationParams(
-        semantic=stage("semantic", values["semantic_min_eos_p"]),
-        coarse=stage("coarse", None),
-        fine=stage("fine", None),
+        semantic=stage("semantic", own.semantic),
+        coarse=stage("coarse", own.coarse),
+        fine=stage("fine", own.fine),
         max_semantic_seconds=values["semantic_max_gen_duration_s"],
         allow_early_stop=values["semantic_allow_early_stop"]
         and not values["confused_travolta_mode"],
     )
+
+
+def fitting(text: str, bark: Bark) -> list[str]:
+    """A segment's text, in as many pieces as the model needs to read all of it. Raises TextError."""
+    encode, slots = bark.tokenizer.encode, bark.config.semantic_rules.max_text_tokens
+    read = readable_text(text, bark)
+    if len(encode(read)) <= slots:
+        return [text]
+    return [piece.text for piece in split_text(read, lambda part: len(encode(part)), Budget(slots))]
 
 
 def mixed_voice(
@@ -191,7 +207,7 @@ def speak(
     Raises TextError when the text does not fit, or the model ends before it begins.
     """
     started = time.perf_counter()
-    tokens = bark.tokenizer.encode(bark.normalize(text))
+    tokens = bark.tokenizer.encode(readable_text(text, bark))
     backend = _Windowed(bark.backend, config)
 
     def request(stage: str, seed: int) -> Request:

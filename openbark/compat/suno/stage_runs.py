@@ -18,24 +18,17 @@ from numpy.typing import NDArray
 from openbark.api import Bark
 from openbark.compat.suno.reading import text_pieces
 from openbark.config import BarkConfig, CoarseRules
-from openbark.engine.sampled import (
-    NoiseSampler,
-    Report,
-    Sampler,
-    sampled_coarse,
-    sampled_fine,
-    sampled_semantic,
-)
+from openbark.engine.cascade import run_coarse, run_fine, run_semantic
+from openbark.engine.draws import Sampler
+from openbark.engine.request import Progress, Request
 from openbark.errors import ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.stages.coarse import n_coarse_steps
-from openbark.stages.sampling import Noise
 from openbark.stages.semantic import token_limit
 from openbark.voices.voice import Voice
 
 __all__ = [
     "Tokens",
-    "progress_bar",
     "run_coarse_stage",
     "run_codec_stage",
     "run_fine_stage",
@@ -84,20 +77,16 @@ def run_semantic_stage(
     it, as its history; `max_seconds` holds for all of them together.
     """
     rules = bark.config.semantic_rules
-    params = GenerationParams(max_semantic_seconds=max_seconds)
-    limit = token_limit(params, rules)
-    whole = token_limit(params, replace(rules, max_new_tokens=sys.maxsize)).n_tokens
-    sampler = _sampler(device)
+    plain = GenerationParams(semantic=sampling, allow_early_stop=allow_early_stop)
+    timed = replace(plain, max_semantic_seconds=max_seconds)
+    most = token_limit(timed, replace(rules, max_new_tokens=sys.maxsize)).n_tokens
     said = np.zeros(0, dtype=np.int64)
     for tokens in text_pieces(text, bark):
-        if len(said) >= whole:
+        if len(said) >= most:
             break
-        history = voice.semantic if voice else (said if said.size else None)
-        left = replace(limit, n_tokens=min(limit.n_tokens, whole - len(said)))
-        with progress_bar("semantic", silent) as report:
-            drawn, _ = sampled_semantic(
-                bark.backend, sampler, tokens, history, sampling, left, allow_early_stop, report
-            )
+        params = replace(plain, max_semantic_tokens=min(rules.max_new_tokens, most - len(said)))
+        with _request(params, voice, device, silent, tokens) as request:
+            drawn, _ = run_semantic(bark.backend, request, said if said.size else None)
         said = np.concatenate([said, drawn])
     return said
 
@@ -121,16 +110,8 @@ def run_coarse_stage(
         raise TextError(
             "the model ended before it said anything; try another seed, or a longer text"
         )
-    with progress_bar("coarse", silent) as report:
-        return sampled_coarse(
-            bark.backend,
-            _sampler(device),
-            tokens,
-            voice,
-            sampling,
-            _windowed(config, *windows),
-            report,
-        )
+    with _request(GenerationParams(coarse=sampling), voice, device, silent) as request:
+        return run_coarse(bark.backend, request, tokens, _windowed(config, *windows))
 
 
 def run_fine_stage(
@@ -148,8 +129,8 @@ def run_fine_stage(
         raise ParamError(
             f"x_coarse_gen has shape {list(codes.shape)}; legal: [1..{n_codebooks - 1}, T]"
         )
-    with progress_bar("fine", silent) as report:
-        return sampled_fine(bark.backend, _sampler(device), codes, voice, sampling, report)
+    with _request(GenerationParams(fine=sampling), voice, device, silent) as request:
+        return run_fine(bark.backend, request, codes)
 
 
 def run_codec_stage(bark: Bark, fine: Any) -> NDArray[np.float32]:
@@ -162,26 +143,40 @@ def run_codec_stage(bark: Bark, fine: Any) -> NDArray[np.float32]:
 
 
 @contextmanager
-def progress_bar(stage: str, silent: bool) -> Iterator[Report]:
-    """A bar on stderr for one stage, or nothing when `silent`."""
+def _request(
+    params: GenerationParams,
+    voice: Voice | None,
+    device: str,
+    silent: bool,
+    text_tokens: Tokens | None = None,
+) -> Iterator[Request]:
+    """A request for one stage, with a progress bar on stderr while it runs unless `silent`."""
     from tqdm import tqdm
 
-    with tqdm(desc=stage, disable=bool(silent), leave=False) as bar:
+    with tqdm(disable=bool(silent), leave=False, unit="s", unit_scale=True) as bar:
 
-        def report(done: int, total: int) -> None:
+        def report(stage: str, done: float, total: float | None) -> None:
+            bar.set_description_str(stage, refresh=False)
             bar.total = total
             bar.update(done - bar.n)
 
-        yield report
+        progress: Progress | None = None if silent else report
+        none = np.zeros(0, dtype=np.int64)
+        tokens = none if text_tokens is None else text_tokens
+        seed = check_seed(None)
+        yield Request(
+            tokens, params, seed, voice, progress=progress, sampler=_torch_sampler(device)
+        )
 
 
-def _sampler(device: str) -> Sampler:
-    if "torch" in sys.modules:
-        from openbark.backends.torch.suno_sampler import SunoSampler
+def _torch_sampler(device: str) -> Sampler | None:
+    """Draws from torch's generator, where the script has torch; None for our noise."""
+    if "torch" not in sys.modules:
+        return None
+    from openbark.backends.torch.suno_sampler import SunoSampler
 
-        # Suno draws on the CPU where the model is on MPS.
-        return SunoSampler("cpu" if device.startswith("mps") else device)
-    return NoiseSampler(Noise(check_seed(None)))
+    # Suno draws on the CPU where the model is on MPS.
+    return SunoSampler("cpu" if device.startswith("mps") else device)
 
 
 def _array(name: str, values: Any, n_dimensions: int, size: int) -> Tokens:

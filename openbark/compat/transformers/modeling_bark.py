@@ -283,7 +283,8 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         self._told_of_min_eos_p = True
         _LOG.warning(
             "min_eos_p is not set, so speech may run on after the text; Suno's own code stops at 0.2: "
-            "model.generation_config.semantic_config.min_eos_p = 0.2, or None in the call for silence"
+            "model.generation_config.semantic_config.min_eos_p = 0.2. This line is left out with "
+            "generate(..., min_eos_p=None)"
         )
 
     def _rules(

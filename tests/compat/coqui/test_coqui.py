@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from openbark.cli.main import cli
 from openbark.compat.coqui import TTS, Bark, BarkConfig
 from openbark.compat.coqui.sentences import split_sentences
+from openbark.compat.coqui.speech_options import SpeechOptions
 from openbark.compat.coqui.wav_file import normalized_wav
 from openbark.errors import (
     CheckpointNotFoundError,
@@ -24,6 +25,7 @@ from openbark.errors import (
     TrainingError,
     VoiceError,
 )
+from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 
 MODEL = "tts_models/multilingual/multi-dataset/bark"
 DOCUMENT = Path(__file__).parents[4] / "shared" / "upstream" / "coqui-bark.md"
@@ -101,6 +103,17 @@ def test_C6_C7_C10_tokens_and_history(model: Bark, voice_folder: Path) -> None:
         model.generate_audio("Hi.", history[:2])
     with pytest.raises(VoiceError, match="lacks coarse_prompt, fine_prompt"):
         model.text_to_semantic("Hi.", (history[0], None, None))
+
+
+def test_B1_what_is_not_given_is_the_checkpoint_s_own() -> None:
+    cool = SamplingParams(temperature=0.2, min_eos_p=None)
+    own = GenerationParams(semantic=cool, coarse=cool, fine=cool)
+    left, given = SpeechOptions(), SpeechOptions(0.7, 0.7, min_eos_p=0.2)
+    assert (left.semantic(own), left.coarse(own), left.fine(own)) == (cool, cool, cool)
+    assert given.semantic(own) == SamplingParams(temperature=0.7, min_eos_p=0.2)
+    assert given.coarse(own).temperature == 0.7
+    assert left.semantic(SUNO_PARAMS) == given.semantic(own)
+    assert left.fine(SUNO_PARAMS).temperature == 0.5
 
 
 def test_C8_voices_of_a_folder(model: Bark, voice_folder: Path) -> None:

@@ -15,8 +15,9 @@ from openbark.compat import infinity as inf
 from openbark.compat.infinity.generation import plan_segments, spoken
 from openbark.compat.infinity.loading import loaded_bark
 from openbark.compat.infinity.options import resolve
-from openbark.compat.infinity.segments import mixed_voice
+from openbark.compat.infinity.segments import generation_params, mixed_voice
 from openbark.errors import ParamError, TextError
+from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 
 
 def n_semantic(bark: Bark) -> int:
@@ -169,6 +170,29 @@ def test_sampling_reaches_its_stage(bark: Bark, option: str, value: float) -> No
     if not option.startswith(("semantic", "text")):
         count = n_semantic(bark)
         assert changed[:count] == plain[:count]
+
+
+def test_B1_what_is_not_given_is_the_checkpoint_s_own() -> None:
+    """Infinity's own numbers are Suno's; another checkpoint was made for others."""
+    cool = SamplingParams(temperature=0.2, min_eos_p=None)
+    own = GenerationParams(semantic=cool, coarse=cool, fine=cool)
+    for given in ({}, inf.load_all_defaults()):
+        made = generation_params(resolve(given), own)
+        assert (made.semantic, made.coarse, made.fine) == (cool, cool, cool)
+    asked = {"text_temp": 0.7, "coarse_temp": 0.7, "fine_temp": 0.5, "semantic_min_eos_p": 0.2}
+    made = generation_params(resolve(asked), own)
+    assert made.semantic == SamplingParams(temperature=0.7, min_eos_p=0.2)
+    assert [stage.temperature for stage in (made.coarse, made.fine) if stage] == [0.7, 0.5]
+    assert generation_params(resolve({}), SUNO_PARAMS).semantic == made.semantic
+
+
+def test_B17_a_segment_too_long_for_the_model_becomes_several(bark: Bark) -> None:
+    slots = bark.config.semantic_rules.max_text_tokens
+    text = "aa bb cc, dd ee ff gg hh."
+    assert len(bark.tokenizer.encode(text)) > slots
+    spoken_texts = [segment.text for segment in spoken(bark, text, SHORT)]
+    assert " ".join(spoken_texts) == text
+    assert len(spoken_texts) > 1
 
 
 def test_sampling_out_of_range_names_the_stage(bark: Bark) -> None:

@@ -52,11 +52,28 @@ void Cache::append(int layer, int head, int position, const float* key, const fl
     std::memcpy(row, value, sizeof(float) * static_cast<std::size_t>(head_dim_));
     return;
   }
+  // Rounded side by side first, which the compiler does many at a time, then put where they belong.
+  std::uint16_t halves[kMaxHeadDim];
+  for (int d = 0; d < head_dim_; ++d) halves[d] = to_bfloat16(key[d]);
   std::uint16_t* to = reinterpret_cast<std::uint16_t*>(keys(layer, head)) + block + lane * 2;
-  for (int d = 0; d < head_dim_; ++d) to[(d / 2) * kKeyBlock * 2 + d % 2] = to_bfloat16(key[d]);
+  for (int d = 0; d < head_dim_; d += 2) std::memcpy(to + d * kKeyBlock, halves + d, 4);
+  for (int d = 0; d < head_dim_; ++d) halves[d] = to_bfloat16(value[d]);
   std::uint16_t* row = reinterpret_cast<std::uint16_t*>(values(layer, head)) +
                        static_cast<std::ptrdiff_t>(position / 2) * padded_dim_ * 2 + position % 2;
-  for (int d = 0; d < head_dim_; ++d) row[d * 2] = to_bfloat16(value[d]);
+  for (int d = 0; d < head_dim_; ++d) row[d * 2] = halves[d];
+}
+
+void Cache::expect(int layer, int head, int position) const {
+  constexpr int kLine = 64;
+  const int width = bfloat16_ ? 2 : 4;
+  const int block_bytes = kKeyBlock * head_dim_ * width;
+  const std::uint8_t* block = keys(layer, head) + static_cast<std::ptrdiff_t>(position / kKeyBlock) * block_bytes;
+  const int lane = position % kKeyBlock * 4;
+  for (int at = lane; at < block_bytes; at += kLine) __builtin_prefetch(block + at, 1);
+  const int row_bytes = padded_dim_ * 4;  // of two bfloat16 positions, or of one
+  const std::ptrdiff_t index = bfloat16_ ? position / 2 : position;
+  const std::uint8_t* row = values(layer, head) + index * row_bytes;
+  for (int at = 0; at < row_bytes; at += kLine) __builtin_prefetch(row + at, 1);
 }
 
 void Cache::attend(const Kernels& kernels, int layer, int head, int rows, int visible, int visible_step,

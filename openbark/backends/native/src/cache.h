@@ -19,6 +19,9 @@ class Cache {
   // Stores one head's key and value of `position`.
   void append(int layer, int head, int position, const float* key, const float* value);
 
+  // Asks for the memory that `append` will write: its lines are far apart, and rarely at hand.
+  void expect(int layer, int head, int position) const;
+
   // Attention of one head: out[r] for query rows q[r] that see keys up to visible + r * visible_step.
   void attend(const Kernels& kernels, int layer, int head, int rows, int visible, int visible_step,
               const float* q, std::ptrdiff_t ldq, float* scores, float* out, std::ptrdiff_t ldo) const;

@@ -66,7 +66,8 @@ void gemm_f32_packed(ThreadPool& pool, int m, int n, int k, const float* a, int 
   const int width = kernels.f32_panel;
   const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(width) * k;
   const double work = static_cast<double>(m) * n * k;
-  for_each_tile(pool, m, panels_of(kernels, n), work, [&](int row, int rows, int panel, int count, int) {
+  const auto panel_bytes = static_cast<std::size_t>(stride) * sizeof(float);
+  for_each_tile(pool, m, panels_of(kernels, n), panel_bytes, work, [&](int row, int rows, int panel, int count, int) {
     const int column = panel * width;
     const Product product{rows, std::min(count * width, n - column), k, bias ? bias + column : nullptr,
                           finish, c + static_cast<std::ptrdiff_t>(row) * ldc + column, ldc};

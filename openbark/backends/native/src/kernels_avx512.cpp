@@ -36,6 +36,11 @@ struct PairCache {
   using Factor = std::uint16_t;
   static constexpr int kPositions = 2;
   static void convert(const float* x, int n, Factor* out) { to_bf16(x, n, n, out); }
+  OB_INLINE V weight(V x, float scale, float offset) { return short_weight(x, scale, offset); }
+  OB_INLINE void keep(V weights, Factor* out) {
+    const __m256bh halves = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(weights));
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), reinterpret_cast<__m256i>(halves));
+  }
   OB_INLINE void add(V& acc, const void* cache, std::ptrdiff_t at, const Factor* factors) {
     const auto words = load_words(static_cast<const std::uint32_t*>(cache) + at);
     acc = reinterpret_cast<V>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(acc),

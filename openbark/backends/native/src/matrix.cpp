@@ -234,7 +234,8 @@ void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x
   const double work = static_cast<double>(m) * n * matrix.k / (matrix.precision == Precision::kFloat32 ? 1 : 4);
   const int width = panel_rows(kernels, matrix);
   const int panels = (n + width - 1) / width;
-  for_each_tile(pool, m, panels, work, [&](int row, int rows, int panel, int count, int) {
+  const std::size_t panel_bytes = matrix_bytes(kernels, matrix.precision, width, matrix.k).weights;
+  for_each_tile(pool, m, panels, panel_bytes, work, [&](int row, int rows, int panel, int count, int) {
     const int column = panel * width;
     const Tile tile{row, rows, column, std::min(count * width, n - column)};
     multiply(kernels, matrix, inputs, tile, x, ldx, finish, y, ldy);

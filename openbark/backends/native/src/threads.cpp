@@ -8,8 +8,9 @@ namespace ob {
 
 namespace {
 
-// Longer than the serial part between two loops of a decode step, shorter than anyone notices.
-constexpr std::chrono::microseconds kSpin{100};
+// Longer than the draw of a token, which is the serial part between two decode steps; shorter than anyone
+// notices.
+constexpr std::chrono::microseconds kSpin{400};
 constexpr int kPausesPerLook = 32;
 
 inline void pause() {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "step.h"
 #include "tiling.h"
 
 namespace ob {
@@ -55,12 +56,23 @@ std::vector<Block> blocks_of(const Span* spans, int n, int wanted, int longest, 
   return blocks;
 }
 
-void append(const Model& model, const Workspace& w, int layer, int head, const Block& block) {
+// A few rows at a time, head by head: the lines that a block of keys is written to stay in the nearest cache,
+// and the next head's numbers, a long way apart, are asked for meanwhile.
+void append(const Model& model, const Workspace& w, int layer, const Block& block) {
   const int width = model.shape().n_embd;
-  const int at = head * model.head_dim();
-  for (int i = 0; i < block.rows; ++i) {
-    const float* fused = w.wide(block.row + i) + at;
-    block.cache->append(layer, head, block.position + i, fused + width, fused + 2 * width);
+  const int dim = model.head_dim();
+  for (int first = 0; first < block.rows; first += kKeyBlock) {
+    const int last = std::min(block.rows, first + kKeyBlock);
+    for (int head = 0; head < model.shape().n_head; ++head) {
+      for (int i = first; i < last; ++i) {
+        const float* key = w.wide(block.row + i) + width + head * dim;
+        for (int ahead = 0; ahead < dim; ahead += 16) {
+          __builtin_prefetch(key + dim + ahead);
+          __builtin_prefetch(key + width + dim + ahead);
+        }
+        block.cache->append(layer, head, block.position + i, key, key + width);
+      }
+    }
   }
 }
 
@@ -74,22 +86,18 @@ void attend(ThreadPool& pool, const Model& model, Workspace& w, int layer, int h
 // What run_blocks knows of its rows before the first layer.
 struct Rows {
   int n = 0, wanted = 0;
-  std::vector<Block> spans;   // whole spans, for the caches
   std::vector<Block> all, last;  // what attention takes together: before the last layer, and in it
   double seen = 0;            // positions that all rows see
 
   Rows(const Span* given, int count, int wanted, bool causal) : wanted(wanted) {
     constexpr int kTogether = 64;
-    constexpr int kWhole = 1 << 30;
-    spans = blocks_of(given, count, 0, kWhole, causal);
     all = blocks_of(given, count, 0, kTogether, causal);
     last = blocks_of(given, count, wanted, kTogether, causal);
-    for (const Block& span : spans) {
-      n += span.rows;
-      seen += static_cast<double>(span.rows + 1) * (span.position + span.rows);
+    for (int i = 0; i < count; ++i) {
+      n += given[i].rows;
+      seen += static_cast<double>(given[i].rows + 1) * (given[i].start + given[i].rows);
     }
   }
-  bool single() const { return static_cast<int>(spans.size()) == n && wanted == 0; }
 };
 
 // Fills the caches from the fused projections and attends for `blocks`.
@@ -97,23 +105,13 @@ void attention(ThreadPool& pool, const Model& model, Workspace& w, int layer, co
                const std::vector<Block>& blocks) {
   const int n_head = model.shape().n_head;
   const double work = 2.0 * rows.seen * model.head_dim() * n_head;
-  const auto fill = [&](int index, int) {
-    append(model, w, layer, index % n_head, rows.spans[static_cast<std::size_t>(index / n_head)]);
-  };
-  const auto look = [&](int index, int worker) {
-    attend(pool, model, w, layer, index % n_head, blocks[static_cast<std::size_t>(index / n_head)], worker);
-  };
-  const int n_spans = static_cast<int>(rows.spans.size());
   const int n_blocks = static_cast<int>(blocks.size());
-  // A row of its own needs no key but its own and those before: one loop fills and looks.
-  if (rows.single()) {
-    return shared(pool, n_spans * n_head, work, [&](int index, int worker) {
-      fill(index, worker);
-      look(index, worker);
-    });
-  }
-  shared(pool, n_spans * n_head, work, fill);
-  shared(pool, n_blocks * n_head, work, look);
+  shared(pool, static_cast<int>(rows.all.size()), work,
+         [&](int index, int) { append(model, w, layer, rows.all[static_cast<std::size_t>(index)]); });
+  // All blocks of one head in a row: its keys and values stay in the second-level cache.
+  shared(pool, n_blocks * n_head, work, [&](int index, int worker) {
+    attend(pool, model, w, layer, index / n_blocks, blocks[static_cast<std::size_t>(index % n_blocks)], worker);
+  });
 }
 
 }  // namespace
@@ -123,11 +121,15 @@ Workspace::Workspace(const Model& model, int rows, int workers)
       ldx_(row_stride(model.shape().n_embd)),
       ldw_(row_stride(4 * model.shape().n_embd)),
       scores_size_(static_cast<std::ptrdiff_t>(Cache::scores_size(model.shape().block_size))),
-      memory_(sizeof(float) * static_cast<std::size_t>(rows * (2 * ldx_ + ldw_) + workers * scores_size_)),
+      memory_(sizeof(float) * static_cast<std::size_t>(rows * (2 * ldx_ + ldw_) +
+                                                       workers * (scores_size_ + kFewRows * ldx_))),
       hidden_(memory_.as<float>() + rows * ldx_),
       wide_(hidden_ + rows * ldx_),
       scores_(wide_ + rows * ldw_),
-      inputs_(rows, 4 * model.shape().n_embd) {}
+      own_hidden_(scores_ + workers * scores_size_),
+      inputs_(rows, 4 * model.shape().n_embd) {
+  for (int worker = 0; worker < workers; ++worker) own_inputs_.emplace_back(kFewRows, 4 * model.shape().n_embd);
+}
 
 void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* spans, int n, int wanted) {
   const int width = model.shape().n_embd;
@@ -135,6 +137,7 @@ void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* 
   const int ldx = static_cast<int>(w.ldx());
   const int ldw = static_cast<int>(w.ldw());
   const Rows rows(spans, n, wanted, model.shape().causal != 0);
+  if (rows.n == n && wanted == 0) return run_step(pool, model, w, spans, n);
   for (int i = 0; i < n_layer; ++i) {
     const Layer& layer = model.layers()[static_cast<std::size_t>(i)];
     // Behind the last layer's keys and values nothing depends on the rows that nobody wants.

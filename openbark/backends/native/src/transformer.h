@@ -1,6 +1,8 @@
 // The blocks of a transformer over rows of activations: the same code for prefill, decode and the fine stage.
 #pragma once
 
+#include <vector>
+
 #include "cache.h"
 #include "matrix.h"
 #include "model.h"
@@ -20,13 +22,19 @@ class Workspace {
   std::ptrdiff_t ldx() const { return ldx_; }
   std::ptrdiff_t ldw() const { return ldw_; }
   Inputs& inputs() { return inputs_; }
+  // A thread's own copies of up to kFewRows normalised rows and converted inputs: with so few, every thread
+  // making its own is faster than waiting for another's.
+  static constexpr int kFewRows = 4;
+  float* own_hidden(int worker, int row) const { return own_hidden_ + (worker * kFewRows + row) * ldx_; }
+  Inputs& own_inputs(int worker) { return own_inputs_[static_cast<std::size_t>(worker)]; }
 
  private:
   int rows_;
   std::ptrdiff_t ldx_, ldw_, scores_size_;
   Memory memory_;
-  float *hidden_, *wide_, *scores_;
+  float *hidden_, *wide_, *scores_, *own_hidden_;
   Inputs inputs_;
+  std::vector<Inputs> own_inputs_;
 };
 
 // Rows of a workspace that lie behind each other in one sequence: positions `start`.. of `cache`.

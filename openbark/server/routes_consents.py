@@ -1,0 +1,131 @@
+"""`/v1/audio/voice_consents`: create, list, retrieve, update, delete, as OpenAI's client names them."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from pydantic import BaseModel, Field
+
+from openbark.server.consents import ConsentStore, StoredConsent
+from openbark.server.errors import ApiError, invalid, not_found, too_large
+from openbark.server.routes_speech import ERROR_ANSWERS
+from openbark.server.serving import SpeechService
+
+__all__ = ["Consent", "ConsentDeleted", "ConsentList", "Rename", "consents_router"]
+
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_MAX_NAME = 200
+
+
+class Consent(BaseModel):
+    """One consent."""
+
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    created_at: int
+    name: str
+    language: str
+
+
+class ConsentList(BaseModel):
+    """All of a caller's, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Consent]
+    has_more: bool = False
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class ConsentDeleted(BaseModel):
+    """A consent that is gone."""
+
+    id: str
+    deleted: bool
+    object: Literal["audio.voice_consent.deleted"] = "audio.voice_consent.deleted"
+
+
+class Rename(BaseModel):
+    """Body of an update."""
+
+    name: str = Field(min_length=1, max_length=_MAX_NAME)
+
+
+def consents_router(service: SpeechService, store: ConsentStore | None) -> APIRouter:
+    """The routes; without a store they say that nothing is kept."""
+    router = APIRouter(prefix="/v1/audio/voice_consents", responses=ERROR_ANSWERS)
+
+    def kept() -> ConsentStore:
+        if store is None:
+            raise ApiError(
+                403,
+                "permission_error",
+                "not_allowed",
+                "this server keeps no consents; start it with --data-directory to allow it",
+            )
+        return store
+
+    def found(consent_id: str, request: Request) -> StoredConsent:
+        consent = kept().get(consent_id, request.state.key)
+        if consent is None:
+            message = f"you have no consent with the id {consent_id!r}"
+            raise not_found("consent_not_found", message, "consent_id")
+        return consent
+
+    @router.post("")
+    async def create(
+        request: Request,
+        recording: Annotated[UploadFile, File(description="the person saying that they agree")],
+        name: Annotated[str, Form(min_length=1, max_length=_MAX_NAME)],
+        language: Annotated[str, Form(description="BCP 47, such as en-US")],
+    ) -> Consent:
+        """Keep a consent."""
+        keeper = kept()
+        if not _LANGUAGE.fullmatch(language):
+            raise invalid(
+                "language_invalid", f"language is {language!r}; legal: en, en-US", "language"
+            )
+        if len(keeper.of(request.state.key)) >= service.settings.voices_per_key:
+            raise invalid("too_many_consents", "the limit is reached; delete one first")
+        limit = service.settings.max_upload_bytes
+        data = await recording.read(limit + 1)
+        if len(data) > limit:
+            raise too_large(f"the recording is larger than {limit} bytes", "recording")
+        return _shown(await asyncio.to_thread(keeper.add, data, name, language, request.state.key))
+
+    @router.get("")
+    async def listed(request: Request) -> ConsentList:
+        """All of this caller's."""
+        data = [_shown(each) for each in kept().of(request.state.key)]
+        ids = [each.id for each in data]
+        return ConsentList(
+            data=data, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None
+        )
+
+    @router.get("/{consent_id}")
+    async def retrieve(consent_id: str, request: Request) -> Consent:
+        """One consent."""
+        return _shown(found(consent_id, request))
+
+    @router.post("/{consent_id}")
+    async def update(consent_id: str, body: Rename, request: Request) -> Consent:
+        """Another name for it."""
+        consent = found(consent_id, request)
+        return _shown(await asyncio.to_thread(kept().rename, consent, body.name))
+
+    @router.delete("/{consent_id}")
+    async def delete(consent_id: str, request: Request) -> ConsentDeleted:
+        """Forget it and its recording."""
+        await asyncio.to_thread(kept().remove, found(consent_id, request))
+        return ConsentDeleted(id=consent_id, deleted=True)
+
+    return router
+
+
+def _shown(consent: StoredConsent) -> Consent:
+    return Consent(
+        id=consent.id, created_at=consent.created_at, name=consent.name, language=consent.language
+    )
