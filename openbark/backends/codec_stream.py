@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.base import Backend, CodecStream, StreamingBackend, Tokens
-from openbark.config import EncodecConfig, IstftCodecConfig
+from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
 from openbark.errors import InputError
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "Reach",
     "Sequence",
     "SlidingWindow",
+    "codec_lookahead",
     "encodec_reaches",
     "istft_reach",
     "open_codec_stream",
@@ -160,6 +161,14 @@ def encodec_reaches(config: EncodecConfig) -> tuple[Reach, Reach]:
             (far.left + 2 * ratio - 1 - trimmed) // ratio, -(-(far.right + trimmed) // ratio)
         )
     return before(Reach(0, 0), config.kernel_size), far
+
+
+def codec_lookahead(config: CodecConfig) -> int:
+    """Frames that must be known beyond a frame before its samples are."""
+    if isinstance(config, IstftCodecConfig):
+        return istft_reach(config).right
+    before, after = encodec_reaches(config)
+    return before.right + after.right
 
 
 def open_codec_stream(backend: Backend) -> CodecStream:

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
+from openbark.engine.low_latency import request_steps
 from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
 from openbark.engine.rows import (
     Steps,
-    cascade_steps,
     coarse_steps,
     codec_steps,
     fine_steps,
@@ -37,7 +37,7 @@ def run(backend: Backend, request: Request) -> CascadeResult:
     Raises TextError when the text does not fit or the model ends before it begins, CancelledError when
     `request.cancel` says so.
     """
-    return _finish(backend, request, cascade_steps(request, backend.config))
+    return _finish(backend, request, request_steps(request, backend.config))
 
 
 def run_semantic(

@@ -17,11 +17,11 @@ from types import TracebackType
 from openbark.backends.base import Backend
 from openbark.engine.forecast import Forecast
 from openbark.engine.handle import Handle
+from openbark.engine.low_latency import request_steps
 from openbark.engine.request import CascadeResult, Request, Waveform
-from openbark.engine.rows import cascade_steps
 from openbark.engine.runner import Row, Runner
 from openbark.engine.scheduler import Scheduler, Turn
-from openbark.engine.work import Draw, Work
+from openbark.engine.work import DecodePart, Draw, Work
 from openbark.errors import BusyError, CancelledError, ParamError
 
 __all__ = ["Engine", "EngineStats"]
@@ -279,7 +279,7 @@ class Engine:
         with self._changed:
             while self._queue and len(self._running) < max_batch:
                 handle = self._queue.popleft()
-                steps = cascade_steps(handle.request, self.backend.config)
+                steps = request_steps(handle.request, self.backend.config)
                 try:
                     self._running.append(_Running(handle, Row(handle.request, steps, handle.flag)))
                 except Exception as error:  # text or params that do not fit fail their own request
@@ -317,6 +317,8 @@ class Engine:
             if isinstance(result, Exception):
                 self._leave(each, result)
                 continue
+            if isinstance(each.work, DecodePart):
+                each.handle.hand_out(result)
             try:
                 each.row.take(result)
             except Exception as error:  # a model that said nothing, or a progress call that failed

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Iterator
 from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -19,7 +21,8 @@ __all__ = ["Handle"]
 class Handle:
     """One submitted request.
 
-    Waiting for it, by `result`, `stream` or `await`, moves an engine that has no thread of its own.
+    Waiting for it, by `result`, `stream` or `await`, moves an engine that has no thread of its own. Audio waits here
+    until it is taken, a clip at most: whoever takes it slowly keeps nobody else waiting.
     """
 
     def __init__(
@@ -33,6 +36,10 @@ class Handle:
         self._future: Future[CascadeResult] = Future()
         self._drive = drive
         self._start = start
+        self._news = threading.Condition()  # guards the three below
+        self._blocks: list[Waveform] = []
+        self._has_handed = False
+        self._listeners: list[Callable[[], None]] = []
 
     @property
     def done(self) -> bool:
@@ -60,18 +67,55 @@ class Handle:
 
     def stream(self) -> Iterator[Waveform]:
         """Float32 samples [L] as they are made, whose concatenation is the result's waveform. Leaving the loop
-        early cancels the request."""
+        early cancels the request. With latency "low" there are several, else one. Each block goes to one taker."""
         try:
-            yield self.result().waveform
+            while self.wait_audio():
+                yield from self.take_audio()
+            self.result()
         finally:
             self.cancel()
 
     async def astream(self) -> AsyncIterator[Waveform]:
         """`stream` for async code."""
+        self._start()
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # a loop that was closed in the meantime
+                loop.call_soon_threadsafe(news.set)
+
+        with self._news:
+            self._listeners.append(wake)
         try:
-            yield (await self).waveform
+            while True:
+                ended = self.done
+                for block in self.take_audio():
+                    yield block
+                if ended:
+                    break
+                await news.wait()
+                news.clear()
+            await self
         finally:
+            self._listeners.remove(wake)
             self.cancel()
+
+    def take_audio(self) -> list[Waveform]:
+        """The blocks [L] that are there and were not taken yet."""
+        with self._news:
+            new, self._blocks = self._blocks, []
+        return new
+
+    def wait_audio(self, timeout: float | None = None) -> bool:
+        """Wait until there is a block to take, or the end, `timeout` seconds at most: whether there is a block."""
+        until = None if timeout is None else time.monotonic() + timeout
+        while not self._has_news() and self._drive():
+            if until is not None and time.monotonic() > until:
+                break
+        with self._news:
+            left = None if until is None else max(0.0, until - time.monotonic())
+            self._news.wait_for(self._has_news, left)
+            return bool(self._blocks)
 
     def __await__(self) -> Generator[Any, None, CascadeResult]:
         """Wait in async code; cancelling the task that waits cancels the request."""
@@ -91,8 +135,18 @@ class Handle:
             if until is not None and time.monotonic() > until:
                 return
 
+    def _has_news(self) -> bool:
+        return self.done or bool(self._blocks)
+
+    def hand_out(self, block: Waveform) -> None:
+        """Give out samples [L], for the engine alone; nothing happens for none."""
+        if len(block):
+            self._tell(block)
+
     def settle(self, result: CascadeResult | BaseException) -> None:
         """End the request; for the engine alone. The first end counts."""
+        if isinstance(result, CascadeResult) and not self._has_handed:
+            self.hand_out(result.waveform)
         try:
             if isinstance(result, BaseException):
                 self._future.set_exception(result)
@@ -100,3 +154,13 @@ class Handle:
                 self._future.set_result(result)
         except InvalidStateError:
             return
+        self._tell()
+
+    def _tell(self, *blocks: Waveform) -> None:
+        with self._news:
+            self._blocks.extend(blocks)
+            self._has_handed |= bool(blocks)
+            self._news.notify_all()
+            listeners = list(self._listeners)
+        for wake in listeners:
+            wake()

@@ -10,11 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.engine.draws import Sampler
+from openbark.errors import ParamError
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
 from openbark.voices.voice import Voice
 
-__all__ = ["STAGES", "Cancel", "CascadeResult", "Progress", "Request", "Tokens", "Waveform"]
+__all__ = [
+    "LATENCIES",
+    "STAGES",
+    "Cancel",
+    "CascadeResult",
+    "Progress",
+    "Request",
+    "Tokens",
+    "Waveform",
+]
 
 Tokens = NDArray[np.int64]
 """Token ids [T] or codes [K, F]."""
@@ -31,6 +41,9 @@ Progress = Callable[[str, float, float | None], None]
 STAGES = ("semantic", "coarse", "fine", "codec")
 """Names of the stages in order, as progress and timings give them."""
 
+LATENCIES = ("sentence", "low")
+"""When audio is handed out: at the end of each request, or as it is made (`engine.low_latency`)."""
+
 
 @dataclass(frozen=True, eq=False)
 class Request:
@@ -39,7 +52,9 @@ class Request:
     text_tokens: tokenizer ids [N], without offset. params: resolved, all three stages set.
     voice: validated against the model, or None. sampler: draws in the place of our own noise, one row and
     one token at a time; None draws from `seed`. continues: somebody hears what comes before it, so it goes
-    ahead of requests that nobody hears yet.
+    ahead of requests that nobody hears yet. latency: one of LATENCIES.
+
+    Raises ParamError for another latency.
     """
 
     text_tokens: Tokens
@@ -50,6 +65,11 @@ class Request:
     progress: Progress | None = None
     sampler: Sampler | None = None
     continues: bool = False
+    latency: str = "sentence"
+
+    def __post_init__(self) -> None:
+        if self.latency not in LATENCIES:
+            raise ParamError(f"latency is {self.latency!r}; legal: {', '.join(LATENCIES)}")
 
     @property
     def stopped(self) -> bool:

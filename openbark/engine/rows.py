@@ -35,7 +35,10 @@ __all__ = [
     "coarse_steps",
     "codec_steps",
     "fine_steps",
+    "report",
+    "seconds_of",
     "semantic_steps",
+    "set_sampling",
 ]
 
 _Result = TypeVar("_Result")
@@ -50,7 +53,7 @@ def semantic_steps(
     """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35). `said` takes the place
     of a voice's semantic tokens where there is no voice."""
     rules, params = config.semantic_rules, request.params
-    sampling = _sampling(params.semantic)
+    sampling = set_sampling(params.semantic)
     history = request.voice.semantic if request.voice else said
     limit = token_limit(params, rules)
     yield Read(Stage.SEMANTIC, semantic_prompt(request.text_tokens, history, rules))
@@ -66,19 +69,19 @@ def semantic_steps(
         drawn = np.concatenate([drawn, tokens])
         if reason is not None:
             return drawn, reason
-        _report(request, "semantic", len(drawn) / rules.rate_hz, None)
+        report(request, "semantic", len(drawn) / rules.rate_hz, None)
     return drawn, limit.reason
 
 
 def coarse_steps(request: Request, config: BarkConfig, semantic: Tokens) -> Steps[Tokens]:
     """Semantic tokens [T] and voice to coarse codes [k, F] (S36-S37): the cache starts anew in each window."""
     rules, voice = config.coarse_rules, request.voice
-    sampling = _sampling(request.params.coarse)
+    sampling = set_sampling(request.params.coarse)
     context = coarse_context(
         semantic, voice.semantic if voice else None, voice.coarse if voice else None, config
     )
     n_steps = n_coarse_steps(len(semantic), config)
-    seconds = _seconds(n_steps // rules.n_codebooks, config)
+    seconds = seconds_of(n_steps // rules.n_codebooks, config)
     drawn = np.zeros(0, dtype=np.int64)
     while len(drawn) < n_steps:
         stop = min(len(drawn) + rules.sliding_window, n_steps)
@@ -86,15 +89,15 @@ def coarse_steps(request: Request, config: BarkConfig, semantic: Tokens) -> Step
         while len(drawn) < stop:
             tokens, _ = yield Draw(Stage.COARSE, sampling, len(drawn), stop - len(drawn))
             drawn = np.concatenate([drawn, tokens])
-            _report(request, "coarse", _seconds(len(drawn) // rules.n_codebooks, config), seconds)
+            report(request, "coarse", seconds_of(len(drawn) // rules.n_codebooks, config), seconds)
     return coarse_codes(drawn, config)
 
 
 def fine_steps(request: Request, config: BarkConfig, coarse: Tokens) -> Steps[Tokens]:
     """Coarse codes [k, F] and voice to fine codes [K, F] (S38); any k from 1 to K - 1 (S12)."""
-    sampling = _sampling(request.params.fine)
+    sampling = set_sampling(request.params.fine)
     canvas = fine_canvas(coarse, request.voice.fine if request.voice else None, config)
-    seconds = _seconds(canvas.n_frames, config)
+    seconds = seconds_of(canvas.n_frames, config)
     for window in fine_windows(canvas, config):
         for k in range(len(coarse), config.fine_rules.n_codebooks):
             canvas.codes[k, window.fill : window.stop] = yield FinePass(
@@ -105,15 +108,15 @@ def fine_steps(request: Request, config: BarkConfig, coarse: Tokens) -> Steps[To
                 sampling,
             )
         filled = min(window.stop - canvas.n_history, canvas.n_frames)
-        _report(request, "fine", _seconds(filled, config), seconds)
+        report(request, "fine", seconds_of(filled, config), seconds)
     return canvas.result()
 
 
 def codec_steps(request: Request, config: BarkConfig, fine: Tokens) -> Steps[Waveform]:
     """Fine codes [K, F] to a waveform [L]."""
     waveform: Waveform = yield Decode(fine)
-    seconds = _seconds(fine.shape[1], config)
-    _report(request, "codec", seconds, seconds)
+    seconds = seconds_of(fine.shape[1], config)
+    report(request, "codec", seconds, seconds)
     return waveform
 
 
@@ -146,11 +149,13 @@ def cascade_steps(request: Request, config: BarkConfig) -> Steps[CascadeResult]:
     )
 
 
-def _seconds(n_frames: int, config: BarkConfig) -> float:
+def seconds_of(n_frames: int, config: BarkConfig) -> float:
+    """Audio seconds of codec frames."""
     return n_frames / config.coarse_rules.rate_hz
 
 
-def _sampling(sampling: SamplingParams | None) -> SamplingParams:
+def set_sampling(sampling: SamplingParams | None) -> SamplingParams:
+    """The sampling of a stage. Raises ParamError where it is open."""
     if sampling is None:
         raise ParamError(
             "params leave a stage open; fill them with params.resolve(checkpoint.defaults) first"
@@ -158,6 +163,7 @@ def _sampling(sampling: SamplingParams | None) -> SamplingParams:
     return sampling
 
 
-def _report(request: Request, stage: str, done: float, total: float | None) -> None:
+def report(request: Request, stage: str, done: float, total: float | None) -> None:
+    """Tell whoever watches the request: seconds done in a stage, of `total` where that is known."""
     if request.progress is not None:
         request.progress(stage, done, total)

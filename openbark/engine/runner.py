@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from openbark.backends.base import (
     Backend,
     BatchingBackend,
+    CodecStream,
     DrawingSession,
     Drawn,
     DrawRun,
     Flag,
 )
+from openbark.backends.codec_stream import open_codec_stream
 from openbark.engine.draws import draw_fine, drawing_session
 from openbark.engine.request import Request
 from openbark.engine.rows import Steps
-from openbark.engine.work import Decode, Draw, FinePass, Read, Work
-from openbark.stages.sampling import Noise
+from openbark.engine.work import Decode, DecodePart, Draw, FinePass, Read, Work
+from openbark.stages.sampling import Noise, Stage
 
 __all__ = ["Row", "Runner"]
 
 
+@dataclass(eq=False)
+class _Cache:
+    """A row's place in a causal stage: the prompt that was read last, and the number of the token after it."""
+
+    session: DrawingSession
+    opening: Read
+    first_step: int = 0
+
+
 class Row:
-    """A request's place in the engine: what it wants next, and its cache where it has one."""
+    """A request's place in the engine: what it wants next, and its caches where it has some."""
 
     def __init__(self, request: Request, steps: Steps[Any], cancel: Flag | None = None) -> None:
         """Start the coroutine. cancel: another thread stops the row by setting it.
@@ -38,10 +50,10 @@ class Row:
         self.cancel: Flag = np.zeros(1, dtype=np.int32) if cancel is None else cancel
         self.result: Any = None
         self.work: Work | None = None
-        self.session: DrawingSession | None = None
-        self.opening: Read | None = None
+        self.caches: dict[Stage, _Cache] = {}
+        self.codec: CodecStream | None = None
+        self.overlaps = request.latency == "low"  # its stages take turns
         self.alone = request.sampler is not None  # draws in no batch
-        self.first_step = 0
         self._steps = steps
         self.take(None)
 
@@ -54,9 +66,10 @@ class Row:
         try:
             self.work = self._steps.send(result)
         except StopIteration as end:
-            self.work, self.session, self.result = None, None, end.value
+            self.work, self.codec, self.result = None, None, end.value
+            self.caches.clear()
         if isinstance(done, Read) and isinstance(self.work, Draw):
-            self.opening, self.first_step = done, self.work.first_step
+            self.caches[done.stage].first_step = self.work.first_step
 
     @property
     def stage(self) -> str:
@@ -95,7 +108,8 @@ class Runner:
             case Draw():
                 return _draw(self._part(row, n_steps))
             case FinePass():
-                row.session = None
+                if not row.overlaps:
+                    row.caches.clear()
                 return draw_fine(
                     self.backend,
                     work.codes,
@@ -108,6 +122,8 @@ class Runner:
                 )
             case Decode():
                 return self.backend.codec_decode(work.codes)
+            case DecodePart():
+                return self._decode_part(row, work)
         raise TypeError("a row without work")
 
     def run_all(self, rows: Sequence[Row], n_steps: int) -> list[Any | Exception]:
@@ -133,11 +149,9 @@ class Runner:
         return [results[row] for row in rows]
 
     def _part(self, row: Row, n_steps: int) -> DrawRun:
-        work = row.work
-        if not isinstance(work, Draw):
-            raise TypeError(f"a row that draws wants {work!r}")
+        work = _wanted_draw(row)
         return DrawRun(
-            self._session(row),
+            self._cache(row, work.stage).session,
             work.sampling,
             row.noise,
             work.first_step,
@@ -147,30 +161,47 @@ class Runner:
         )
 
     def _read(self, row: Row, work: Read) -> None:
-        opening = row.opening
-        if row.session is None or opening is None or opening.stage is not work.stage:
-            row.session = drawing_session(self.backend, work.stage, row.request.sampler)
-        row.session.read(work.prompt)
+        before = row.caches.pop(work.stage, None)
+        if not row.overlaps:
+            row.caches.clear()
+        session = before.session if before else None
+        if session is None:
+            session = drawing_session(self.backend, work.stage, row.request.sampler)
+        session.read(work.prompt)
+        row.caches[work.stage] = _Cache(session, work)
+
+    def _decode_part(self, row: Row, work: DecodePart) -> NDArray[np.float32]:
+        if row.codec is None:
+            row.codec = open_codec_stream(self.backend)
+        samples = row.codec.push(work.codes)
+        return np.concatenate([samples, row.codec.finish()]) if work.last else samples
 
     def _again(self, row: Row, n_steps: int) -> Drawn:
         """A draw from a fresh cache: the prompt, the tokens drawn since, which noise makes the same, then the
         new ones."""
         part = self._part(row, n_steps)
-        if row.opening is None:
-            raise TypeError("a row draws after it has read a prompt")
-        row.session = None
-        self._read(row, row.opening)
-        n_before = part.first_step - row.first_step
+        stage = _wanted_draw(row).stage
+        spoiled = row.caches.pop(stage)
+        self._read(row, spoiled.opening)
+        cache = self._cache(row, stage)
+        cache.first_step = spoiled.first_step
+        n_before = part.first_step - cache.first_step
         if n_before:
-            before = replace(part, session=self._session(row))
-            _draw(replace(before, first_step=row.first_step, n_steps=n_before))
-        return _draw(replace(part, session=self._session(row)))
+            before = replace(part, session=cache.session)
+            _draw(replace(before, first_step=cache.first_step, n_steps=n_before))
+        return _draw(replace(part, session=cache.session))
 
     @staticmethod
-    def _session(row: Row) -> DrawingSession:
-        if row.session is None:
+    def _cache(row: Row, stage: Stage) -> _Cache:
+        if stage not in row.caches:
             raise TypeError("a row draws after it has read a prompt")
-        return row.session
+        return row.caches[stage]
+
+
+def _wanted_draw(row: Row) -> Draw:
+    if not isinstance(row.work, Draw):
+        raise TypeError(f"a row that draws wants {row.work!r}")
+    return row.work
 
 
 def _draw(run: DrawRun) -> Drawn:

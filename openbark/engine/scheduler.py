@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
-from openbark.engine.work import Decode, Draw, FinePass, Read, Work
+from openbark.engine.work import Decode, DecodePart, Draw, FinePass, Read, Work
 from openbark.stages.sampling import Stage
 
 __all__ = ["Schedulable", "Scheduler", "Turn"]
@@ -68,7 +68,7 @@ class Scheduler:
                     return Turn([row], 1)
                 case Draw(stage=stage):
                     drawing.setdefault(stage, []).append(row)
-                case FinePass() | Decode():
+                case FinePass() | Decode() | DecodePart():
                     finishing = finishing or row
         if finishing is not None and (self._drew_last or not drawing):
             self._drew_last = False

@@ -11,7 +11,7 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 
-__all__ = ["Decode", "Draw", "FinePass", "Read", "Tokens", "Work"]
+__all__ = ["Decode", "DecodePart", "Draw", "FinePass", "Read", "Tokens", "Work"]
 
 Tokens = NDArray[np.int64]
 
@@ -55,4 +55,13 @@ class Decode:
     codes: Tokens
 
 
-Work = Read | Draw | FinePass | Decode
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodePart:
+    """Codes [K, F] that follow those of the row's earlier parts; `last` where none come after. Gives the samples
+    [L] that are now known, often none at first."""
+
+    codes: Tokens
+    last: bool
+
+
+Work = Read | Draw | FinePass | Decode | DecodePart

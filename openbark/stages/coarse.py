@@ -28,6 +28,7 @@ __all__ = [
     "coarse_codes",
     "coarse_context",
     "coarse_ids",
+    "coarse_sight",
     "coarse_window_prompt",
     "codebook_ids",
     "n_coarse_steps",
@@ -150,6 +151,13 @@ def coarse_window_prompt(context: CoarseContext, drawn: Tokens, config: BarkConf
     head[-1] = rules.infer_token
     tail = np.concatenate([context.history, drawn])[-rules.max_history :]
     return Prompt(np.concatenate([head, tail]))
+
+
+def coarse_sight(context: CoarseContext, n_drawn: int, config: BarkConfig) -> int:
+    """New semantic tokens, counted from the first, that the window after `n_drawn` coarse tokens can see: with more
+    of them its prompt is the same (speed.md 0.6)."""
+    sees = _window_start(context, n_drawn, config) + config.coarse_rules.max_semantic_input
+    return sees - context.n_history
 
 
 def _window_start(context: CoarseContext, n_drawn: int, config: BarkConfig) -> int:

@@ -128,6 +128,7 @@ CASES: dict[str, dict[str, Any]] = {
         "semantic_begin_suppress_tokens": [1, 100],
         "coarse_suppress_tokens": [101, 140],
     },
+    "H23 suppress another stage's": {"suppress_tokens": [3, 105, 160, 5000], "top_k": 90},
     "H23 bad words": {
         "semantic_bad_words_ids": [[5], [100], [6, 7]],
         "coarse_bad_words_ids": [[120], [101, 150], [160]],

@@ -5,7 +5,7 @@ Knows no logits and no Bark: `scores` applies the options, `decoding` and `beams
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
@@ -181,7 +181,10 @@ def _share(value: float | None) -> bool:
 
 
 def _frozen(name: str, value: Any) -> Any:
-    """Lists of any depth as tuples; `sequence_bias` may be a dictionary, or pairs as JSON has them."""
+    """Lists of any depth as tuples; `sequence_bias` may be a dictionary, or pairs as JSON has them, and
+    `stopping_criteria` one alone."""
+    if name == "stopping_criteria" and callable(value) and not isinstance(value, Iterable):
+        return (value,)
     if name == "sequence_bias":
         pairs = value.items() if isinstance(value, Mapping) else value
         return tuple((tuple(sequence), float(bias)) for sequence, bias in pairs)

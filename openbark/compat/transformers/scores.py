@@ -109,8 +109,9 @@ class Scorer:
 
 
 def _without(scores: Tensor, tokens: tuple[int, ...]) -> Tensor:
+    """Mask tokens; those that this stage does not have are another stage's."""
     kept = scores.clone()
-    kept[:, list(tokens)] = _MASKED
+    kept[:, [token for token in tokens if 0 <= token < scores.shape[-1]]] = _MASKED
     return kept
 
 

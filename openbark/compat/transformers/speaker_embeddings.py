@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from openbark.voices.voice import Voice, check_name
 
 __all__ = ["SpeakerEmbeddings"]
 
+_LOG = logging.getLogger(__name__)
 _SUFFIX = ".npz"
 _ROOT_KEY = "repo_or_path"
 
@@ -54,7 +56,11 @@ class SpeakerEmbeddings:
         not the one written in the index (H34)."""
         own = VoiceLibrary([folder / VOICES_FOLDER])
         path = None if index_name is None else folder / index_name
-        if path is None or not path.is_file():
+        if path is None:
+            return cls(None, own)
+        if not path.is_file():
+            if not own or index_name != TABLE_FILE:
+                _LOG.warning("%s is not there: no voices of it are known", path)
             return cls(None, own)
         return cls(read_json(path) | {_ROOT_KEY: str(folder)}, own)
 

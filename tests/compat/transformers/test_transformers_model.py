@@ -169,6 +169,8 @@ def test_H23_stopping_early(model: hf.BarkModel, processor: hf.BarkProcessor, be
     ids = processor("hello")["input_ids"]
     stopped = model.semantic.generate(ids, rules, stopping_criteria=[after_five], **options)
     assert stopped.shape == (1, 5)
+    alone = model.semantic.generate(ids, rules, stopping_criteria=after_five, **options)
+    assert alone.shape == (1, 5)
     assert model.semantic.generate(ids, rules, max_time=1e-9, **options).shape == (1, 1)
     coarse = model.generation_config.coarse_acoustics_config
     brief = model.coarse_acoustics.generate(stopped, rules, coarse, 32, max_time=1e-9)

@@ -155,3 +155,14 @@ def test_H32_voices_of_the_user_and_names_of_suno_s(
     history = processor("hello", voice_preset="v2/en_speaker_7")["history_prompt"]
     assert history["semantic_prompt"][0] == 3
     assert processor.available_voice_presets == ["en_0", "en_1"]
+
+
+def test_H34_a_table_that_is_not_there_is_said(
+    tiny_checkpoint_dir: Path, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert hf.BarkProcessor.from_pretrained(folder).available_voice_presets
+    assert hf.BarkProcessor.from_pretrained(folder, None).available_voice_presets == ["en_0"]
+    assert caplog.messages == []
+    hf.BarkProcessor.from_pretrained(tiny_checkpoint_dir)
+    hf.BarkProcessor.from_pretrained(folder, "other.json")
+    assert ["other.json" in line for line in caplog.messages] == [False, True]

@@ -1,0 +1,215 @@
+"""Audio before the request is done: exact semantic and coarse tokens, blocks that add up, the same in any company."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from fake_backend import FakeBackend
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from openbark.backends.base import Backend, CodecStream
+from openbark.backends.codec_stream import BoundedCodecStream, Reach
+from openbark.backends.native.library import library_path
+from openbark.checkpoints import open_checkpoint
+from openbark.config import BarkConfig
+from openbark.engine.cascade import run
+from openbark.engine.low_latency import BlockSchedule, live_steps
+from openbark.engine.request import CascadeResult, Request
+from openbark.engine.work import DecodePart, Draw, FinePass, Read
+from openbark.errors import TextError
+from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
+from openbark.stages.sampling import Stage
+from openbark.voices.voice import Voice
+
+if TYPE_CHECKING:
+    from openbark.backends.torch.backend import TorchBackend
+
+
+class StreamingFake(FakeBackend):
+    """Its codec sees two frames to each side, one sample a frame."""
+
+    def codec_stream(self) -> CodecStream:
+        return BoundedCodecStream(self.codec_decode, Reach(2, 2), 1)
+
+
+def _voice(seed: int, n_semantic: int = 30) -> Voice:
+    generator = np.random.default_rng(seed)
+    codes = generator.integers(0, 32, (8, math.ceil(n_semantic * 1.5)))
+    return Voice(generator.integers(0, 100, n_semantic), codes[:2], codes)
+
+
+def _request(
+    seed: int,
+    limit: int | None = None,
+    n_voice: int = 0,
+    temperature: float = 0.7,
+    early: bool = False,
+    latency: str = "low",
+) -> Request:
+    params = GenerationParams(
+        SamplingParams(temperature),
+        SamplingParams(temperature),
+        SamplingParams(temperature),
+        max_semantic_tokens=limit,
+        allow_early_stop=early,
+    ).resolve(SUNO_PARAMS)
+    voice = _voice(seed, n_voice) if n_voice else None
+    return Request(np.arange(1, 9), params, seed, voice, latency=latency)
+
+
+def _stock(request: Request) -> Request:
+    return replace(request, latency="sentence")
+
+
+def _plain(result: CascadeResult) -> tuple[object, ...]:
+    return (
+        result.semantic.tolist(),
+        result.coarse.tolist(),
+        result.fine.tolist(),
+        result.waveform.tolist(),
+        result.stop_reason,
+        result.n_text_tokens,
+    )
+
+
+def _check_exact(backend: Backend, request: Request) -> CascadeResult:
+    """The result of a request, whose first two stages are those of the plain run."""
+    stock, live = run(backend, _stock(request)), run(backend, request)
+    assert live.semantic.tolist() == stock.semantic.tolist()
+    assert live.coarse.tolist() == stock.coarse.tolist()
+    assert live.stop_reason is stock.stop_reason
+    assert live.fine.shape == stock.fine.shape
+    np.testing.assert_array_equal(live.fine[:2], stock.fine[:2])
+    assert live.waveform.shape == stock.waveform.shape
+    return live
+
+
+@settings(max_examples=150)
+@given(
+    seed=st.integers(0, 700),
+    limit=st.integers(1, 40),
+    n_voice=st.sampled_from([0, 2, 7, 12, 30]),
+    early=st.booleans(),
+    sight=st.sampled_from([(16, 36, 12), (14, 36, 12), (13, 30, 18), (16, 12, 36), (16, 4, 2)]),
+)
+def test_semantic_and_coarse_tokens_are_exact_in_every_window(
+    seed: int, limit: int, n_voice: int, early: bool, sight: tuple[int, int, int]
+) -> None:
+    """(what a window sees, its history, its hop): the fake's tokens follow from every token of a prompt."""
+    config = BarkConfig.tiny()
+    n_input, history, hop = sight
+    rules = replace(
+        config.coarse_rules, max_semantic_input=n_input, max_history=history, sliding_window=hop
+    )
+    backend = StreamingFake(replace(config, coarse_rules=rules))
+    request = _request(seed, limit, n_voice, early=early)
+    try:
+        run(backend, _stock(request))
+    except TextError:
+        with pytest.raises(TextError, match="before it said anything"):
+            run(backend, request)
+        return
+    _check_exact(backend, request)
+
+
+@pytest.fixture(scope="module", params=["torch", "native"])
+def tiny(request: pytest.FixtureRequest, tiny_checkpoint_dir: Path) -> Backend:
+    if request.param == "torch":
+        backend: TorchBackend = request.getfixturevalue("tiny_backend")
+        return backend
+    if not library_path().exists():
+        pytest.skip("the CPU engine was not built: no C++ compiler")
+    from openbark.backends.native.backend import NativeBackend
+
+    return NativeBackend.load(open_checkpoint(tiny_checkpoint_dir), threads=1)
+
+
+@pytest.mark.parametrize("temperature", [0.0, 0.7])
+@pytest.mark.parametrize("n_voice", [0, 9, 30])
+@pytest.mark.parametrize("limit", [1, 8, 25, 40])
+def test_real_backends_draw_the_same_and_decode_what_they_filled(
+    tiny: Backend, limit: int, n_voice: int, temperature: float
+) -> None:
+    live = _check_exact(tiny, _request(3, limit, n_voice, temperature))
+    np.testing.assert_allclose(live.waveform, tiny.codec_decode(live.fine), atol=1e-5)
+
+
+def test_a_clip_of_one_block_is_the_plain_one(tiny: Backend) -> None:
+    request = _request(5, 4)
+    live, stock = run(tiny, request), run(tiny, _stock(request))
+    assert live.fine.tolist() == stock.fine.tolist()
+
+
+def test_work_comes_in_an_order_of_token_counts_alone() -> None:
+    """The first block is decoded before the semantic stage has ended, and draws stop at the schedule."""
+    config = BarkConfig.tiny()
+    schedule = BlockSchedule.of(config)
+    row = live_steps(_request(1, 40, 30), config)
+    work, seen = next(row), []
+    filled: list[int] = []
+    while True:
+        seen.append(work)
+        try:
+            match work:
+                case Read():
+                    work = row.send(None)
+                case Draw(stage=stage, first_step=first, n_steps=n):
+                    ids = config.coarse_offset + 32 * (np.arange(first, first + n) % 2)
+                    tokens = np.zeros(n, dtype=np.int64) if stage is Stage.SEMANTIC else ids
+                    work = row.send((tokens, None))
+                case FinePass(codes=codes, first=first):
+                    work = row.send(np.zeros(codes.shape[1] - first, dtype=np.int64))
+                case DecodePart(codes=codes):
+                    filled.append(codes.shape[1])
+                    work = row.send(np.zeros(codes.shape[1], dtype=np.float32))
+        except StopIteration as end:
+            result = end.value
+            break
+    first_block = next(i for i, each in enumerate(seen) if isinstance(each, DecodePart))
+    after = [each for each in seen[first_block:] if isinstance(each, Draw)]
+    assert any(each.stage is Stage.SEMANTIC for each in after)
+    ends = schedule.ends()
+    assert np.cumsum(filled)[:-1].tolist() == [next(ends) for _ in filled[:-1]]
+    assert sum(filled) == result.fine.shape[1] == 60
+    assert isinstance(seen[-1], DecodePart) and seen[-1].last
+    assert set(result.timings) == {"semantic", "coarse", "fine", "codec"}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (BarkConfig(), BlockSchedule(first=12, step=12, most=256, lookahead=6)),
+        (BarkConfig.tiny(), BlockSchedule(first=10, step=12, most=8, lookahead=6)),
+    ],
+)
+def test_blocks_fit_the_windows_of_a_model(config: BarkConfig, expected: BlockSchedule) -> None:
+    assert BlockSchedule.of(config) == expected
+    rules = config.fine_rules
+    ends = [0, *(end for end, _ in zip(expected.ends(), range(20), strict=False))]
+    widest = int(np.diff(ends).max()) + expected.lookahead
+    assert widest <= rules.max_input - rules.max_history
+
+
+def test_frames_that_were_handed_out_never_change() -> None:
+    """A fine model that tells of all it sees: what came out of a block is what the result holds."""
+
+    parts: list[np.ndarray] = []
+
+    class Watching(StreamingFake):
+        def codec_stream(self) -> CodecStream:
+            class Stream(BoundedCodecStream):
+                def push(self, codes: np.ndarray) -> np.ndarray:
+                    parts.append(codes.copy())
+                    return super().push(codes)
+
+            return Stream(self.codec_decode, Reach(2, 2), 1)
+
+    result = run(Watching(), _request(2, 40, 12))
+    assert len(parts) > 3
+    np.testing.assert_array_equal(np.concatenate(parts, axis=1), result.fine)
