@@ -40,7 +40,7 @@ demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sen
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	"$(PYTHON)" -m venv $(VENV)
-	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,server,wyoming,dev]'
+	$(BIN)/python $(PIP_INSTALL) -e '.[test,train,bench,server,wyoming,ray,dev]'
 	touch $@
 
 venv: $(VENV)/.installed ## .venv with everything that tests and checks need

@@ -29,6 +29,10 @@ _NEEDS = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "multi
 @click.option("--dtype", help="float32, bfloat16, int8 or int4. [default: the model's]")
 @click.option("--backend", help="native or torch. [default: native where it can]")
 @click.option("--threads", type=click.INT, help="CPU threads. [default: all cores]")
+@click.option(
+    "--ray", is_flag=True, help="On Ray Serve: the cluster of this machine, or a local one."
+)
+@click.option("--replicas", default="1", help="With --ray: copies of the model, N or LEAST:MOST.")
 @click.option("--make-key", metavar="NAME", help="Print a new key, its line for the file, and end.")
 def serve(
     model: str | None,
@@ -45,6 +49,8 @@ def serve(
     dtype: str | None,
     backend: str | None,
     threads: int | None,
+    ray: bool,
+    replicas: str,
     make_key: str | None,
 ) -> None:
     """Serve OpenAI's speech API and a web page.
@@ -86,6 +92,14 @@ def serve(
     }
     used = load_settings(settings, flags)
     used.keys()
+    if ray:
+        _check_installed(("ray",), "ray")
+        from openbark.server.ray_serve import RayOptions, serve_until_signal
+        from openbark.server.ray_speaker import ModelOptions
+
+        options = ModelOptions(model, device, dtype, backend, threads)
+        serve_until_signal(options, used, RayOptions.parse(replicas, device))
+        return
     # Before the model, which may take minutes to load.
     door = listen(used)
     bark = Bark.load(model, device=device, dtype=dtype, threads=threads, backend=backend)

@@ -97,6 +97,10 @@ class Voice:
             digest.update(array.astype("<i8").tobytes())
         return digest.hexdigest()[:16]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the view of the metadata cannot travel, its content can."""
+        return Voice, (self.semantic, self.coarse, self.fine, self.name, dict(self.metadata))
+
     @property
     def _label(self) -> str:
         return f"voice {self.name!r}" if self.name else "the voice"

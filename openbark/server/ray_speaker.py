@@ -1,0 +1,215 @@
+"""Many machines as one speaker: utterances go to replicas of a Ray Serve deployment, which each hold a model.
+
+The application in front is the same as without Ray. A replica that dies costs nothing but time: the same
+utterance and seed give the same samples on another, which goes on where the first one ended. Needs the extra
+[ray].
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ray.exceptions import RayActorError
+from ray.serve.exceptions import BackPressureError
+
+from openbark.api import Bark
+from openbark.errors import BusyError, DeviceError
+from openbark.params import GenerationParams
+from openbark.server.bark_speaker import BarkSpeaker
+from openbark.server.speaker import (
+    Block,
+    SpeakerStats,
+    SpeechReport,
+    Utterance,
+    no_voice,
+)
+from openbark.text.script import parse_script
+from openbark.text.speech_length import expected_seconds
+from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
+
+__all__ = ["ModelFacts", "ModelOptions", "RaySpeaker", "RaySpeech", "Replica"]
+
+_TRIES = 5
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """What `Bark.load` is given in every replica."""
+
+    model: str | None = None
+    device: str | None = None
+    dtype: str | None = None
+    backend: str | None = None
+    threads: int | None = None
+
+    def load(self) -> Bark:
+        """The model, loaded here."""
+        return Bark.load(self.model, self.device, self.dtype, self.threads, self.backend)
+
+
+@dataclass(frozen=True, eq=False)
+class ModelFacts:
+    """What the application has to know of the model without loading it."""
+
+    model: str
+    sample_rate: int
+    default_params: GenerationParams
+    voices: Mapping[str, Voice]
+
+
+class Replica:
+    """One copy of the model; the class that Ray Serve deploys."""
+
+    def __init__(self, options: ModelOptions, max_rows: int) -> None:
+        self._speaker = BarkSpeaker(options.load(), max_rows)
+
+    async def facts(self) -> ModelFacts:
+        """What there is to know of the model."""
+        library = self._speaker.library
+        return ModelFacts(
+            self._speaker.model,
+            self._speaker.sample_rate,
+            self._speaker.default_params,
+            {name: library.get(name) for name in library.names},
+        )
+
+    async def stats(self) -> SpeakerStats:
+        """Load of this copy."""
+        return self._speaker.stats
+
+    async def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        """As `Speaker.plan`."""
+        return self._speaker.plan(utterance)
+
+    async def check_voice(self, voice: Voice) -> None:
+        """As `Speaker.check_voice`."""
+        self._speaker.check_voice(voice)
+
+    async def speak(self, utterance: Utterance) -> AsyncIterator[Block | SpeechReport]:
+        """The blocks of an utterance, then its report. Cancelled with the caller's stream."""
+        speech = self._speaker.start(utterance)
+        try:
+            async for block in speech:
+                yield block
+        finally:
+            await speech.aclose()
+        if speech.report is not None:
+            yield speech.report
+
+
+class RaySpeaker:
+    """The speaker of an application whose model is elsewhere.
+
+    handle: of the deployment of `Replica`. facts: asked of one of them when the application starts.
+    """
+
+    def __init__(self, handle: Any, facts: ModelFacts, library: VoiceLibrary) -> None:
+        self._handle = handle
+        self._facts = facts
+        self.library = library
+        self.running = 0
+
+    @property
+    def model(self) -> str:
+        """Name of the loaded model."""
+        return self._facts.model
+
+    @property
+    def sample_rate(self) -> int:
+        """Samples a second of every block."""
+        return self._facts.sample_rate
+
+    @property
+    def default_params(self) -> GenerationParams:
+        """The model's own settings, every stage filled in."""
+        return self._facts.default_params
+
+    @property
+    def stats(self) -> SpeakerStats:
+        """Load as seen from here: utterances under way; how fast replicas are is not known here."""
+        return SpeakerStats(self.running, 0, 0.0)
+
+    def estimate_seconds(self, text: str) -> float:
+        """Roughly how long a text lasts, from its letters."""
+        return expected_seconds(text)
+
+    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+        """The pieces it would be spoken in. Blocks; for threads."""
+        found: list[tuple[str, float]] = self._handle.plan.remote(_portable(utterance)).result()
+        return found
+
+    def check_voice(self, voice: Voice) -> None:
+        """Raise VoiceError unless the model can continue from this voice. Blocks; for threads."""
+        self._handle.check_voice.remote(voice).result()
+
+    def start(self, utterance: Utterance) -> RaySpeech:
+        """Begin; errors come with the first block."""
+        return RaySpeech(self, _portable(utterance))
+
+    def close(self) -> None:
+        """Nothing: replicas belong to Ray."""
+
+    def ask(self, utterance: Utterance) -> Any:
+        """A stream of blocks from one replica."""
+        return self._handle.options(stream=True).speak.remote(utterance)
+
+
+class RaySpeech:
+    """One utterance on some replica."""
+
+    def __init__(self, speaker: RaySpeaker, utterance: Utterance) -> None:
+        self._speaker = speaker
+        self._utterance = utterance
+        self._stream: Any = None
+        self._over = False
+        self.report: SpeechReport | None = None
+        speaker.running += 1
+
+    async def __aiter__(self) -> AsyncIterator[Block]:
+        """Blocks in order; goes on elsewhere when the replica dies."""
+        n_heard = 0
+        for attempt in range(1, _TRIES + 1):
+            self._stream = self._speaker.ask(self._utterance)
+            n_here = 0
+            try:
+                async for found in self._stream:
+                    if isinstance(found, SpeechReport):
+                        self.report = found
+                        continue
+                    n_old = min(len(found), n_heard - n_here)
+                    n_here += len(found)
+                    n_heard = max(n_heard, n_here)
+                    if len(found) > n_old:
+                        yield found[n_old:]
+            except BackPressureError as error:
+                raise BusyError("every replica has as much to say as it can") from error
+            except RayActorError as error:
+                if attempt == _TRIES:
+                    raise DeviceError(f"{_TRIES} replicas died while speaking this") from error
+            else:
+                return
+
+    async def aclose(self) -> None:
+        """Cancel on the replica what is left."""
+        if not self._over:
+            self._over = True
+            self._speaker.running -= 1
+            if self._stream is not None and self.report is None:
+                self._stream.cancel()
+
+
+def _portable(utterance: Utterance) -> Utterance:
+    """The same without functions of this process: voices that a script names are looked up here."""
+    if utterance.script == "off":
+        return replace(utterance, find_voice=no_voice)
+    items = parse_script(utterance.text, utterance.script, tuple(utterance.speakers))
+    names = {getattr(item, "voice", None) or getattr(item, "speaker", None) for item in items}
+    found = {
+        name: utterance.find_voice(name)
+        for name in names
+        if name is not None and name not in utterance.speakers
+    }
+    return replace(utterance, speakers={**utterance.speakers, **found}, find_voice=no_voice)
