@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from openbark.backends.native.library import library_path
 from openbark.bench.costs import Widths, clip_costs, decode_cost, prefill_operations
 from openbark.bench.workload import Workload, history_of, load_model, model_config, text_ids
-from openbark.checkpoints import checkpoint_of_random_weights, random_checkpoint
+from openbark.checkpoints import checkpoint_of_random_weights, random, random_checkpoint
 from openbark.cli.main import cli
 from openbark.config import BarkConfig
 from openbark.errors import MissingExtraError, ParamError, VoiceError
@@ -50,7 +50,10 @@ def test_costs_are_those_of_the_physical_limits() -> None:
     assert exact.decode_bytes == pytest.approx(376.9e6 + 67.6e6, rel=0.01)
 
 
-def test_random_weights_made_one_by_one_are_those_made_at_once() -> None:
+def test_random_weights_made_one_by_one_are_those_made_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(random, "_ROWS_AT_ONCE", 7)
     config = BarkConfig.tiny()
     checkpoint = checkpoint_of_random_weights(config, seed=3)
     expected = random_checkpoint(config, seed=3)

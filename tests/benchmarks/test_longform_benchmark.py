@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from benchmarks import longform
-from benchmarks.longform import Options, Run, make_text, parse, speak
+from benchmarks.longform import Hearing, Options, Run, compare, judge, make_text, parse, speak
 from benchmarks.word_errors import Score
 from openbark.api import Bark
 from openbark.errors import ParamError
@@ -33,13 +33,28 @@ def test_memory_is_told_before_and_after_the_first_minute() -> None:
     assert longform._memory(short)["growth"] == 0.5
 
 
+def test_a_sentence_is_found_when_nothing_else_is_nearer() -> None:
+    texts = [tuple(text.split()) for text in ("the cat sat down", "the dog sat down", "no")]
+
+    def found(heard: str) -> bool:
+        return judge(texts[0], tuple(heard.split()), texts).is_found
+
+    assert found("the cat sat down")
+    assert found("a cat fell down")
+    assert not found("the sat down")
+    assert not found("the dog sat down")
+    assert not found("")
+
+
 def test_only_sentences_found_alone_count() -> None:
-    scores = {
-        "alone": [Score(0, 6), Score(2, 6), Score(3, 6)],
-        "long": [Score(0, 6), Score(3, 6), Score(0, 6)],
-    }
-    found = longform._comparison(scores, [])
-    assert (found["found_alone"], found["found_in_long"], found["found_again"]) == (2, 2, 0.5)
+    right, wrong = (Hearing(("a",), (word,), Score(n, 1), n == 0) for n, word in enumerate("ab"))
+    made = compare(
+        {"alone": [right, right, wrong], "alone_again": [right] * 3, "long": [right, wrong, right]}
+    )
+    assert (made["found_alone"], made["found_long"], made["found_share_long"]) == (2, 2, 0.5)
+    assert made["clear_share_alone_again"] == 1.0
+    assert made["word_errors_alone"] == pytest.approx(1 / 3, abs=1e-4)
+    assert made["missed"] == [{"said": "a", "heard": "b"}]
 
 
 def test_a_run_writes_every_piece_where_it_says(tiny_checkpoint_dir: Path, tmp_path: Path) -> None:

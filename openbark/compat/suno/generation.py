@@ -239,7 +239,7 @@ def load_model(
 
 
 def load_codec_model(use_gpu: bool = True, force_reload: bool = False) -> Any:
-    """Load the codec into `models` and return it (S15). It comes from the checkpoint of the loaded stages."""
+    """Load the codec into `models` and return it (S15): that of the loaded stages' checkpoint, never on MPS."""
     small, place = _codec_place()
     return _load("codec", use_gpu, small, force_reload, place)
 
@@ -276,8 +276,11 @@ def _load(
     name: str, use_gpu: bool, small: bool, force_reload: bool, beside: Place | None = None
 ) -> Any:
     device = _grab_best_device(use_gpu)
+    if name == "codec" and device == "mps":
+        device = "cpu"  # as Suno: the codec's layers are not right there (S15)
     held = _stage_model(name) if name in models else None
-    if held is None or force_reload or (held.small, held.device) != (small, device):
+    moved = held is not None and beside is not None and held.place != beside
+    if held is None or force_reload or moved or (held.small, held.device) != (small, device):
         stage = load_stage(name, small, device, _NOTICES, _setting("OFFLOAD_CPU"), beside)
         entry = {"model": stage, "tokenizer": stage.bark.tokenizer}
         models[name] = entry if name == "text" else stage

@@ -162,6 +162,21 @@ def test_S15_the_codec_is_looked_for_where_suno_keeps_it(
         generation.load_model(use_small=True)
 
 
+def test_S15_the_codec_follows_the_stages_and_is_never_on_mps(
+    generation: ModuleType, tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generation.preload_models()
+    assert generation.models["codec"].bark.config.name == "narrow"
+    monkeypatch.setattr(generation, "choose_device", lambda *args: "mps")
+    generation.load_codec_model()
+    assert generation.models_devices["codec"] == "cpu"
+    monkeypatch.setattr(generation, "choose_device", lambda *args: "cpu")
+    monkeypatch.setenv("OPENBARK_MODEL", str(tiny_folder))
+    generation.load_model(model_type="fine", force_reload=True)
+    generation.load_codec_model()
+    assert generation.models["codec"].bark.config.name == "tiny"
+
+
 def test_S45_a_pickle_that_would_run_code_is_refused(
     suno_cache: Path, generation: ModuleType, tmp_path: Path
 ) -> None:

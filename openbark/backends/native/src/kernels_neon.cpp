@@ -18,7 +18,8 @@
 #if defined(__clang__)
 OB_TARGET_BEGIN("dotprod")
 #else
-OB_TARGET_BEGIN("+dotprod")
+// With the architecture's name: arm_neon.h inlines its dot product only into functions of 8.2 or newer.
+OB_TARGET_BEGIN("arch=armv8.2-a+dotprod")
 #endif
 namespace ob {
 namespace neon {
