@@ -26,14 +26,7 @@ from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions
 from openbark.engine.plan import fits
-from openbark.engine.request import (
-    Cancel,
-    CascadeResult,
-    Progress,
-    Request,
-    Tokens,
-    Waveform,
-)
+from openbark.engine.request import Cancel, CascadeResult, Progress, Request, Tokens, Waveform
 from openbark.engine.scoring import Scorer
 from openbark.errors import (
     CheckpointCorruptError,
@@ -256,13 +249,16 @@ class Bark:
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
+        latency: str = "sentence",
     ) -> Iterator[Waveform]:
         """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
 
         Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
-        than `options.ahead` pieces are held. Leaving the loop early stops the work. Raises as `generate`.
+        than `options.ahead` pieces are held. Leaving the loop early stops the work. latency: "low" hands out
+        audio below the sentence, which sounds a little different (docs/streaming.md). Raises as `generate`.
         """
-        asked = self._ask(text, voice, seed, params, None, cancel, options, scorer)
+        how = self._ask(text, voice, seed, params, None, cancel, options, scorer)
+        asked = replace(how, latency=latency)
         self.engine.start()
         return (
             asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)

@@ -15,12 +15,13 @@ import numpy as np
 
 from openbark.audio import Waveform
 from openbark.config import BarkConfig
+from openbark.engine.live_longform import LiveForm, check_live_options
 from openbark.engine.longform import LongForm, PieceEngine
 from openbark.engine.longform_options import LongFormOptions, Pauses
 from openbark.engine.plan import Plan, plan_script, plan_text
-from openbark.engine.request import Cancel, Progress, Tokens
+from openbark.engine.request import Cancel, Progress, Tokens, check_latency
 from openbark.engine.scoring import DefaultScorer, Scorer
-from openbark.engine.spoken import Placed, SpokenPiece, join_pieces
+from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
@@ -52,7 +53,10 @@ class Narration:
     """A plan with everything it takes to speak it, and to say afterwards how it came to be.
 
     text: the source that the plan's places are in. voice: of the whole, None without one or with several.
-    recipe: what was asked besides, for `Clip.recipe`.
+    recipe: what was asked besides, for `Clip.recipe`. latency: "low" hands out audio while a piece is made; then
+    no piece is made again, compared or trimmed.
+
+    Raises ParamError for another latency than LATENCIES, and for "low" with `options.best_of`.
     """
 
     text: str
@@ -66,20 +70,22 @@ class Narration:
     progress: Progress | None = None
     origin: ModelOrigin = field(default_factory=ModelOrigin)
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    latency: str = "sentence"
+
+    def __post_init__(self) -> None:
+        check_latency(self.latency)
+        if self.latency == "low":
+            check_live_options(self.options)
 
     def placed(self, engine: PieceEngine, eager: bool = True) -> Iterator[Placed]:
         """Audio block by block, with the piece each belongs to; see `LongForm.pieces` for errors."""
-        run = LongForm(
-            engine,
-            self.plan,
-            self.params,
-            self.seed,
-            self.options,
-            self.scorer or DefaultScorer(),
-            self.cancel,
-            eager,
-        )
         sample_rate = engine.backend.config.sample_rate
+        scorer = self.scorer or DefaultScorer()
+        asked = (engine, self.plan, self.params, self.seed, self.options, scorer, self.cancel)
+        if self.latency == "low":
+            parts = LiveForm(*asked).parts()
+            return join_parts(parts, self.plan, sample_rate, self.options, self._advance)
+        run = LongForm(*asked, eager)
         return join_pieces(run.pieces(), self.plan, sample_rate, self.options, self._advance)
 
     def stream(self, engine: PieceEngine) -> Iterator[Waveform]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ import pytest
 from openbark import Bark
 from openbark.engine.longform import piece_seed
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.errors import CancelledError, TextError, VoiceError
+from openbark.errors import CancelledError, ParamError, TextError, VoiceError
+from openbark.narration import Manner, narrate_text
 from openbark.params import GenerationParams
 from openbark.replay import make_again, read_recipe
 from openbark.result import Clip
@@ -178,3 +180,46 @@ def test_text_that_is_none(bark: Bark, text: object) -> None:
             speak(text, options=LongFormOptions())  # type: ignore[arg-type]
         with pytest.raises(TextError):
             speak(text)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def live(bark: Bark, cast: dict[str, Path]) -> list[np.ndarray]:
+    return list(bark.stream(TEXT, cast["V1"], 7, PARAMS, latency="low"))
+
+
+def test_low_latency_comes_in_more_blocks_and_the_same_each_time(
+    bark: Bark, cast: dict[str, Path], live: list[np.ndarray]
+) -> None:
+    plain = list(bark.stream(TEXT, cast["V1"], 7, PARAMS))
+    assert len(live) > len(plain)
+    again = np.concatenate(list(bark.stream(TEXT, cast["V1"], 7, PARAMS, latency="low")))
+    np.testing.assert_array_equal(np.concatenate(live), again)
+
+
+def test_low_latency_of_a_text_that_fits_is_one_request(bark: Bark) -> None:
+    params = GenerationParams(max_semantic_tokens=24, allow_early_stop=False)
+    blocks = list(bark.stream("It was late.", seed=7, params=params, latency="low"))
+    assert len(blocks) > 1
+    clip = bark.generate("It was late.", seed=7, params=params)
+    assert sum(len(block) for block in blocks) == len(clip.waveform)
+
+
+def test_low_latency_tells_of_each_piece(bark: Bark, cast: dict[str, Path]) -> None:
+    how = Manner(7, PARAMS)
+    voice = bark.find_voice(cast["V1"])
+    narration = replace(narrate_text(bark, TEXT, voice, how), latency="low")
+    placed = list(narration.placed(bark.engine))
+    spoken = [each for each in placed if each.spoken]
+    assert len(spoken) == len(narration.plan.pieces)
+    ends = [0, *(each.end_sample for each in spoken)]
+    assert all(a <= each.first_sample for a, each in zip(ends, spoken, strict=False))
+    assert ends[-1] <= sum(len(each.block) for each in placed)
+
+
+def test_low_latency_refuses_what_it_cannot_do(bark: Bark) -> None:
+    with pytest.raises(ParamError, match="best_of is 2"):
+        bark.stream(TEXT, options=LongFormOptions(best_of=2), latency="low")
+    with pytest.raises(ParamError, match="latency is 'now'"):
+        bark.stream(TEXT, latency="now")
+    with pytest.raises(ParamError, match="latency is 'now'"):
+        bark.stream("Yes.", latency="now")

@@ -60,6 +60,16 @@ class Joiner:
         self._tail, self._gap = body[len(body) - n_fade :].copy(), 0
         return self._out(blocks), begins
 
+    def extend(self, waveform: Waveform) -> Waveform:
+        """Go on with the speech that was added last: the samples that are ready.
+
+        Speech that came in parts is what it is in one, if its first part is at least two fades long.
+        """
+        held = np.concatenate([self._tail, check_waveform(waveform, self.sample_rate)])
+        n_ready = max(0, len(held) - self._n_fade)
+        self._tail = held[n_ready:].copy()
+        return self._out([held[:n_ready]])
+
     def finish(self) -> Waveform:
         """The last samples, faded out, and a pause if one was asked for."""
         blocks = [self._tail * _fade_out(len(self._tail)), np.zeros(self._gap, np.float32)]

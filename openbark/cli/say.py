@@ -56,6 +56,7 @@ class _Asked:
     options: LongFormOptions | None
     script: ScriptAsked | None
     edits: Edits
+    latency: str
 
 
 @click.command()
@@ -80,6 +81,12 @@ class _Asked:
     "--stream",
     type=click.Choice([STDOUT]),
     help="Write the audio to stdout as it is made, for a player.",
+)
+@click.option(
+    "--latency",
+    type=click.Choice(["sentence", "low"]),
+    default="sentence",
+    help="With --stream, low writes audio before a sentence is whole; it sounds a little different.",
 )
 @click.option("--voice", help="Name of a voice, or path of an .npz. See `openbark voices list`.")
 @click.option("--model", help="Checkpoint folder. [default: the embedded model]")
@@ -121,6 +128,7 @@ def say(
     format: str | None,
     force: bool,
     stream: str | None,
+    latency: str,
     voice: str | None,
     model: str | None,
     seed: int | None,
@@ -152,6 +160,8 @@ def say(
     extras = _Extras(save_voice, timings, words, sidecar)
     if stream:
         _check_stream(sources, output, extras, script, edits, play, as_json)
+    elif latency == "low":
+        raise click.UsageError("--latency low is about --stream; give --stream - too")
     outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
     _check(outputs, extras, force, as_json)
     player = _checked_player(play)
@@ -163,7 +173,8 @@ def say(
     with ProgressBar(enabled=not quiet) as progress:
         bark = Bark.load(model, device, dtype, threads, backend)
         load_seconds = time.perf_counter() - started
-        asked = _Asked(voice, used_seed, params(bark.default_params), options, script, edits)
+        used_params = params(bark.default_params)
+        asked = _Asked(voice, used_seed, used_params, options, script, edits, latency)
         if stream:
             _pipe(bark, sources[0], asked, outputs[0].format)
             return
@@ -298,18 +309,29 @@ def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
 
 def _pipe(bark: Bark, source: Source, asked: _Asked, format: str) -> None:
     """The audio to stdout, each block as soon as it is made."""
+    import numpy as np
+
     from openbark.audio import Stretcher, open_encoder
+    from openbark.audio.playback_buffer import PlaybackBuffer
+    from openbark.text.speech_length import expected_seconds
 
     encoder = open_encoder(format, bark.sample_rate)
     blocks: Iterable[Waveform] = bark.stream(
-        source.text, asked.voice, asked.seed, asked.params, options=asked.options
+        source.text,
+        asked.voice,
+        asked.seed,
+        asked.params,
+        options=asked.options,
+        latency=asked.latency,
     )
     stretcher = Stretcher(bark.sample_rate, asked.edits.speed)
+    buffer = PlaybackBuffer(bark.sample_rate, expected_seconds(source.text) / asked.edits.speed)
     out = sys.stdout.buffer
     for block in blocks:
-        out.write(encoder.write(stretcher.push(block)))
+        out.write(encoder.write(buffer.push(stretcher.push(block))))
         out.flush()
-    out.write(encoder.write(stretcher.finish()) + encoder.finish())
+    last = np.concatenate([buffer.finish(), stretcher.finish()])
+    out.write(encoder.write(last) + encoder.finish())
     out.flush()
 
 

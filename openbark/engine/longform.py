@@ -33,6 +33,7 @@ __all__ = [
     "LongForm",
     "PieceEngine",
     "PieceHandle",
+    "Row",
     "piece_seed",
 ]
 
@@ -56,6 +57,10 @@ class PieceHandle(Protocol):
 
     def cancel(self) -> None:
         """Stop it."""
+        ...
+
+    def take_audio(self) -> list[Waveform]:
+        """Its blocks [L] that were not taken yet."""
         ...
 
 
@@ -94,13 +99,13 @@ class _Try:
 
 
 @dataclass(eq=False)
-class _Row:
-    """A piece in the works."""
+class Row:
+    """A piece in the works; for `LongForm` and what is built on it."""
 
     piece: PlannedPiece
     ordinal: int
-    first: _Row | None
-    previous: _Row | None
+    first: Row | None
+    previous: Row | None
     voice: Voice | None = None
     heard: Voice | None = None
     wanted: int = 0
@@ -133,8 +138,9 @@ class LongForm:
         self._cancel = cancel
         self._window = options.ahead if eager else 1
         self._plan = plan
-        self._last_of_role: dict[str | None, _Row] = {}
-        self._rows: dict[int, _Row] = {}
+        self._latency = "sentence"
+        self._last_of_role: dict[str | None, Row] = {}
+        self._rows: dict[int, Row] = {}
         self._references = self._given_references() if options.best_of > 1 else {}
 
     def pieces(self) -> Iterator[SpokenPiece]:
@@ -170,7 +176,7 @@ class LongForm:
             if piece.index in self._rows:
                 continue
             previous = self._last_of_role.get(piece.role)
-            self._last_of_role[piece.role] = self._rows[piece.index] = _Row(
+            self._last_of_role[piece.role] = self._rows[piece.index] = Row(
                 piece=piece,
                 ordinal=previous.ordinal + 1 if previous else 0,
                 first=(previous.first or previous) if previous else None,
@@ -214,7 +220,7 @@ class LongForm:
             return False
         return cancel.is_set() if isinstance(cancel, threading.Event) else cancel()
 
-    def _begin(self, row: _Row) -> bool:
+    def _begin(self, row: Row) -> bool:
         """Give a piece its voice once that is known. False when it has to wait."""
         anchored = row.piece.voice is not None
         awaited = waits_for(self._options, row.ordinal, anchored)
@@ -227,7 +233,7 @@ class LongForm:
         row.wanted = self._options.best_of
         return True
 
-    def _voice(self, row: _Row, awaited: int | None) -> Voice | None:
+    def _voice(self, row: Row, awaited: int | None) -> Voice | None:
         given = row.piece.voice
         if awaited is None or row.previous is None:
             return given
@@ -240,7 +246,7 @@ class LongForm:
             return anchor or previous
         return blended_voice(anchor, previous, self._config)
 
-    def _submit(self, row: _Row) -> bool:
+    def _submit(self, row: Row) -> bool:
         """Submit the attempts of a piece that are wanted; False where the engine is too busy for one."""
         while len(row.tries) < row.wanted:
             seed = piece_seed(self._seed, row.piece.index, len(row.tries))
@@ -250,6 +256,7 @@ class LongForm:
                 seed,
                 row.voice,
                 continues=row.piece.index > 0 and row in self._next_rows(),
+                latency=self._latency,
             )
             try:
                 handle = self._engine.submit(request)
@@ -260,11 +267,11 @@ class LongForm:
             row.tries.append(_Try(seed, handle))
         return True
 
-    def _next_rows(self) -> list[_Row]:
+    def _next_rows(self) -> list[Row]:
         """The piece that is waited for, and the one behind it: those further on can wait for others."""
         return list(self._rows.values())[:2]
 
-    def _judge(self, row: _Row) -> None:
+    def _judge(self, row: Row) -> None:
         """Score what came back; keep the best, or try again."""
         for each in row.tries:
             if each.score is None:
@@ -286,7 +293,7 @@ class LongForm:
         result = best.result
         row.heard = spoken_voice(result.semantic, result.coarse, result.fine, seconds, self._config)
 
-    def _score(self, row: _Row, each: _Try) -> None:
+    def _score(self, row: Row, each: _Try) -> None:
         try:
             result = each.handle.result()
         except TextError as error:
@@ -313,7 +320,7 @@ class LongForm:
                 found[piece.role] = sound_profile(waveform, self._config.sample_rate)
         return found
 
-    def _spoken(self, row: _Row) -> SpokenPiece:
+    def _spoken(self, row: Row) -> SpokenPiece:
         kept = row.kept
         if kept is None or kept.result is None or kept.attempt is None:
             raise RuntimeError("a piece was handed out before it was kept")

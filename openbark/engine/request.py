@@ -24,6 +24,7 @@ __all__ = [
     "Request",
     "Tokens",
     "Waveform",
+    "check_latency",
 ]
 
 Tokens = NDArray[np.int64]
@@ -43,6 +44,12 @@ STAGES = ("semantic", "coarse", "fine", "codec")
 
 LATENCIES = ("sentence", "low")
 """When audio is handed out: at the end of each request, or as it is made (`engine.low_latency`)."""
+
+
+def check_latency(latency: str) -> None:
+    """Raise ParamError unless it is one of LATENCIES."""
+    if latency not in LATENCIES:
+        raise ParamError(f"latency is {latency!r}; legal: {', '.join(LATENCIES)}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +75,7 @@ class Request:
     latency: str = "sentence"
 
     def __post_init__(self) -> None:
-        if self.latency not in LATENCIES:
-            raise ParamError(f"latency is {self.latency!r}; legal: {', '.join(LATENCIES)}")
+        check_latency(self.latency)
 
     @property
     def stopped(self) -> bool:

@@ -9,12 +9,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from openbark.audio.joining import Joiner
+from openbark.audio.stretch import Stretcher
 from openbark.engine.longform_options import LongFormOptions
 from openbark.engine.plan import Plan, PlannedPiece
 from openbark.engine.request import CascadeResult, Waveform
 from openbark.stages.semantic import StopReason
 
-__all__ = ["Advance", "AttemptReport", "Placed", "SpokenPiece", "join_pieces"]
+__all__ = [
+    "Advance",
+    "AttemptReport",
+    "PiecePart",
+    "Placed",
+    "SpokenPiece",
+    "join_parts",
+    "join_pieces",
+]
 
 Advance = Callable[[float, float], None]
 """Told (seconds of audio done, expected in all) after each piece."""
@@ -81,17 +90,94 @@ def join_pieces(
     joiner = Joiner(sample_rate, options.crossfade_seconds)
     joiner.pause(plan.lead)
     for each in spoken:
-        late = 0.0
-        if each.piece.starts_at is not None:
-            due = each.piece.starts_at - joiner.end / sample_rate
-            late = max(0.0, -due)
-            joiner.pause(max(0.0, due))
+        late = _wait_for(joiner, each.piece)
         block, begins = joiner.add(each.waveform)
         joiner.pause(each.piece.pause)
         end = begins + each.last
-        stops_at = each.piece.stops_at
-        overrun = 0.0 if stops_at is None else max(0.0, end / sample_rate - stops_at)
+        overrun = _overrun(each, end, sample_rate)
         yield Placed(block, each, begins + each.first, end, late, overrun)
         if advance is not None:
             advance(joiner.end / sample_rate, max(plan.seconds, joiner.end / sample_rate))
     yield Placed(joiner.finish())
+
+
+@dataclass(frozen=True, eq=False)
+class PiecePart:
+    """Samples [L] of a piece, the next ones."""
+
+    piece: PlannedPiece
+    samples: Waveform
+
+
+class _Seam:
+    """Puts the parts of one piece after another behind what is there."""
+
+    def __init__(self, joiner: Joiner, piece: PlannedPiece) -> None:
+        self._joiner = joiner
+        self._stretcher = Stretcher(joiner.sample_rate, piece.rate)
+        self._begins: int | None = None
+        self.late = _wait_for(joiner, piece)
+
+    @property
+    def begins(self) -> int:
+        """Where the piece begins in the whole."""
+        return self._joiner.end if self._begins is None else self._begins
+
+    def push(self, samples: Waveform) -> Waveform:
+        """Samples of the whole that are ready."""
+        return self._add(self._stretcher.push(samples))
+
+    def finish(self) -> Waveform:
+        """The last ones that nothing is needed for."""
+        return self._add(self._stretcher.finish())
+
+    def _add(self, speech: Waveform) -> Waveform:
+        if len(speech) == 0:
+            return speech
+        if self._begins is not None:
+            return self._joiner.extend(speech)
+        block, self._begins = self._joiner.add(speech)
+        return block
+
+
+def join_parts(
+    parts: Iterator[PiecePart | SpokenPiece],
+    plan: Plan,
+    sample_rate: int,
+    options: LongFormOptions,
+    advance: Advance | None = None,
+) -> Iterator[Placed]:
+    """`join_pieces` for pieces that come in parts, each followed by its piece: all but the fade to what follows is
+    handed on at once."""
+    joiner = Joiner(sample_rate, options.crossfade_seconds)
+    joiner.pause(plan.lead)
+    seam: _Seam | None = None
+    for each in parts:
+        seam = seam or _Seam(joiner, each.piece)
+        if isinstance(each, PiecePart):
+            yield Placed(seam.push(each.samples))
+            continue
+        block, begins = seam.finish(), seam.begins
+        joiner.pause(each.piece.pause)
+        end = begins + each.last
+        yield Placed(
+            block, each, begins + each.first, end, seam.late, _overrun(each, end, sample_rate)
+        )
+        seam = None
+        if advance is not None:
+            advance(joiner.end / sample_rate, max(plan.seconds, joiner.end / sample_rate))
+    yield Placed(joiner.finish())
+
+
+def _wait_for(joiner: Joiner, piece: PlannedPiece) -> float:
+    """Silence until the time of a timed piece; how late it is, in seconds."""
+    if piece.starts_at is None:
+        return 0.0
+    due = piece.starts_at - joiner.end / joiner.sample_rate
+    joiner.pause(max(0.0, due))
+    return max(0.0, -due)
+
+
+def _overrun(spoken: SpokenPiece, end: int, sample_rate: int) -> float:
+    stops_at = spoken.piece.stops_at
+    return 0.0 if stops_at is None else max(0.0, end / sample_rate - stops_at)

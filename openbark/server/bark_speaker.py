@@ -10,6 +10,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 from openbark.api import Bark
@@ -122,9 +123,11 @@ class BarkSpeaker:
         how = Manner(utterance.seed, utterance.params, _options(utterance), None, cancel)
         model = _Reader(self._bark, utterance)
         if utterance.script == "off":
-            return narrate_text(model, utterance.text, utterance.voice, how)
+            found = narrate_text(model, utterance.text, utterance.voice, how)
+            return replace(found, latency=utterance.latency)
         script = Script(utterance.text, utterance.speakers, utterance.script)
-        return narrate_script(model, script, utterance.voice, how)
+        found = narrate_script(model, script, utterance.voice, how)
+        return replace(found, latency=utterance.latency)
 
 
 class _Pace:

@@ -83,3 +83,20 @@ def test_bad_values() -> None:
         Joiner(RATE, 0.1)
     with pytest.raises(AudioError):
         Joiner(RATE).add(np.zeros((2, 3), np.float32))
+
+
+def test_speech_in_parts_is_the_speech_in_one() -> None:
+    generator = np.random.default_rng(3)
+    speech = [generator.uniform(-0.5, 0.5, n).astype(np.float32) for n in (5000, 3000)]
+
+    def joined(sizes: list[int]) -> np.ndarray:
+        joiner, out = Joiner(24_000), []
+        for each in speech:
+            parts = np.split(each, np.cumsum(sizes))
+            out.append(joiner.add(parts[0])[0])
+            out += [joiner.extend(part) for part in parts[1:]]
+        return np.concatenate([*out, joiner.finish()])
+
+    whole = joined([])
+    for sizes in ([1000], [720, 1, 5, 900], [2000, 500]):
+        np.testing.assert_array_equal(joined(sizes), whole)

@@ -64,6 +64,7 @@ BAD = [
     ("stream and a script", ("Hi.", "--stream", "-", "--script", "text"), 2, "leave out --script"),
     ("stream and a file", ("Hi.", "--stream", "-", "-o", "a.wav"), 2, "leave out -o"),
     ("stream and trim", ("Hi.", "--stream", "-", "--trim", "--json"), 2, "leave out --trim, --json"),
+    ("low latency and no stream", ("Hi.", "--latency", "low"), 2, "give --stream"),
     ("stream to a file", ("Hi.", "--stream", "a.wav"), 2, "'a.wav' is not '-'"),
     ("greedy and a temperature", ("Hi.", "--greedy", "--fine-temperature", "1"), 2,
      "drop it, or --fine-temperature"),

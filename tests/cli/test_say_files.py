@@ -238,6 +238,19 @@ def test_a_stream_is_the_audio_as_it_is_made(
     assert names(tmp_path) == set()
 
 
+def test_a_stream_below_the_sentence_is_one_strict_file(say: Run, model_folder: Path) -> None:
+    text = "Hello there. How are you?"
+    result = say(text, "--stream", "-", "--latency", "low", *SHORT)
+    assert result.exit_code == 0, result.output
+    bark = Bark.load(model_folder, threads=1)
+    blocks = list(bark.stream(text, seed=1, params=PARAMS, latency="low"))
+    with wave.open(io.BytesIO(result.stdout_bytes)) as stream:
+        found = np.frombuffer(stream.readframes(stream.getnframes()), "<i2")
+    read, rate = soundfile.read(io.BytesIO(result.stdout_bytes), dtype="int16")
+    assert np.array_equal(found, pcm16(np.concatenate(blocks)))
+    assert np.array_equal(read, found) and rate == 24_000
+
+
 def test_a_stream_can_be_faster(say: Run, model_folder: Path) -> None:
     data = say("Hello.", "--stream", "-", "--format", "pcm", "--speed", "2", *SHORT).stdout_bytes
     assert len(data) // 2 == round(len(expected(model_folder, "Hello.")) / 2)

@@ -68,6 +68,9 @@ class ToneHandle:
             raise TimeoutError
         return self.outcome
 
+    def take_audio(self) -> list[np.ndarray]:
+        return []
+
     def cancel(self) -> None:
         self.cancelled = True
         if not self.done:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -19,10 +20,11 @@ from openbark.backends.native.library import library_path
 from openbark.checkpoints import open_checkpoint
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run
+from openbark.engine.engine import Engine
 from openbark.engine.low_latency import BlockSchedule, live_steps
 from openbark.engine.request import CascadeResult, Request
 from openbark.engine.work import DecodePart, Draw, FinePass, Read
-from openbark.errors import TextError
+from openbark.errors import CancelledError, ParamError, TextError
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Stage
 from openbark.voices.voice import Voice
@@ -213,3 +215,124 @@ def test_frames_that_were_handed_out_never_change() -> None:
     result = run(Watching(), _request(2, 40, 12))
     assert len(parts) > 3
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), result.fine)
+
+
+MIX = [
+    (_request(1, 40, 30), _request(1, 40, 30, latency="sentence")),
+    (_request(2, 25), _request(2, 33, 9, latency="sentence")),
+    (_request(3, 40, 12, 0.0), _request(4, 6, latency="sentence")),
+]
+
+
+@pytest.mark.parametrize("threaded", [False, True])
+def test_a_request_is_the_same_alone_and_beside_others(tiny: Backend, threaded: bool) -> None:
+    requests = [each for pair in MIX for each in pair]
+    alone = [_plain(run(tiny, each)) for each in requests]
+    with Engine(tiny, max_batch=4) as engine:
+        if threaded:
+            engine.start()
+        handles = [engine.submit(each) for each in requests]
+        streams = [np.concatenate(list(each.stream())) for each in handles]
+        found = [_plain(each.result()) for each in handles]
+    assert found == alone
+    for samples, result in zip(streams, alone, strict=True):
+        assert samples.tolist() == result[3]
+    assert engine.stats.running == 0
+
+
+def test_blocks_come_before_the_result_and_add_up_to_it() -> None:
+    engine = Engine(StreamingFake())
+    handle = engine.submit(_request(1, 40, 12))
+    stream = handle.stream()
+    first = next(stream)
+    assert not handle.done
+    blocks = [first, *stream]
+    assert len(blocks) > 3 and all(len(block) for block in blocks)
+    assert np.concatenate(blocks).tolist() == handle.result().waveform.tolist()
+    assert handle.take_audio() == []
+
+
+def test_blocks_come_to_async_code() -> None:
+    async def listen(engine: Engine) -> list[np.ndarray]:
+        return [block async for block in engine.astream(_request(1, 40, 12))]
+
+    with Engine(StreamingFake()) as engine:
+        blocks = asyncio.run(listen(engine))
+    expected = run(StreamingFake(), _request(1, 40, 12)).waveform
+    assert len(blocks) > 3
+    assert np.concatenate(blocks).tolist() == expected.tolist()
+
+
+def test_who_takes_no_audio_keeps_nobody_waiting() -> None:
+    with Engine(StreamingFake()) as engine:
+        engine.start()
+        slow, quick = engine.submit(_request(1, 40, 12)), engine.submit(_request(2, 40, 12))
+        assert len(quick.result(30).waveform) == 60
+        assert len(slow.result(30).waveform) == 60
+        assert sum(len(block) for block in slow.take_audio()) == 60
+
+
+class Counting(StreamingFake):
+    """Counts the work that it is given."""
+
+    n_fine = 0
+
+    def draw_fine(self, *arguments: object) -> np.ndarray:
+        self.n_fine += 1
+        return super().draw_fine(*arguments)  # type: ignore[arg-type]
+
+
+def test_leaving_a_stream_ends_its_work() -> None:
+    whole, backend = Counting(), Counting()
+    run(whole, _request(1, 40, 12))
+    engine = Engine(backend)
+    handle = engine.submit(_request(1, 40, 12))
+    stream = handle.stream()
+    next(stream)
+    stream.close()
+    before = backend.n_fine
+    while engine.step():
+        pass
+    assert backend.n_fine == before < whole.n_fine
+    assert isinstance(handle.exception(), CancelledError)
+    assert engine.stats.running == 0 and engine.stats.cancelled == 1
+
+
+def test_an_error_comes_after_the_blocks_before_it() -> None:
+    class Failing(StreamingFake):
+        n_fine = 0
+
+        def draw_fine(self, *arguments: object) -> np.ndarray:
+            self.n_fine += 1
+            if self.n_fine > 20:
+                raise MemoryError("no more")
+            return super().draw_fine(*arguments)  # type: ignore[arg-type]
+
+    stream = Engine(Failing()).stream(_request(1, 40, 12))
+    blocks: list[np.ndarray] = []
+    with pytest.raises(MemoryError, match="no more"):
+        for block in stream:
+            blocks.append(block)
+    assert blocks
+
+
+def test_waiting_for_audio_can_time_out() -> None:
+    engine = Engine(StreamingFake())
+    handle = engine.submit(_request(1, 40, 12))
+    assert not handle.wait_audio(timeout=0)
+    assert handle.wait_audio()
+    assert len(handle.take_audio()) == 1
+
+
+def test_a_backend_that_fails_in_batches_draws_again_where_it_was() -> None:
+    """Both stages have a cache then, and only the one that drew is spoiled."""
+    engine = Engine(StreamingFake())
+    handles = [engine.submit(_request(seed, 40, 12)) for seed in (1, 801, 2)]
+    engine.close()
+    for handle in handles:
+        assert _plain(handle.result()) == _plain(run(StreamingFake(), handle.request))
+
+
+def test_another_latency_is_refused() -> None:
+    with pytest.raises(ParamError, match="latency is 'none'; legal: sentence, low"):
+        _request(1, latency="none")

@@ -1,0 +1,42 @@
+"""The server's `latency`: audio below the sentence from a real Bark, and the report that goes with it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from openbark import Bark
+from openbark.errors import ParamError
+from openbark.params import GenerationParams
+from openbark.server.bark_speaker import BarkSpeaker, BarkSpeech
+from openbark.server.speaker import Utterance
+
+TEXT = "It was late. Nobody came, and he slept."
+
+
+async def _hear(speech: BarkSpeech) -> list[np.ndarray]:
+    return [block async for block in speech]
+
+
+def test_low_latency_takes_effect(tiny_checkpoint_dir: Path) -> None:
+    bark = Bark.load(tiny_checkpoint_dir, threads=1)
+    params = GenerationParams(max_semantic_tokens=24, allow_early_stop=False)
+    asked = Utterance(TEXT, None, 7, params.resolve(bark.default_params), latency="low")
+    speaker = BarkSpeaker(bark)
+    try:
+        low = speaker.start(asked)
+        blocks = asyncio.run(_hear(low))
+        plain = asyncio.run(_hear(speaker.start(replace(asked, latency="sentence"))))
+        assert len(blocks) > len(plain)
+        expected = list(bark.stream(TEXT, seed=7, params=params, latency="low"))
+        np.testing.assert_array_equal(np.concatenate(blocks), np.concatenate(expected))
+        assert low.report is not None
+        assert len(low.report.segments) == len(speaker.plan(asked))
+        with pytest.raises(ParamError, match="best_of is 3 with latency 'low'"):
+            asyncio.run(_hear(speaker.start(replace(asked, best_of=3))))
+    finally:
+        speaker.close()
