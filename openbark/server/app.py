@@ -62,6 +62,8 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
         version=__version__,
         description=_description(settings),
         lifespan=_lifespan(parts),
+        # FastAPI's own page fetches its scripts from another host; ours is `page`'s.
+        docs_url=None,
         redoc_url=None,
     )
     app.state.parts = parts

@@ -22,7 +22,7 @@ _TYPES = {
 
 
 def page_router() -> APIRouter:
-    """`/` and `/static/NAME`, for the files that the package has."""
+    """`/`, `/docs` and `/static/NAME`, for the files that the package has."""
     folder = Path(str(resources.files("openbark.server"))) / "static"
     files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in _TYPES}
     router = APIRouter()
@@ -39,6 +39,11 @@ def page_router() -> APIRouter:
     async def page() -> Response:
         """The page."""
         return answer("index.html")
+
+    @router.get("/docs")
+    async def docs() -> Response:
+        """The API, legible; made of /openapi.json in the browser, without anything from elsewhere."""
+        return answer("docs.html")
 
     @router.get("/static/{name}")
     async def static(name: str) -> Response:

@@ -12,6 +12,7 @@ import httpx
 import numpy as np
 import pytest
 import uvicorn
+from browsing import browser, visit  # noqa: F401 - fixtures
 from fake_speaker import FakeSpeaker
 
 pytest.importorskip("fastapi", reason="needs the extra [server]")

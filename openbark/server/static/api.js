@@ -17,7 +17,9 @@ export class ApiError extends Error {
 
 async function ask(path, options = {}) {
   const headers = { ...(options.headers || {}), ...(key ? { Authorization: `Bearer ${key}` } : {}) };
-  const answer = await fetch(path, { ...options, headers });
+  const answer = await fetch(path, { ...options, headers }).catch((error) => {
+    throw error.name === "AbortError" ? error : new ApiError(0, { message: "The server cannot be reached." });
+  });
   if (!answer.ok) {
     const body = await answer.json().catch(() => null);
     throw new ApiError(answer.status, body?.error);
@@ -76,13 +78,13 @@ async function* eventsOf(answer) {
   }
 }
 
-// Speaks: calls `on.samples(Int16Array)`, `on.progress(event)`; resolves to the last event.
+// Speaks: calls `on.start({rate})`, `on.samples(Int16Array)`, `on.progress(event)`; resolves to the last event.
 export async function speak(body, on, signal) {
   const wanted = { ...body, response_format: "pcm", stream_format: "sse", progress: true };
   const answer = await post("/v1/audio/speech", wanted, signal);
   const rate = Number(answer.headers.get("X-Sample-Rate"));
   const seed = Number(answer.headers.get("X-Seed"));
-  on.start({ rate, seed });
+  on.start({ rate });
   for await (const event of eventsOf(answer)) {
     if (event.type === "speech.audio.delta") on.samples(samplesOf(event.audio));
     else if (event.type === "speech.progress") on.progress(event);

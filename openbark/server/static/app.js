@@ -13,7 +13,7 @@ const NUMBERS = [
   "coarse_temperature", "fine_temperature", "top_k", "top_p", "min_eos_p",
 ];
 const CHOICES = ["latency", "split", "policy", "script"];
-const SETTINGS = [...NUMBERS, ...CHOICES, "speed", "takes", "seed"];
+const SETTINGS = [...NUMBERS, ...CHOICES, "speed", "takes", "seed", "new-seed"];
 const TABS = ["text", "dialogue", "list"];
 
 const tell = (text) => ($("status").textContent = text);
@@ -21,12 +21,12 @@ function fail(error) {
   if (error.name === "AbortError") return tell("Cancelled.");
   $("error").textContent = error.status === 401 ? "This server asks for an API key." : error.message;
   tell("");
-  if (error.status === 401) $("key-dialog").showModal();
+  if (error.status === 401 && !$("key-dialog").open) $("key-dialog").showModal();
 }
 
-const takes = new Takes(tell, fail);
-const picker = new VoicePicker((body) => run([body], false), fail);
-const dialogue = new Dialogue(() => picker.options());
+const takes = new Takes((take) => run([take.body], compareWith(take)), tell, fail);
+const picker = new VoicePicker((body) => run([body], shown), () => dialogue.refresh(), fail);
+const dialogue = new Dialogue(() => picker.named());
 let running = null;
 
 function settings() {
@@ -59,88 +59,130 @@ function seeded(bodies) {
   );
 }
 
-async function speakOne(body, keep, place, signal) {
+// What becomes of a clip that was made: kept in the history, shown only, or held against an earlier one.
+const kept = async (take) => {
+  await takes.keep(take);
+  // Somebody who listens to another clip meanwhile is left in peace.
+  if (!takes.listening) takes.show(take);
+};
+const shown = (take) => takes.show(take);
+const compareWith = (earlier) => (take) => {
+  takes.show(take);
+  const [before, after] = [new Int16Array(earlier.samples), new Int16Array(take.samples)];
+  const same = before.length === after.length && before.every((value, i) => value === after[i]);
+  return same ? "Made again: the same to the byte." : "Made again: it differs. Is another model loaded?";
+};
+
+function showProgress(made, expected) {
+  if (expected) $("progress").value = Math.min(0.98, made / expected);
+}
+
+async function speakOne(body, live, place, signal) {
   const collector = new Collector();
-  let live = null;
-  let rate = 0;
-  let drawn = 0;
+  const state = { rate: 0, expected: 0, drawn: 0 };
+  const estimate = (pieces) => {
+    state.expected = pieces.reduce((sum, piece) => sum + piece.seconds, 0) / (body.speed ?? 1);
+  };
+  // Without the estimate the bar shows that work goes on, and no more.
+  api.plan(body).then(estimate, () => {});
   const on = {
     start: (facts) => {
-      rate = facts.rate;
-      live = new LivePlayer(rate);
+      state.rate = facts.rate;
+      takes.hear(live.at(facts.rate));
     },
     progress: (event) => {
-      if (!collector.length) tell(`${place}Waiting: ${event.waiting} in the queue, ${event.running} being made.`);
+      if (!collector.length) tell(`${place}In the queue: ${event.waiting} waiting, ${event.running} being made.`);
     },
     samples: (part) => {
-      live.push(part);
+      takes.live?.push(part);
       collector.add(part);
-      tell(`${place}${(collector.length / rate).toFixed(1)} s of audio made.`);
-      if (performance.now() - drawn > 250) {
-        takes.preview(collector, rate);
-        drawn = performance.now();
-      }
+      const made = collector.length / state.rate;
+      tell(`${place}${made.toFixed(1)} s made.`);
+      showProgress(made, state.expected);
+      if (!takes.live || performance.now() - state.drawn < 250) return;
+      takes.preview(collector.all(), state.rate);
+      state.drawn = performance.now();
     },
   };
-  const stop = () => live?.stop();
-  signal.addEventListener("abort", stop);
-  try {
-    const end = await api.speak(body, on, signal);
-    const made = { ...body, seed: body.seed ?? end.seed };
-    const take = keep ? await takes.keep(made, collector, rate) : { body: made, rate, samples: collector.all().buffer };
-    takes.show(take);
-    await live.ended();
-  } finally {
-    signal.removeEventListener("abort", stop);
-    stop();
+  const end = await api.speak(body, on, signal);
+  const made = { ...body, seed: body.seed ?? end.seed };
+  return { body: made, rate: state.rate, samples: collector.all().buffer, made: Date.now() };
+}
+
+// One loudspeaker for all the clips of a run, so that a list is heard one clip behind the other.
+class Loudspeaker {
+  at(rate) {
+    this.player ??= new LivePlayer(rate);
+    return this.player;
   }
 }
 
-async function run(bodies, keep = true) {
+// Asks for clips one behind the other; `use` takes each and may return what to tell of it.
+async function run(bodies, use) {
   if (running) return;
   running = new AbortController();
-  $("error").textContent = "";
-  $("speak").disabled = true;
-  $("cancel").disabled = false;
-  $("progress").hidden = false;
-  $("progress").removeAttribute("value");
+  takes.hush();
+  busy(true);
+  let word = "Done.";
   try {
+    const live = new Loudspeaker();
     for (const [index, body] of bodies.entries()) {
       const place = bodies.length > 1 ? `${index + 1} of ${bodies.length}: ` : "";
-      await speakOne(body, keep, place, running.signal);
+      word = (await use(await speakOne(body, live, place, running.signal))) || word;
     }
-    tell("Done.");
+    tell(word);
   } catch (error) {
+    takes.drop();
     fail(error);
   } finally {
     running = null;
-    $("speak").disabled = false;
-    $("cancel").disabled = true;
-    $("progress").hidden = true;
+    busy(false);
   }
+}
+
+function busy(on) {
+  if (on) {
+    $("error").textContent = "";
+    tell("Asking.");
+  }
+  // A button that is switched off loses the focus; the keyboard goes on at the other one.
+  const [off, next] = on ? [$("speak"), $("cancel")] : [$("cancel"), $("speak")];
+  next.disabled = false;
+  if (document.activeElement === off) next.focus();
+  off.disabled = true;
+  $("progress").hidden = !on;
+  $("progress").removeAttribute("value");
 }
 
 function speak() {
   try {
     const bodies = requests();
     if (!bodies.length || bodies.some((body) => !body.input.trim())) throw new Error("There is nothing to say yet.");
-    run(seeded(bodies));
+    run(seeded(bodies), kept);
   } catch (error) {
     fail(error);
   }
 }
 
 async function showPlan() {
+  const open = $("plan").hidden;
   try {
-    const pieces = await api.plan({ ...settings(), speed: 1, input: $("text").value });
-    $("plan").hidden = false;
-    $("plan").replaceChildren(
-      ...pieces.map((piece) => {
-        const item = document.createElement("li");
-        item.textContent = `${piece.text} (about ${piece.seconds.toFixed(1)} s)`;
-        return item;
-      }),
-    );
+    if (open) {
+      const pieces = await api.plan({ ...settings(), input: $("text").value });
+      $("plan").replaceChildren(
+        ...pieces.map((piece) => {
+          const item = document.createElement("li");
+          const length = document.createElement("small");
+          length.textContent = ` about ${piece.seconds.toFixed(1)} s`;
+          item.append(piece.text, length);
+          return item;
+        }),
+      );
+    }
+    $("error").textContent = "";
+    $("plan").hidden = !open;
+    $("show-plan").setAttribute("aria-expanded", String(open));
+    $("show-plan").textContent = open ? "Hide the pieces" : "Show the pieces";
   } catch (error) {
     fail(error);
   }
@@ -163,6 +205,8 @@ function wireTabs() {
     $(`tab-${name}`).addEventListener("keydown", (event) => {
       const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
       if (step) select(TABS[(index + step + TABS.length) % TABS.length], true);
+      if (event.key === "Home") select(TABS[0], true);
+      if (event.key === "End") select(TABS.at(-1), true);
     });
   }
 }
@@ -185,24 +229,37 @@ function wireTheme() {
   apply(remembered("theme", ""));
 }
 
+const valueOf = (field) => (field.type === "checkbox" ? field.checked : field.value);
+const defaultOf = (field) => {
+  if (field.type === "checkbox") return field.defaultChecked;
+  return field.options ? field.options[0].value : field.defaultValue;
+};
+
+function putSettings(values) {
+  for (const name of SETTINGS) {
+    const field = $(name);
+    const value = values[name] ?? defaultOf(field);
+    if (field.type === "checkbox") field.checked = value;
+    else field.value = value;
+  }
+  $("speed").dispatchEvent(new Event("input"));
+}
+
 function wireSettings() {
-  const show = () => ($("speed-out").textContent = Number($("speed").value).toFixed(2));
-  const kept = remembered("settings", {});
-  for (const [name, value] of Object.entries(kept)) if ($(name)) $(name).value = value;
-  show();
-  $("speed").addEventListener("input", show);
+  $("speed").addEventListener("input", () => {
+    $("speed-out").textContent = Number($("speed").value).toFixed(2);
+  });
+  $("seed").addEventListener("input", () => ($("new-seed").checked = false));
   $("save-defaults").addEventListener("click", () => {
-    remember("settings", Object.fromEntries(SETTINGS.map((name) => [name, $(name).value])));
+    remember("settings", Object.fromEntries(SETTINGS.map((name) => [name, valueOf($(name))])));
     tell("These settings are kept in this browser.");
   });
   $("reset-defaults").addEventListener("click", () => {
     forget("settings");
-    for (const name of SETTINGS) $(name).value = $(name).defaultValue ?? $(name).options[0].value;
-    $("speed").value = 1;
-    show();
+    putSettings({});
     tell("Settings are back to where they began.");
   });
-  $("seed").addEventListener("input", () => ($("new-seed").checked = false));
+  putSettings(remembered("settings", {}));
 }
 
 function wireKey() {
@@ -210,17 +267,25 @@ function wireKey() {
   $("key-dialog").addEventListener("close", () => {
     if ($("key-dialog").returnValue !== "save") return;
     api.setKey($("key").value.trim());
+    $("error").textContent = "";
     begin();
   });
+}
+
+function showServer(text, state) {
+  $("server").textContent = text;
+  $("server").dataset.state = state;
 }
 
 async function begin() {
   try {
     const [state, list] = await Promise.all([api.ready(), api.models()]);
-    $("server").textContent = `${list.data[0].id} · ${state.status}`;
+    const ready = state.status === "ready";
+    showServer(`${list.data[0].id} · ${state.reason ?? state.status}`, ready ? "ready" : "waiting");
+    if (!ready) setTimeout(begin, 2000);
     await picker.load();
   } catch (error) {
-    $("server").textContent = "not reachable";
+    showServer("not reachable", "lost");
     fail(error);
   }
 }

@@ -1,4 +1,5 @@
-// Turns of a dialogue: a speaker's name, a voice, a line. As one request: a script with a voice for each name.
+// Turns of a dialogue: a speaker's name, a voice, a line. Asked for as one
+// script, with a voice for each name.
 
 const $ = (id) => document.getElementById(id);
 
@@ -17,22 +18,37 @@ export class Dialogue {
 
   start() {
     if ($("turns").children.length) return;
-    this.add("Anna", 1, "Did you hear that?");
-    this.add("Ben", 2, "Yes. It came from the machine.");
+    this.add("Anna", 0, "Did you hear that?");
+    this.add("Ben", 1, "Yes. It came from the machine.");
+  }
+
+  // Offers the voices that there are now; what was chosen stays chosen.
+  refresh() {
+    for (const select of $("turns").querySelectorAll("select")) this.fill(select, select.value);
+  }
+
+  fill(select, chosen) {
+    select.replaceChildren(...this.options().map((each) => new Option(each.name, each.id)));
+    if (chosen) select.value = chosen;
+    if (select.selectedIndex < 0) select.selectedIndex = 0;
   }
 
   add(name = `Speaker ${$("turns").children.length + 1}`, choice = 0, line = "") {
     const turn = document.createElement("li");
     const voice = field("select", "Voice", "");
-    const options = this.options();
-    voice.append(...options.map((each) => new Option(each.name, each.id)));
-    voice.selectedIndex = Math.min(choice, options.length - 1);
+    this.fill(voice, "");
+    voice.selectedIndex = Math.min(choice, voice.length - 1);
     const text = field("textarea", "Line", line);
     text.rows = 1;
     const remove = document.createElement("button");
     remove.type = "button";
-    remove.textContent = "Remove";
-    remove.addEventListener("click", () => turn.remove());
+    remove.textContent = "✕";
+    remove.title = "Remove this turn";
+    remove.setAttribute("aria-label", `Remove the turn of ${name}`);
+    remove.addEventListener("click", () => {
+      turn.remove();
+      $("add-turn").focus();
+    });
     turn.append(field("input", "Speaker", name), voice, text, remove);
     $("turns").append(turn);
     return turn;
@@ -46,17 +62,14 @@ export class Dialogue {
       const line = text.value.trim().replace(/\s+/g, " ");
       const speaker = name.value.trim();
       if (!line) continue;
-      if (!speaker) throw new Error("every turn needs the name of its speaker");
+      if (!speaker) throw new Error("Every turn needs the name of its speaker.");
       if (speakers[speaker] !== undefined && speakers[speaker] !== voice.value) {
-        throw new Error(`${speaker} has two voices; give each voice a name of its own`);
+        throw new Error(`${speaker} has two voices; give each voice a name of its own.`);
       }
       speakers[speaker] = voice.value;
       lines.push(`${speaker}: ${line}`);
     }
-    const named = Object.fromEntries(Object.entries(speakers).filter(([, voice]) => voice));
-    if (Object.keys(named).length < Object.keys(speakers).length) {
-      throw new Error("choose a voice for every speaker");
-    }
-    return { input: lines.join("\n"), script: "text", speakers: named };
+    if (Object.values(speakers).some((voice) => !voice)) throw new Error("Choose a voice for every speaker.");
+    return { input: lines.join("\n"), script: "text", speakers };
   }
 }

@@ -45,9 +45,10 @@ export class LivePlayer {
     this.context = new AudioContext({ sampleRate: rate });
     this.rate = rate;
     this.next = 0;
+    this.pushed = 0;
     this.reserve = 0.15;
-    this.underruns = 0;
   }
+
   push(samples) {
     if (!samples.length) return;
     const buffer = this.context.createBuffer(1, samples.length, this.rate);
@@ -57,55 +58,64 @@ export class LivePlayer {
     source.connect(this.context.destination);
     const now = this.context.currentTime;
     if (this.next < now) {
-      if (this.next > 0) {
-        this.underruns += 1;
-        this.reserve = Math.min(1.5, this.reserve * 2);
-      }
+      if (this.next > 0) this.reserve = Math.min(1.5, this.reserve * 2);
       this.next = now + this.reserve;
     }
     source.start(this.next);
     this.next += buffer.duration;
+    this.pushed += buffer.duration;
   }
-  async ended() {
-    const left = this.next - this.context.currentTime;
-    await new Promise((resolve) => setTimeout(resolve, Math.max(0, left * 1000)));
+
+  // Seconds of sound that are scheduled and not heard yet.
+  get left() {
+    return this.context.state === "closed" ? 0 : Math.max(0, this.next - this.context.currentTime);
   }
+
+  get heard() {
+    return this.pushed - this.left;
+  }
+
   stop() {
     if (this.context.state !== "closed") this.context.close();
   }
 }
 
-const inkOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+// Colours come from the style sheet, through the canvas's own `color`: a theme is chosen in one place.
+const inkOf = (canvas) => getComputedStyle(canvas).color;
 
 export function drawWaveform(canvas, samples, position = 0) {
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, width, height);
-  context.fillStyle = inkOf("--wave");
+  context.fillStyle = inkOf(canvas);
   const step = samples.length / width;
+  const stride = Math.max(1, Math.floor(step / 64));
   for (let x = 0; x < width && samples.length; x += 1) {
     let low = 0;
     let high = 0;
     const end = Math.min(samples.length, Math.ceil((x + 1) * step));
-    const stride = Math.max(1, Math.floor(step / 64));
     for (let i = Math.floor(x * step); i < end; i += stride) {
       low = Math.min(low, samples[i]);
       high = Math.max(high, samples[i]);
     }
     const top = (0.5 - high / 65536) * height;
-    context.globalAlpha = x / width < position ? 1 : 0.55;
+    context.globalAlpha = x / width < position ? 1 : 0.5;
     context.fillRect(x, top, 1, Math.max(1, ((high - low) / 65536) * height));
   }
   context.globalAlpha = 1;
-  context.fillStyle = inkOf("--ink");
-  if (position > 0) context.fillRect(position * width, 0, 2, height);
+  if (position > 0) context.fillRect(Math.min(position * width, width - 3), 0, 3, height);
 }
 
-// An in-place FFT of a power of two.
+const SIZE = 512;
+const COLUMNS = 400;
+const COSINES = Float32Array.from({ length: SIZE / 2 }, (_, i) => Math.cos((2 * Math.PI * i) / SIZE));
+const SINES = Float32Array.from({ length: SIZE / 2 }, (_, i) => -Math.sin((2 * Math.PI * i) / SIZE));
+const HANN = Float32Array.from({ length: SIZE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / SIZE));
+
+// An FFT of SIZE values, in place.
 function transform(real, imaginary) {
-  const size = real.length;
-  for (let i = 1, j = 0; i < size; i += 1) {
-    let bit = size >> 1;
+  for (let i = 1, j = 0; i < SIZE; i += 1) {
+    let bit = SIZE >> 1;
     for (; j & bit; bit >>= 1) j ^= bit;
     j ^= bit;
     if (i < j) {
@@ -113,16 +123,14 @@ function transform(real, imaginary) {
       [imaginary[i], imaginary[j]] = [imaginary[j], imaginary[i]];
     }
   }
-  for (let span = 2; span <= size; span <<= 1) {
-    const angle = (-2 * Math.PI) / span;
-    for (let start = 0; start < size; start += span) {
+  for (let span = 2; span <= SIZE; span <<= 1) {
+    for (let start = 0; start < SIZE; start += span) {
       for (let k = 0; k < span / 2; k += 1) {
-        const cosine = Math.cos(angle * k);
-        const sine = Math.sin(angle * k);
+        const turn = (k * SIZE) / span;
         const a = start + k;
         const b = a + span / 2;
-        const re = real[b] * cosine - imaginary[b] * sine;
-        const im = real[b] * sine + imaginary[b] * cosine;
+        const re = real[b] * COSINES[turn] - imaginary[b] * SINES[turn];
+        const im = real[b] * SINES[turn] + imaginary[b] * COSINES[turn];
         real[b] = real[a] - re;
         imaginary[b] = imaginary[a] - im;
         real[a] += re;
@@ -132,28 +140,28 @@ function transform(real, imaginary) {
   }
 }
 
-const SIZE = 512;
-const COLUMNS = 400;
-
 export function drawSpectrogram(canvas, samples) {
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, canvas.width, canvas.height);
   if (samples.length < SIZE) return;
   const image = new ImageData(COLUMNS, SIZE / 2);
-  const window = Float32Array.from({ length: SIZE }, (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / SIZE));
   for (let column = 0; column < COLUMNS; column += 1) {
     const start = Math.floor((column / COLUMNS) * (samples.length - SIZE));
-    const real = Float32Array.from({ length: SIZE }, (_, i) => (samples[start + i] / 32768) * window[i]);
+    const real = Float32Array.from({ length: SIZE }, (_, i) => (samples[start + i] / 32768) * HANN[i]);
     const imaginary = new Float32Array(SIZE);
     transform(real, imaginary);
     for (let bin = 0; bin < SIZE / 2; bin += 1) {
       const decibels = 10 * Math.log10(real[bin] ** 2 + imaginary[bin] ** 2 + 1e-9);
-      const level = Math.min(1, Math.max(0, (decibels + 50) / 75));
-      const at = 4 * ((SIZE / 2 - 1 - bin) * COLUMNS + column);
-      image.data.set([255 * level ** 1.5, 230 * level ** 0.9 * level, 90 + 120 * level - 120 * level ** 3, 255], at);
+      // The theme's own ink, from clear to full: 70 dB.
+      const level = Math.min(1, Math.max(0, (decibels + 50) / 70));
+      image.data[4 * ((SIZE / 2 - 1 - bin) * COLUMNS + column) + 3] = 255 * level ** 1.5;
     }
   }
   const small = new OffscreenCanvas(COLUMNS, SIZE / 2);
-  small.getContext("2d").putImageData(image, 0, 0);
+  const ink = small.getContext("2d");
+  ink.putImageData(image, 0, 0);
+  ink.globalCompositeOperation = "source-in";
+  ink.fillStyle = inkOf(canvas);
+  ink.fillRect(0, 0, COLUMNS, SIZE / 2);
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }

@@ -7,8 +7,10 @@ const PREVIEW = "Hello, this is how I sound.";
 const $ = (id) => document.getElementById(id);
 
 export class VoicePicker {
-  constructor(play, fail) {
+  // play(body): speaks a preview; changed(): the list of voices is another one now.
+  constructor(play, changed, fail) {
     this.play = play;
+    this.changed = changed;
     this.fail = fail;
     this.known = [];
     this.stars = new Set(remembered("stars", []));
@@ -22,18 +24,33 @@ export class VoicePicker {
     if (this.chosen && !this.known.some((voice) => voice.id === this.chosen)) this.chosen = "";
     if (!this.chosen && this.known.length) this.chosen = this.known[0].id;
     this.show();
+    this.changed();
+  }
+
+  // The voices themselves, each once.
+  named() {
+    return this.known.filter((voice) => !this.alias(voice));
   }
 
   options() {
-    return [{ id: "", name: "the model chooses" }, ...this.known];
+    return [...this.known, { id: "", name: "any voice" }];
   }
 
   show() {
     const wanted = $("voice-filter").value.trim().toLowerCase();
-    const fits = (voice) => voice.name.toLowerCase().includes(wanted);
-    const starred = (voice) => (this.stars.has(voice.id) ? 0 : 1);
-    const shown = this.options().filter(fits).sort((a, b) => starred(a) - starred(b));
+    // Names of other services' voices are second names of ours: found when looked for, else out of the way.
+    const fits = (voice) =>
+      wanted ? voice.name.toLowerCase().includes(wanted) : !this.alias(voice) || voice.id === this.chosen;
+    const rank = (voice) => (this.stars.has(voice.id) ? 0 : 1);
+    const shown = this.options().filter(fits).sort((a, b) => rank(a) - rank(b));
+    const focused = document.activeElement?.dataset.focus;
     $("voice-list").replaceChildren(...shown.map((voice) => this.row(voice)));
+    if (focused) $("voice-list").querySelector(`[data-focus="${CSS.escape(focused)}"]`)?.focus();
+    $("voice-note").textContent = shown.length ? "" : "No voice has this in its name.";
+  }
+
+  alias(voice) {
+    return voice.metadata?.speaks_as;
   }
 
   row(voice) {
@@ -49,9 +66,11 @@ export class VoicePicker {
       this.chosen = voice.id;
       remember("voice", voice.id);
     });
-    label.append(radio, voice.metadata?.speaks_as ? `${voice.name} (${voice.metadata.speaks_as})` : voice.name);
+    label.append(radio, voice.name);
+    const origin = this.alias(voice) ? `speaks as ${this.alias(voice)}` : voice.uploaded ? "yours" : "";
+    if (origin) label.append(Object.assign(document.createElement("small"), { textContent: origin }));
     row.append(label);
-    if (voice.id) row.append(this.button("▶", `Hear ${voice.name}`, () => this.preview(voice)), this.star(voice));
+    if (voice.id) row.append(this.button("▶\uFE0E", `Hear ${voice.name}`, () => this.preview(voice)), this.star(voice));
     if (voice.uploaded) row.append(this.button("✕", `Forget ${voice.name}`, () => this.forget(voice)));
     return row;
   }
@@ -62,12 +81,13 @@ export class VoicePicker {
     button.textContent = sign;
     button.setAttribute("aria-label", name);
     button.title = name;
+    button.dataset.focus = name;
     button.addEventListener("click", act);
     return button;
   }
 
   star(voice) {
-    const button = this.button(this.stars.has(voice.id) ? "★" : "☆", `Favourite ${voice.name}`, () => {
+    const button = this.button(this.stars.has(voice.id) ? "★\uFE0E" : "☆\uFE0E", `Favourite ${voice.name}`, () => {
       if (!this.stars.delete(voice.id)) this.stars.add(voice.id);
       remember("stars", [...this.stars]);
       this.show();
