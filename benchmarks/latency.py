@@ -2,7 +2,7 @@
 
 Run from the root of the repository:
 
-    python -m benchmarks.latency [--runs 9] [--voice en_0] [--threads 2] [--model embedded]
+    python -m benchmarks.latency [--runs 9] [--voice en_0] [--heard 60]
 
 Prints a card, then one line of JSON. Sentences of about twelve words are spoken alone, plain and low by turns:
 
@@ -11,6 +11,8 @@ Prints a card, then one line of JSON. Sentences of about twelve words are spoken
   to wait for, after the first block, so that it never ran dry (measured arrivals).
 * fine: share of equal codes, by codebook; semantic and coarse tokens must be equal.
 * mel: mean distance in dB of log-mel frames (80 bands, 46 ms, every 10 ms) of the two clips.
+* words: with --heard N, word error rates of N sentences of the synthetic corpus, plain and low, as pocketsphinx hears them
+  (bigram model of other sentences of the grammar, vocabulary closed over the N plus 300 words).
 * wav: the blocks, written as they come, are read by the strict readers `wave` and soundfile, sample for sample.
 """
 
@@ -25,17 +27,24 @@ import time
 import wave
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import Any
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from benchmarks.language_model import choose_vocabulary, count_bigrams
+from benchmarks.recogniser import Recogniser, load_pronunciations
+from benchmarks.word_errors import edit_distance
 from openbark import __version__
 from openbark.api import Bark
 from openbark.audio import Waveform, open_encoder, pcm16
+from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.request import CascadeResult, Request
+from openbark.training.synth.grammar import Grammar
+from openbark.training.synth.sentences import words_of
 
 __all__ = ["SENTENCES", "hold_seconds", "main", "mel_distance", "strict_wav"]
 
@@ -53,6 +62,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="How early low latency is heard.")
     parser.add_argument("--runs", type=int, default=9)
     parser.add_argument("--voice", default="en_0", help="a voice, or none")
+    parser.add_argument("--heard", type=int, default=0, help="sentences to listen to")
     parser.add_argument("--threads", type=int, default=None)
     parser.add_argument("--model", default="embedded")
     return parser.parse_args(arguments)
@@ -148,6 +158,30 @@ def _measure(bark: Bark, text: str, voice: str | None, runs: int) -> dict[str, A
     }
 
 
+def _heard(bark: Bark, voice: str | None, n_sentences: int) -> dict[str, float]:
+    """Word error rates of the plain and of the low-latency clips."""
+    grammar, rng = Grammar(), Random("latency")
+    texts = [grammar.sentence(rng) for _ in range(n_sentences)]
+    training = [words_of(grammar.sentence(rng)) for _ in range(4000)]
+    pronunciations = load_pronunciations()
+    said = [words_of(text) for text in texts]
+    vocabulary = choose_vocabulary(said, training, pronunciations, n_distractors=300, seed=0)
+    model = count_bigrams(vocabulary, training)
+    recogniser = Recogniser(
+        {word: pronunciations[word] for word in vocabulary}, arpa=model.to_arpa()
+    )
+    errors = {"sentence": 0, "low": 0}
+    for index, (text, words) in enumerate(zip(texts, said, strict=True)):
+        plain = bark.request(text, voice=voice, seed=index)
+        for latency in errors:
+            result = run(bark.backend, replace(plain, latency=latency))
+            errors[latency] += edit_distance(
+                words, recogniser.hear(result.waveform, bark.sample_rate)
+            )
+    n_words = sum(len(words) for words in said)
+    return {latency: round(count / n_words, 4) for latency, count in errors.items()}
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the benchmark; 0 when the target is met."""
     options = _parse(arguments)
@@ -166,6 +200,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(
         f"first audio at {first:.1%} (target {TARGET:.0%}); exact and strict: {ok}", file=sys.stderr
     )
+    heard = _heard(bark, voice, options.heard) if options.heard else None
+    if heard:
+        print(
+            f"word errors: plain {heard['sentence']:.1%}, low {heard['low']:.1%}", file=sys.stderr
+        )
     document = {
         "benchmark": "latency",
         "version": __version__,
@@ -175,6 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "first_of_whole": first,
         "target": TARGET,
         "met": bool(first <= TARGET and ok),
+        "word_errors": heard,
         "sentences": rows,
     }
     print(json.dumps(document))

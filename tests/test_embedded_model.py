@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -99,3 +100,23 @@ def test_compiled_engine_and_pytorch_compute_the_same(bark: openbark.Bark) -> No
         np.testing.assert_allclose(ours, theirs, atol=2e-4)
     ours, theirs = (engine.codec_decode(voice.fine) for engine in engines)
     np.testing.assert_allclose(ours, theirs, atol=1e-4)
+
+
+def test_a_long_text_is_the_same_however_it_is_made(bark: openbark.Bark) -> None:
+    text = f"{SENTENCE} Mr. Brown came late. He had lost his keys at the station.\n\nNobody knew."
+    alone, together = (
+        bark.generate(text, "en_1", 5, options=openbark.LongFormOptions(ahead=ahead))
+        for ahead in (1, 8)
+    )
+    assert np.array_equal(alone.waveform, together.waveform)
+    assert np.array_equal(np.concatenate(list(bark.stream(text, "en_1", 5))), alone.waveform)
+    assert [text[each.start : each.stop] for each in alone.segments] == [
+        SENTENCE,
+        "Mr. Brown came late.",
+        "He had lost his keys at the station.",
+        "Nobody knew.",
+    ]
+    for before, after in pairwise(alone.segments):
+        seam = alone.waveform[before.end_sample : after.first_sample]
+        assert len(seam) >= 0.3 * alone.sample_rate
+        assert np.abs(np.diff(seam)).max() < 0.1

@@ -41,7 +41,7 @@ _FIRST_SECONDS = 0.16
 """Audio of the first block; each block after it is twice as long as the one before."""
 
 _FINE_LOOKAHEAD_SECONDS = 0.08
-"""What the fine stage sees behind the frames that it hands out: docs/streaming.md has the measurement."""
+"""What the fine stage sees behind the frames that it hands out."""
 
 _Result = TypeVar("_Result")
 

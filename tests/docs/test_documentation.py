@@ -191,7 +191,8 @@ def test_cli_page_is_what_help_says() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["README.md", "docs/engine.md", "docs/long-form.md", "docs/python-api.md"]
+    "name",
+    ["README.md", "docs/engine.md", "docs/long-form.md", "docs/python-api.md", "docs/streaming.md"],
 )
 def test_python_blocks_run(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from openbark.assets import has_embedded
