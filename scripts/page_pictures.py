@@ -59,6 +59,9 @@ def _take(browser: Any, url: str, size: str, theme: str, folder: Path) -> None:
     page = browser.new_page(viewport=viewport, color_scheme=theme)
     page.goto(url)
     page.get_by_role("button", name="Favourite en_3").click()
+    page.locator("#settings > summary").click()
+    page.locator("#seed").fill("7")
+    page.locator("#settings > summary").click()
     for text in _TEXTS:
         page.get_by_role("textbox", name="Text", exact=True).fill(text)
         page.get_by_role("button", name="Speak").click()
@@ -67,7 +70,7 @@ def _take(browser: Any, url: str, size: str, theme: str, folder: Path) -> None:
     play = page.locator("#play")
     if play.inner_text() == "Stop":
         play.click()
-    page.get_by_role("slider", name="Position").press("PageUp")
+    page.get_by_role("slider", name="Position").press("ArrowRight")
     page.evaluate("document.activeElement.blur(); scrollTo(0, 0)")
     if (size, theme) == ("phone", "dark"):
         # One of the two phones shows what lies below the fold.

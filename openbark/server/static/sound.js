@@ -83,24 +83,38 @@ export class LivePlayer {
 // Colours come from the style sheet, through the canvas's own `color`: a theme is chosen in one place.
 const inkOf = (canvas) => getComputedStyle(canvas).color;
 
+// Lowest and highest sample of each column. Kept for as long as the samples are: the marker moves over the same
+// picture many times a second.
+const outlines = new WeakMap();
+
+function outlineOf(samples, width) {
+  if (outlines.has(samples)) return outlines.get(samples);
+  const outline = { low: new Int16Array(width), high: new Int16Array(width), peak: 0 };
+  const step = samples.length / width;
+  for (let x = 0; x < width; x += 1) {
+    const end = Math.min(samples.length, Math.ceil((x + 1) * step));
+    for (let i = Math.floor(x * step); i < end; i += 1) {
+      outline.low[x] = Math.min(outline.low[x], samples[i]);
+      outline.high[x] = Math.max(outline.high[x], samples[i]);
+    }
+    outline.peak = Math.max(outline.peak, outline.high[x], -outline.low[x]);
+  }
+  outlines.set(samples, outline);
+  return outline;
+}
+
 export function drawWaveform(canvas, samples, position = 0) {
   const { width, height } = canvas;
   const context = canvas.getContext("2d");
   context.clearRect(0, 0, width, height);
+  if (!samples.length) return;
+  const { low, high, peak } = outlineOf(samples, width);
+  // The loudest moment fills the picture, but a nearly silent clip does not look loud.
+  const room = 2.2 * Math.max(peak, 4096);
   context.fillStyle = inkOf(canvas);
-  const step = samples.length / width;
-  const stride = Math.max(1, Math.floor(step / 64));
-  for (let x = 0; x < width && samples.length; x += 1) {
-    let low = 0;
-    let high = 0;
-    const end = Math.min(samples.length, Math.ceil((x + 1) * step));
-    for (let i = Math.floor(x * step); i < end; i += stride) {
-      low = Math.min(low, samples[i]);
-      high = Math.max(high, samples[i]);
-    }
-    const top = (0.5 - high / 65536) * height;
+  for (let x = 0; x < width; x += 1) {
     context.globalAlpha = x / width < position ? 1 : 0.5;
-    context.fillRect(x, top, 1, Math.max(1, ((high - low) / 65536) * height));
+    context.fillRect(x, (0.5 - high[x] / room) * height, 1, Math.max(1, ((high[x] - low[x]) / room) * height));
   }
   context.globalAlpha = 1;
   if (position > 0) context.fillRect(Math.min(position * width, width - 3), 0, 3, height);
