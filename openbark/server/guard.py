@@ -29,6 +29,7 @@ from openbark.server.errors import (
     unauthorized,
 )
 from openbark.server.keys import KeyRing
+from openbark.server.responses import ClientLeftError
 from openbark.server.settings import ServerSettings
 
 __all__ = ["DrainState", "Guard", "request_id_of"]
@@ -160,6 +161,8 @@ class Guard:
             if declared.isdigit() and int(declared) > body.limit:
                 raise too_large(f"the body is larger than {body.limit} bytes, the server's limit")
             await self._app(scope, limited, dressed)
+        except ClientLeftError:
+            return
         except Exception as error:
             if started:
                 # Too late for an answer: the connection breaks, which no client takes for a whole one.

@@ -1,6 +1,6 @@
 """API keys: who may ask, and how much at once. A key is never stored, only its SHA-256.
 
-A key file holds one key a line: `NAME sha256:HEX`, written by `openbark serve-key NAME`.
+A key file holds one key a line: `NAME sha256:HEX`, written by `openbark serve --make-key NAME`.
 Keys made by us have 256 random bits, so one round of SHA-256 is enough; a comparison takes the same time
 whether it fits or not.
 """

@@ -157,3 +157,15 @@ def test_overload_is_said_with_the_time_to_come_back(start: Start) -> None:
     assert other.status_code == 503
     assert other.json()["error"]["code"] == "overloaded"
     assert 1 <= int(other.headers["retry-after"]) <= 120
+
+
+def test_a_client_that_leaves_before_a_whole_answer_is_no_failure_of_the_server(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = start(delay=0.05)
+    body = {"input": "long " * 200, "response_format": "pcm", "stream": False}
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server.url}/v1/audio/speech", json=body, timeout=0.5)
+    server.wait_for(lambda: server.speaker.running == 0)
+    server.wait_for(lambda: server.parts.service.admission.in_flight == 0)
+    assert "failed" not in caplog.text
