@@ -8,7 +8,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from openbark.server.errors import timed_out
@@ -45,8 +45,8 @@ class _Deadlines(_Base):  # type: ignore[misc]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._inner = self.app
-        self.app = self._answer
+        self._inner: ASGIApp = self.app
+        self.app: ASGIApp = self._answer
         self._header: asyncio.TimerHandle | None = None
         self._reader: asyncio.TimerHandle | None = None
         self._n_running = 0

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import pytest
 import uvicorn
 from conftest import RunningServer
 from uvicorn.protocols.http.h11_impl import H11Protocol
