@@ -71,7 +71,7 @@ void CausalStage::give(std::unique_ptr<Scratch> scratch) {
 }
 
 CausalSession::CausalSession(CausalStage& stage)
-    : stage_(stage), cache_(stage.model(), stage.model().shape().block_size, stage.model().shape().n_layer) {}
+    : stage_(stage), cache_(stage.model().shape(), stage.model().shape().block_size, stage.model().shape().n_layer) {}
 
 void CausalSession::check(std::int64_t id) const {
   const int n_in = stage_.model().shape().n_in;
