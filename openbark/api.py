@@ -84,7 +84,7 @@ def _public_source(path: str | os.PathLike[str] | None) -> str | None:
 
 
 def _tell(line: str) -> None:
-    """What takes minutes or gigabytes is said before it starts."""
+    """What takes seconds or gigabytes is said before it starts."""
     print(line, file=sys.stderr, flush=True)
 
 
@@ -133,7 +133,7 @@ class Bark:
         found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
         checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads)
+        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads, _tell)
         origin = ModelOrigin(
             source=_public_source(path),
             fingerprint=fingerprint(checkpoint),

@@ -15,6 +15,7 @@
     ├── MissingExtraError              exit 1, HTTP 500   an optional dependency is not installed
     ├── TrainingError                  exit 1, HTTP 500   data or settings of a training run
     ├── BusyError                      exit 1, HTTP 503   the queue is full
+    ├── DeadlineError                  exit 1, HTTP 504   it did not go on within its time
     └── CancelledError                 exit 130, HTTP 499 the caller left, or Ctrl-C
 
 A message says what is wrong, where, the legal values, and the next step. An exception of another type
@@ -34,6 +35,7 @@ __all__ = [
     "CheckpointNotFoundError",
     "CheckpointUnsafeError",
     "CheckpointUnsupportedError",
+    "DeadlineError",
     "DeviceError",
     "InputError",
     "MissingExtraError",
@@ -120,6 +122,12 @@ class BusyError(OpenBarkError):
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class DeadlineError(OpenBarkError):
+    """The work did not end, or did not go on, within its time."""
+
+    http_status: ClassVar[int] = 504
 
 
 class CancelledError(OpenBarkError):

@@ -5,17 +5,21 @@ Imports neither before it is chosen.
 
 from __future__ import annotations
 
+import logging
 from importlib.util import find_spec
 
 from openbark.backends.base import Backend
 from openbark.backends.native.library import Pool, library_path
 from openbark.backends.native.structs import DTYPES
 from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.convert import Announce
 from openbark.errors import MissingExtraError, ParamError
 
 __all__ = ["AUTO_DTYPE", "BACKENDS", "load_backend"]
 
 BACKENDS = ("auto", "native", "torch")
+
+_LOG = logging.getLogger(__name__)
 
 AUTO_DTYPE = "auto"
 """The precision that fits the model and the machine."""
@@ -27,12 +31,14 @@ def load_backend(
     device: str | None = None,
     dtype: str | None = None,
     threads: int | None = None,
+    announce: Announce = _LOG.info,
 ) -> Backend:
     """Load `checkpoint` into "native", "torch" or, for "auto" and None, the one that fits.
 
     "auto" is native on the CPU when the library was built and knows the dtype, else torch. dtype: None is
-    "float32", exact; "auto" is int8 where that draws what float32 draws (`native.auto`), else float32. Raises
-    ParamError, DeviceError, or MissingExtraError with the ways out when what is needed is not installed.
+    "float32", exact; "auto" is int8 where that draws what float32 draws (`native.auto`), else float32.
+    announce: gets a line about what takes seconds, before it starts. Raises ParamError, DeviceError, or
+    MissingExtraError with the ways out when what is needed is not installed.
     """
     wanted = backend or "auto"
     if wanted not in BACKENDS:
@@ -47,7 +53,7 @@ def load_backend(
         from openbark.backends.native.backend import NativeBackend
 
         if dtype == AUTO_DTYPE:
-            return load_auto(checkpoint, threads)
+            return load_auto(checkpoint, threads, announce=announce)
         return NativeBackend.load(checkpoint, dtype, threads)
     _require_torch(wanted)
     from openbark.backends.torch.backend import TorchBackend

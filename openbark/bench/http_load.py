@@ -6,6 +6,7 @@ The load is open: requests arrive when they arrive. The server is a process of i
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 import re
 import socket
@@ -38,6 +39,8 @@ _TEXTS = (
     "Then it is told in one breath.",
 )
 _CROWD = 6
+_LEAVE_SECONDS = (1e-3, 2.0)
+_WARM_UP_PART = 0.25
 _START_SECONDS = 120.0
 _DRAIN_SECONDS = 30.0
 
@@ -106,9 +109,10 @@ async def _measure(
     say(f"{capacity:.1f} s of audio a second; listeners at {settings.load:.0%} of it")
     steady = await _steady(ask, settings, capacity)
     say(f"{settings.overload:g} times too many for {settings.seconds:g} s")
-    before = _memory(pid)
+    watching = asyncio.ensure_future(_watch_memory(pid))
     crowd = await _steady(ask, settings, capacity * settings.overload / settings.load)
-    after = _memory(pid)
+    watching.cancel()
+    memory = await watching
     say(f"{settings.leavers} clients that leave")
     await _leavers(ask, settings)
     idle = await _until_idle(port)
@@ -121,7 +125,12 @@ async def _measure(
         "overload": settings.overload,
         "phase_seconds": settings.seconds,
         "steady": steady,
-        "crowd": {**crowd, "rss_before_mb": before, "rss_after_mb": after},
+        "crowd": {
+            **crowd,
+            "rss_mb": memory,
+            "rss_spread": _spread(memory),
+            "rss_drift": _drift(memory),
+        },
         "leavers": settings.leavers,
         "rss_end_mb": _memory(pid),
         "in_flight_at_end": idle,
@@ -192,7 +201,9 @@ async def _leavers(ask: _Asker, settings: HttpLoad) -> None:
         async with places:
             await ask(number, after)
 
-    moments = dice.exponential(0.05, settings.leavers)
+    first, last = _LEAVE_SECONDS
+    # Every order of magnitude alike: before the request is read, before the first audio, in the middle of it.
+    moments = np.exp(dice.uniform(math.log(first), math.log(last), settings.leavers))
     await asyncio.gather(*(leave(number, float(after)) for number, after in enumerate(moments)))
 
 
@@ -228,6 +239,36 @@ def _memory(pid: int) -> float | None:
     return int(found[1]) / 1e3 if found else None
 
 
+def _drift(memory: list[float]) -> float | None:
+    """By how much the median of the last third is above that of the third before it, as a part of it."""
+    third = len(memory) // 3
+    if not third:
+        return None
+    before, after = np.median(memory[third : 2 * third]), np.median(memory[-third:])
+    return float(after / before) - 1
+
+
+async def _watch_memory(pid: int) -> list[float]:
+    """Resident megabytes of a process once a second, until this is cancelled."""
+    found: list[float] = []
+    try:
+        while (now := _memory(pid)) is not None:
+            found.append(now)
+            await asyncio.sleep(1.0)
+    except asyncio.CancelledError:
+        pass
+    return found
+
+
+def _spread(memory: list[float]) -> float | None:
+    """How far memory was from its median at most, as a part of it, after the first quarter of the time."""
+    steady = memory[int(len(memory) * _WARM_UP_PART) :]
+    if not steady:
+        return None
+    median = float(np.median(steady))
+    return max(max(steady) - median, median - min(steady)) / median
+
+
 def _percentile(values: list[float], percent: float) -> float | None:
     return float(np.percentile(values, percent)) if values else None
 
@@ -235,6 +276,7 @@ def _percentile(values: list[float], percent: float) -> float | None:
 def http_card(report: _Report) -> str:
     """Lines of text."""
     steady, crowd = report["steady"], report["crowd"]
+    memory, spread, drift = crowd["rss_mb"], crowd["rss_spread"], crowd["rss_drift"]
 
     def shown(value: float | None, digits: int = 2) -> str:
         return "-" if value is None else f"{value:.{digits}f}"
@@ -249,8 +291,11 @@ def http_card(report: _Report) -> str:
             f"{report['overload']:g} times too many: {crowd['spoken']} heard, {crowd['refused']} refused in "
             f"{shown(crowd['refused_p50_ms'], 1)} ms (p50), {shown(crowd['refused_p99_ms'], 1)} ms (p99), "
             f"{crowd['broken']} broken",
-            f"  first audio of those heard {shown(crowd['first_audio_p99_seconds'])} s (p99); memory "
-            f"{shown(crowd['rss_before_mb'], 0)} to {shown(crowd['rss_after_mb'], 0)} MB",
+            f"  those heard: first audio after {shown(crowd['first_audio_p99_seconds'])} s (p99), playback dry for "
+            f"{shown(crowd['silence_p95_seconds'])} s (p95)",
+            f"  memory {shown(memory[0] if memory else None, 0)} to {shown(memory[-1] if memory else None, 0)} MB, "
+            f"at most {shown(max(memory, default=None), 0)}; {shown(drift and 100 * drift, 1)} % from the second third "
+            f"to the last, single seconds within {shown(spread and 100 * spread, 1)} %",
             f"{report['leavers']} clients left: {report['in_flight_at_end']:g} in flight afterwards, "
             f"{shown(report['rss_end_mb'], 0)} MB",
         ]

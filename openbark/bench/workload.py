@@ -5,7 +5,9 @@ Plain values, so that a child process makes the very same thing again. Knows no 
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +96,7 @@ def load_model(workload: Workload, window: str | None = None) -> Checkpoint:
         checkpoint = checkpoint_of_random_weights(model_config(workload.model))
     else:
         opened = open_checkpoint(find_checkpoint(workload.model), need_tokenizer=False)
-        checkpoint = ready_checkpoint(opened, lambda _: None)
+        checkpoint = ready_checkpoint(opened, partial(print, file=sys.stderr, flush=True))
     return replace(checkpoint, config=with_coarse_window(checkpoint.config, window))
 
 

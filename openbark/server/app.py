@@ -5,9 +5,11 @@ Starts no thread and opens no port; `run.serve` does.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -19,7 +21,7 @@ from openbark.errors import OpenBarkError
 from openbark.server.consents import ConsentStore
 from openbark.server.errors import ApiError, invalid, not_found, to_api_error
 from openbark.server.guard import DrainState, Guard, request_id_of
-from openbark.server.health import Readiness, health_router, warm_up
+from openbark.server.health import Readiness, health_router, keep_watch, tell_fault, warm_up
 from openbark.server.metrics import Metrics
 from openbark.server.page import page_router
 from openbark.server.routes_consents import consents_router
@@ -32,6 +34,7 @@ from openbark.server.speaker import Speaker
 from openbark.server.uploads import UploadedVoices
 from openbark.server.validation import invalid_request
 from openbark.server.voice_book import VoiceBook, read_voice_map
+from openbark.server.watched import WatchedSpeaker, WatchLimits
 from openbark.server.websocket import websocket_router
 
 __all__ = ["Parts", "create_app"]
@@ -42,6 +45,7 @@ class Parts:
     """What the application's layers share; tests and the signal handler look at it through `app.state.parts`."""
 
     service: SpeechService
+    watched: WatchedSpeaker
     readiness: Readiness = field(default_factory=Readiness)
     drain: DrainState = field(default_factory=DrainState)
     wyoming_port: int | None = None
@@ -55,7 +59,10 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     uploads = UploadedVoices(folder / "voices") if folder is not None else None
     names = read_voice_map(settings.voice_map)
     book = VoiceBook(speaker.library, names, uploads, spread=settings.voice_map is None)
-    parts = Parts(SpeechService(speaker, book, settings, metrics))
+    readiness = Readiness()
+    limits = WatchLimits(settings.stuck_timeout, settings.max_failures)
+    watched = WatchedSpeaker(speaker, limits, partial(tell_fault, readiness, metrics))
+    parts = Parts(SpeechService(watched, book, settings, metrics), watched, readiness)
     _watch(metrics, parts)
     app = FastAPI(
         title="OpenBark",
@@ -83,18 +90,30 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
 def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        speaker = parts.service.speaker
         try:
-            await warm_up(speaker, parts.readiness)
-        except OpenBarkError as error:
-            parts.readiness.broken(f"the warm-up clip failed: {error}")
-        try:
-            async with _wyoming(parts):
-                yield
+            async with _watching(parts):
+                try:
+                    await warm_up(parts.watched, parts.readiness)
+                except OpenBarkError as error:
+                    parts.readiness.broken(f"the warm-up clip failed: {error}")
+                async with _wyoming(parts):
+                    yield
         finally:
-            speaker.close()
+            parts.watched.close()
 
     return lifespan
+
+
+@asynccontextmanager
+async def _watching(parts: Parts) -> AsyncIterator[None]:
+    seconds = parts.service.settings.stuck_timeout
+    watching = asyncio.ensure_future(keep_watch(parts.watched, parts.readiness, seconds))
+    try:
+        yield
+    finally:
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
 
 
 @asynccontextmanager

@@ -86,7 +86,9 @@ class BarkSpeaker:
         """Load at this moment, counted in pieces."""
         found = self._engine.stats
         speed = self._pace.speed(found.audio_seconds, found.busy_seconds)
-        return SpeakerStats(found.running, found.queued, found.queued_seconds, speed)
+        return SpeakerStats(
+            found.running, found.queued, found.queued_seconds, speed, found.busy_seconds
+        )
 
     def estimate_seconds(self, text: str) -> float:
         """Roughly how long a text lasts, from its letters."""

@@ -16,6 +16,7 @@ from openbark.errors import (
     AudioError,
     BusyError,
     CancelledError,
+    DeadlineError,
     InputError,
     OpenBarkError,
     ParamError,
@@ -31,6 +32,7 @@ __all__ = [
     "internal_error",
     "invalid",
     "not_found",
+    "not_ready",
     "quota_exceeded",
     "shutting_down",
     "timed_out",
@@ -127,6 +129,11 @@ def busy(message: str, retry_after: float, code: str = "overloaded") -> ApiError
     return ApiError(503, "server_error", code, message, headers=_retry_headers(retry_after))
 
 
+def not_ready(fault: str) -> ApiError:
+    """The server cannot speak now (503), and why."""
+    return busy(f"the server is not ready: {fault}", 5.0, "not_ready")
+
+
 def shutting_down(retry_after: float) -> ApiError:
     """The server is leaving (503); the connection closes so that the next try reaches another one."""
     error = busy("the server is shutting down", retry_after, "shutting_down")
@@ -161,6 +168,8 @@ def to_api_error(error: Exception, request_id: str) -> ApiError:
         return error
     if isinstance(error, BusyError):
         return busy(str(error), getattr(error, "retry_after", None) or 1.0)
+    if isinstance(error, DeadlineError):
+        return timed_out("deadline_exceeded", str(error))
     if isinstance(error, CancelledError):
         return ApiError(499, "cancelled_error", "cancelled", str(error))
     if isinstance(error, InputError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -10,35 +12,45 @@ import numpy as np
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
+from openbark.server.errors import ApiError, not_ready, shutting_down
 from openbark.server.guard import DrainState
 from openbark.server.metrics import CONTENT_TYPE, Metrics
+from openbark.server.protocol import ErrorResponse
 from openbark.server.speaker import Block, Speaker, Utterance
+from openbark.server.watched import Fault, WatchedSpeaker
 
-__all__ = ["Readiness", "health_router", "warm_up"]
+__all__ = ["Readiness", "health_router", "keep_watch", "tell_fault", "warm_up"]
+
+_log = logging.getLogger("openbark.server")
 
 _WARM_UP_TEXT = "Hello."
 _MIN_SECONDS = 0.1
 _MIN_PEAK = 1e-3
+_LOOKS = 20
+_MOST_SECONDS = 1.0
+_LOOKS_PER_TRY = 5
 
 
 @dataclass
 class Readiness:
-    """Whether a clip was made and sounded like one. `fault` says what is wrong, None when nothing is."""
+    """Whether a clip was made and sounded like one. `fault` says what is wrong, None when nothing is; loading: no
+    clip was judged yet."""
 
     ready: bool = False
     fault: str | None = "loading the model"
+    loading: bool = True
 
     def ok(self) -> None:
         """Ready from now on."""
-        self.ready, self.fault = True, None
+        self.ready, self.fault, self.loading = True, None, False
 
     def broken(self, fault: str) -> None:
         """Not ready any more, and why."""
-        self.ready, self.fault = False, fault
+        self.ready, self.fault, self.loading = False, fault, False
 
 
 async def warm_up(speaker: Speaker, readiness: Readiness) -> None:
-    """Speak a word and judge it; readiness follows from it."""
+    """Speak a word and judge it; readiness follows from it. Raises what the speaker raises."""
     blocks: list[Block] = []
     speech = speaker.start(Utterance(_WARM_UP_TEXT, None, 0, speaker.default_params))
     try:
@@ -54,6 +66,39 @@ async def warm_up(speaker: Speaker, readiness: Readiness) -> None:
         readiness.broken(fault)
 
 
+def tell_fault(readiness: Readiness, metrics: Metrics, fault: Fault) -> None:
+    """A fault makes the server not ready, is counted, and is one line in the log."""
+    readiness.broken(fault.message)
+    metrics.faults.labels(fault.kind).inc()
+    _log.error("not ready: %s", fault.message)
+
+
+async def keep_watch(speaker: WatchedSpeaker, readiness: Readiness, stuck_seconds: float) -> None:
+    """Look at the speaker for ever; while it is not ready and moves, try whether it speaks again."""
+    period = min(_MOST_SECONDS, stuck_seconds / _LOOKS)
+    looks = 0
+    while True:
+        await asyncio.sleep(period)
+        fault = speaker.look()
+        looks += 1
+        stuck = fault is not None and fault.kind == "stuck"
+        if not (readiness.ready or readiness.loading or stuck or looks % _LOOKS_PER_TRY):
+            await _try_again(speaker, readiness, stuck_seconds)
+
+
+async def _try_again(speaker: WatchedSpeaker, readiness: Readiness, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await warm_up(speaker, readiness)
+    except Exception as error:
+        # The fault was logged when it was found; it is tried every few seconds.
+        _log.debug("the trial clip failed", exc_info=error)
+        return
+    if readiness.ready:
+        speaker.forgive()
+        _log.info("ready again")
+
+
 def _fault(waveform: Block, sample_rate: int) -> str | None:
     peak = float(np.max(np.abs(waveform))) if len(waveform) else 0.0
     if not math.isfinite(peak):
@@ -66,7 +111,9 @@ def _fault(waveform: Block, sample_rate: int) -> str | None:
 def health_router(readiness: Readiness, drain: DrainState, metrics: Metrics) -> APIRouter:
     """The routes; none of them touches the model."""
     router = APIRouter()
-    unready: dict[int | str, dict[str, Any]] = {503: {"description": "not ready, and why"}}
+    unready: dict[int | str, dict[str, Any]] = {
+        503: {"description": "not ready, and why", "model": ErrorResponse}
+    }
 
     @router.get("/health/live")
     async def live() -> dict[str, str]:
@@ -78,9 +125,9 @@ def health_router(readiness: Readiness, drain: DrainState, metrics: Metrics) -> 
     async def ready() -> JSONResponse:
         """The model is loaded, has spoken, and the server is not leaving."""
         if drain.leaving:
-            return JSONResponse({"status": "leaving"}, status_code=503)
+            return _answer(shutting_down(drain.retry_after))
         if not readiness.ready:
-            return JSONResponse({"status": "unready", "reason": readiness.fault}, status_code=503)
+            return _answer(not_ready(readiness.fault or "no clip was made yet"))
         return JSONResponse({"status": "ready"})
 
     @router.get("/metrics", response_class=Response)
@@ -89,3 +136,7 @@ def health_router(readiness: Readiness, drain: DrainState, metrics: Metrics) -> 
         return Response(metrics.text(), media_type=CONTENT_TYPE)
 
     return router
+
+
+def _answer(error: ApiError) -> JSONResponse:
+    return JSONResponse(error.body, status_code=error.status, headers=error.headers)

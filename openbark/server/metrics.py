@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from openbark.server.watched import FAULTS
+
 __all__ = ["CONTENT_TYPE", "Metrics"]
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -30,6 +32,14 @@ class Metrics:
         self.audio_seconds = Counter(
             "openbark_audio_seconds", "Seconds of audio sent.", registry=registry
         )
+        self.faults = Counter(
+            "openbark_faults",
+            "Times the server was found unfit to speak.",
+            ["kind"],
+            registry=registry,
+        )
+        for kind in FAULTS:
+            self.faults.labels(kind)
         self.first_audio = Histogram(
             "openbark_first_audio_seconds",
             "Seconds from a request to its first audio.",

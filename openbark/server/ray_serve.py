@@ -20,6 +20,7 @@ from openbark.errors import ParamError
 from openbark.server.app import create_app
 from openbark.server.ray_speaker import ModelFacts, ModelOptions, RaySpeaker, Replica
 from openbark.server.settings import ServerSettings
+from openbark.server.watched import WatchLimits
 from openbark.voices.library import VoiceLibrary
 
 __all__ = ["APPLICATION", "RayOptions", "deploy", "serve_until_signal"]
@@ -65,7 +66,7 @@ def deploy(model: ModelOptions, settings: ServerSettings, ray: RayOptions) -> No
         health_check_period_s=2.0,
         health_check_timeout_s=10.0,
         **_scale(ray, settings),
-    ).bind(model, settings.max_rows)
+    ).bind(model, settings.max_rows, WatchLimits(settings.stuck_timeout, settings.max_failures))
     serve.start(http_options={"host": settings.host, "port": settings.port})
     replicas = serve.run(voices, name=_MODEL, route_prefix=None)
     facts: ModelFacts = replicas.facts.remote().result()

@@ -7,6 +7,7 @@ utterance and seed give the same samples on another, which goes on where the fir
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,7 +16,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
-from openbark.errors import BusyError, DeviceError
+from openbark.errors import BusyError, DeadlineError, DeviceError
 from openbark.params import GenerationParams
 from openbark.server.bark_speaker import BarkSpeaker
 from openbark.server.speaker import (
@@ -25,6 +26,7 @@ from openbark.server.speaker import (
     Utterance,
     no_voice,
 )
+from openbark.server.watched import WatchedSpeaker, WatchLimits
 from openbark.text.script import parse_script
 from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
@@ -33,6 +35,7 @@ from openbark.voices.voice import Voice
 __all__ = ["ModelFacts", "ModelOptions", "RaySpeaker", "RaySpeech", "Replica"]
 
 _TRIES = 5
+_PATIENCE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,14 @@ class ModelFacts:
 class Replica:
     """One copy of the model; the class that Ray Serve deploys."""
 
-    def __init__(self, options: ModelOptions, max_rows: int) -> None:
-        self._speaker = BarkSpeaker(options.load(), max_rows)
+    def __init__(self, options: ModelOptions, max_rows: int, limits: WatchLimits) -> None:
+        self._speaker = WatchedSpeaker(BarkSpeaker(options.load(), max_rows), limits)
+
+    async def check_health(self) -> None:
+        """Called by Ray every few seconds; raises DeviceError for a copy that is to be replaced."""
+        fault = self._speaker.look()
+        if fault is not None:
+            raise DeviceError(fault.message)
 
     async def facts(self) -> ModelFacts:
         """What there is to know of the model."""
@@ -186,9 +195,13 @@ class RaySpeech:
                         yield found[n_old:]
             except BackPressureError as error:
                 raise BusyError("every replica has as much to say as it can") from error
-            except RayActorError as error:
+            except (RayActorError, BusyError, DeadlineError, DeviceError) as error:
+                # A replica that stands still or makes no sound is as good as a dead one.
                 if attempt == _TRIES:
-                    raise DeviceError(f"{_TRIES} replicas died while speaking this") from error
+                    raise DeviceError(f"{_TRIES} replicas failed while speaking this") from error
+                if not isinstance(error, RayActorError):
+                    # Until its health check takes it out of the way.
+                    await asyncio.sleep(_PATIENCE_SECONDS * 2**attempt)
             else:
                 return
 

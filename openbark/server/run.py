@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -71,7 +72,7 @@ class DrainingServer(uvicorn.Server):
             await asyncio.sleep(_LOOK_SECONDS)
         if admission.in_flight:
             _log.warning("%d requests did not end in time and are cancelled", admission.in_flight)
-            self._parts.service.speaker.close()
+            await asyncio.to_thread(self._parts.watched.close)
         self.should_exit = True
 
 
@@ -102,3 +103,8 @@ def serve(app: FastAPI, settings: ServerSettings, door: socket.socket) -> None:
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO
     )
     DrainingServer(config, app.state.parts, settings).run([door])
+    if app.state.parts.watched.abandoned:
+        _log.critical("the engine does not end; the process ends without it")
+        logging.shutdown()
+        # An ordinary end waits for the engine's threads, for ever.
+        os._exit(1)

@@ -56,12 +56,18 @@ class ServerSettings(BaseSettings):
         default=600.0, gt=0, description="estimated audio seconds of those"
     )
     max_rows: int = Field(default=16, ge=1, description="requests computed together")
+    max_failures: int = Field(
+        default=3, ge=1, description="requests that fail in a row before the server is not ready"
+    )
     streams_per_key: int = Field(default=8, ge=1, description="requests of one key at once")
     voices_per_key: int = Field(default=20, ge=0, description="voices one key may upload")
 
     body_timeout: float = Field(default=10.0, gt=0, description="seconds to send a body")
     queue_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for a start")
     first_audio_timeout: float = Field(default=60.0, gt=0, description="seconds to the first audio")
+    stuck_timeout: float = Field(
+        default=60.0, gt=0, description="seconds without a step of the engine while there is work"
+    )
     total_timeout: float = Field(default=600.0, gt=0, description="seconds for a whole request")
     slow_reader_timeout: float = Field(
         default=30.0, gt=0, description="seconds a client may not read"

@@ -105,12 +105,14 @@ class Speech(Protocol):
 @dataclass(frozen=True)
 class SpeakerStats:
     """Load of the machine: requests computed, requests waiting, audio seconds estimated for both. speed: audio
-    seconds it makes in a second of work, lately; None before it has made any."""
+    seconds it makes in a second of work, lately; None before it has made any. progress: another number after every
+    step of work; None where it is not known."""
 
     running: int
     waiting: int
     queued_seconds: float
     speed: float | None = None
+    progress: float | None = None
 
 
 class Speaker(Protocol):

@@ -86,8 +86,12 @@ def test_what_is_no_number_agrees_with_nothing() -> None:
 def test_int8_that_agrees_is_taken_and_compared_once(
     checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backend = load_backend(checkpoint, "native", dtype="auto", threads=1)
+    lines: list[str] = []
+    backend = load_backend(checkpoint, "native", dtype="auto", threads=1, announce=lines.append)
     assert backend.dtype == "int8"
+    (line,) = lines
+    assert str(checkpoint.directory) in line
+    assert "comparing int8 with float32" in line
     assert "int8" in backend.description
     (record,) = packed_directory().glob("*.agreement.json")
     assert "overlap" in record.read_text()
@@ -96,7 +100,7 @@ def test_int8_that_agrees_is_taken_and_compared_once(
         raise AssertionError("compared again")
 
     monkeypatch.setattr(auto, "agreement", refuse)
-    assert load_auto(checkpoint, 1).dtype == "int8"
+    assert load_auto(checkpoint, 1, announce=refuse).dtype == "int8"
 
 
 @needs_fast_int8

@@ -14,14 +14,18 @@ from native_engine import CONFIGS, checkpoint_in_memory, needs_engine
 
 from openbark.backends.native import packed_files
 from openbark.backends.native.backend import NativeBackend
+from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import find_packed_files, packed_directory
+from openbark.backends.native.structs import Precision
 from openbark.checkpoints import Checkpoint, open_checkpoint, random_checkpoint, save_checkpoint
+from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.params import SUNO_PARAMS
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 
 pytestmark = needs_engine
 
+PREFIXES = (SEMANTIC_PREFIX, COARSE_PREFIX, FINE_PREFIX)
 PROMPT = Prompt(np.arange(60))
 
 
@@ -52,6 +56,21 @@ def test_the_second_load_reads_the_file_and_computes_the_same(
     assert file.key.precision == dtype
     monkeypatch.setattr(packed_files.PackedFile, "write", _refuse)
     assert _logits(checkpoint, dtype) == first
+
+
+def test_a_stage_kept_in_another_precision_is_another_file(
+    checkpoint: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = Pool(1)
+    kept = packed_files.packed_file_for(checkpoint, PREFIXES, pool, Precision.INT4)
+    shapes = packed_files.stage_shapes(checkpoint.config, Precision.INT4)
+    shapes[FINE_PREFIX].precision = int(Precision.INT4)
+    monkeypatch.setattr(packed_files, "stage_shapes", lambda *_: shapes)
+    other = packed_files.packed_file_for(checkpoint, PREFIXES, pool, Precision.INT4)
+    assert kept is not None
+    assert other is not None
+    assert kept.key.precision == other.key.precision == "int4"
+    assert kept.path != other.path
 
 
 def _refuse(*arguments: object) -> None:

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 pytest.importorskip("fastapi", reason="needs the extra [server]")
 
 from openbark.bench.http_client import Heard
+from openbark.bench.http_load import _drift, _spread
 from openbark.cli.main import cli
 
 
@@ -22,6 +23,14 @@ def test_silence_is_what_playback_waits_for() -> None:
     assert heard.silence(reserve=2.0) == 0.0
 
 
+def test_memory_is_flat_or_not_after_the_warm_up() -> None:
+    assert _spread([100.0, 200.0, 200.0, 200.0, 210.0]) == pytest.approx(0.05)
+    assert _spread([50.0] + [200.0] * 7) == 0.0
+    assert _spread([]) is None
+    assert _drift([100.0, 100.0, 200.0, 201.0, 210.0, 210.0]) == pytest.approx(210 / 200.5 - 1)
+    assert _drift([1.0]) is None
+
+
 def test_a_short_run_reports_every_phase() -> None:
     arguments = ["bench", "serve", "--http", "--for", "1", "--leavers", "20"]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
@@ -30,4 +39,5 @@ def test_a_short_run_reports_every_phase() -> None:
     assert report["capacity"] > 0
     assert report["steady"]["spoken"] + report["steady"]["refused"] == report["steady"]["asked"]
     assert report["crowd"]["broken"] == 0
+    assert report["crowd"]["rss_mb"] and report["crowd"]["rss_spread"] >= 0
     assert report["in_flight_at_end"] == 0

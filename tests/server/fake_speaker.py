@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from openbark.errors import BusyError, CancelledError, OpenBarkError, TextError
+from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, SpeakerStats, SpeechReport, Utterance
 from openbark.voices.library import VoiceLibrary
@@ -29,12 +29,16 @@ def waveform_of(text: str, seed: int) -> Block:
 
 @dataclass
 class FakeSpeaker:
-    """`delay`: seconds before each block; `fail_after`: blocks before `failure` is raised, if set."""
+    """`delay`: seconds before each block; `fail_after`: blocks before `failure` is raised, if set. While it is `stuck`
+    no block comes and nothing closes; while it is `mad` its samples are no numbers."""
 
     library: VoiceLibrary
     delay: float = 0.0
     first_delay: float = 0.0
-    failure: OpenBarkError | None = None
+    failure: Exception | None = None
+    stuck: bool = False
+    mad: bool = False
+    progress: int = 0
     fail_after: int = 0
     full: bool = False
     model: str = "fake"
@@ -48,7 +52,12 @@ class FakeSpeaker:
 
     @property
     def stats(self) -> SpeakerStats:
-        return SpeakerStats(self.running, 0, 0.0)
+        return SpeakerStats(self.running, 0, 0.0, progress=self.progress)
+
+    async def move(self) -> None:
+        while self.stuck:
+            await asyncio.sleep(0.005)
+        self.progress += 1
 
     def estimate_seconds(self, text: str) -> float:
         return len(text) / 20
@@ -92,12 +101,15 @@ class FakeSpeech:
             if speaker.failure is not None and self.blocks_made >= speaker.fail_after:
                 raise speaker.failure
             await asyncio.sleep(speaker.delay)
+            await speaker.move()
             self.blocks_made += 1
-            yield waveform[start : start + BLOCK]
+            block = waveform[start : start + BLOCK]
+            yield block * np.float32("nan") if speaker.mad else block
         n_tokens = len(self._utterance.text)
         self.report = SpeechReport(n_tokens, 2 * n_tokens, len(waveform) / RATE)
 
     async def aclose(self) -> None:
         if not self._over:
             self._over = True
+            await self._speaker.move()
             self._speaker.running -= 1

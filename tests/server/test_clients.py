@@ -172,7 +172,8 @@ def test_speed_keeps_the_length_by_the_samples(server: RunningServer) -> None:
 
 
 def test_a_deadline_passes_as_an_error_that_is_not_repeated(start: Start) -> None:
-    server = start(first_delay=5.0, first_audio_timeout=0.1)
+    server = start(first_audio_timeout=0.1)
+    server.speaker.first_delay = 5.0
     began = time.monotonic()
     answer = server.client.post("/v1/audio/speech", json={"input": "Hi."})
     assert time.monotonic() - began < 4
@@ -218,7 +219,9 @@ def test_health_tells_the_truth(start: Start) -> None:
     assert server.client.get("/health/ready").json() == {"status": "ready"}
     server.parts.readiness.broken("the card fell off the bus")
     answer = server.client.get("/health")
-    assert (answer.status_code, answer.json()["reason"]) == (503, "the card fell off the bus")
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["type"]) == (503, "not_ready", "server_error")
+    assert "the card fell off the bus" in error["message"] and answer.headers["retry-after"]
     assert server.client.get("/health/live").status_code == 200
     text = server.client.get("/metrics").text
     assert "openbark_ready 0.0" in text and "openbark_in_flight 0.0" in text

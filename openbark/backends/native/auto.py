@@ -26,6 +26,7 @@ from openbark.backends.native.packed_files import is_large, packed_file_for
 from openbark.backends.native.structs import Precision
 from openbark.backends.plain import PlainNetworks
 from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.convert import Announce
 from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.files import write_atomically
 from openbark.stages.sampling import Stage
@@ -59,17 +60,20 @@ class EngineRows:
 
 
 def load_auto(
-    checkpoint: Checkpoint, threads: int | None = None, kernels: str | None = None
+    checkpoint: Checkpoint,
+    threads: int | None = None,
+    kernels: str | None = None,
+    announce: Announce = _LOG.info,
 ) -> NativeBackend:
     """Load in int8 where that pays and agrees, else in float32; `NativeBackend.dtype` says which.
 
-    Small models gain little and stay exact, as do checkpoints without all three transformers. Raises what
-    `NativeBackend.load` raises.
+    Small models gain little and stay exact, as do checkpoints without all three transformers. announce:
+    gets a line before the comparison, which takes seconds. Raises what `NativeBackend.load` raises.
     """
     pool = Pool(threads, kernels)
     if pool.kernels in _FAST_INT8 and is_large(checkpoint, _PREFIXES):
         backend = NativeBackend.load(checkpoint, "int8", threads, kernels)
-        found = _recorded_or_measured(checkpoint, backend, pool)
+        found = _recorded_or_measured(checkpoint, backend, pool, announce)
         if all(stage["overlap"] >= LEAST_OVERLAP for stage in found.values()):
             return backend
         _LOG.warning(
@@ -83,13 +87,19 @@ def load_auto(
 
 
 def _recorded_or_measured(
-    checkpoint: Checkpoint, backend: NativeBackend, pool: Pool
+    checkpoint: Checkpoint,
+    backend: NativeBackend,
+    pool: Pool,
+    announce: Announce,
 ) -> Mapping[str, Mapping[str, float]]:
     file = packed_file_for(checkpoint, _PREFIXES, pool, Precision.INT8)
     record = None if file is None else file.agreement_path
     found = _read(record)
     if found is None:
-        _LOG.info("comparing int8 with float32 on %s, once", checkpoint.directory)
+        announce(
+            f"{checkpoint.directory}: comparing int8 with float32"
+            + (" (kept for the next start)" if record else "")
+        )
         measured = agreement(PlainNetworks(checkpoint), EngineRows(backend), checkpoint.config)
         found = {name: asdict(stage) for name, stage in measured.items()}
         _write(record, found)

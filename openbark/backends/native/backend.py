@@ -18,12 +18,7 @@ from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
 from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
-from openbark.backends.native.weights import (
-    Transformer,
-    causal_shape,
-    coarse_head_starts,
-    fine_shape,
-)
+from openbark.backends.native.weights import Transformer, stage_shapes
 from openbark.checkpoints.canonical import part_of
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.shapes import (
@@ -159,11 +154,15 @@ class NativeBackend:
     @property
     def description(self) -> str:
         """Engine, kernels, dtype and threads in one line."""
-        return f"native {self._pool.kernels}, cpu, {self.dtype}, {self._pool.threads} threads"
+        dtype = self.dtype
+        if self._fine is not None and self._fine.precision is not self._precision:
+            dtype += f" (fine stage {self._fine.precision.name.lower()})"
+        return f"native {self._pool.kernels}, cpu, {dtype}, {self._pool.threads} threads"
 
     @property
     def dtype(self) -> str:
-        """Precision of the transformers' weights."""
+        """Precision of the transformers' weights, as it was asked for; `description` names a stage that has
+        another."""
         return self._precision.name.lower()
 
     @property
@@ -258,15 +257,9 @@ def _transformers(
     pool: Pool, checkpoint: Checkpoint, precision: Precision
 ) -> dict[str, Transformer]:
     """The transformers that the checkpoint holds, by prefix, packed now or before."""
-    config = checkpoint.config
-    shapes = {
-        SEMANTIC_PREFIX: causal_shape(config.semantic, precision),
-        COARSE_PREFIX: causal_shape(config.coarse, precision, coarse_head_starts(config)),
-        FINE_PREFIX: fine_shape(config.fine, precision),
-    }
     models = {
         prefix: Transformer(pool, shape)
-        for prefix, shape in shapes.items()
+        for prefix, shape in stage_shapes(checkpoint.config, precision).items()
         if part_of(prefix) in checkpoint.parts
     }
 

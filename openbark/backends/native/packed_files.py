@@ -25,9 +25,11 @@ from numpy.typing import NDArray
 
 from openbark.backends.native.library import Pool, library_path
 from openbark.backends.native.structs import Precision
+from openbark.backends.native.weights import stage_shapes
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.convert import cache_directory
 from openbark.checkpoints.identity import weights_identity
+from openbark.config import BarkConfig
 from openbark.files import locked, replacing
 
 __all__ = [
@@ -65,7 +67,8 @@ class _UnusableError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PackedKey:
-    """What packed weights depend on. library: digest of the engine's own file, whatever changed in it."""
+    """What packed weights depend on. library: digest of the engine's own file, whatever changed in it, and of
+    what it is asked to pack: each stage's sizes and precisions."""
 
     weights: str
     precision: str
@@ -212,7 +215,7 @@ def packed_file_for(
         return None
     try:
         weights = weights_identity(checkpoint.sources, prefixes)
-        library = hashlib.sha256(library_path().read_bytes()).hexdigest()[:32]
+        library = _library_digest(checkpoint.config, precision)
     except OSError as error:
         _LOG.warning("packed weights are not kept on disk: %s", error)
         return None
@@ -222,6 +225,13 @@ def packed_file_for(
     source = checkpoint.directory.resolve()
     name = f"{source.name[:60]}-{key.precision}-{key.digest}{_SUFFIX}"
     return PackedFile(packed_directory() / name, key, str(source))
+
+
+def _library_digest(config: BarkConfig, precision: Precision) -> str:
+    digest = hashlib.sha256(library_path().read_bytes())
+    for shape in stage_shapes(config, precision).values():
+        digest.update(bytes(shape))
+    return digest.hexdigest()[:32]
 
 
 def is_large(checkpoint: Checkpoint, prefixes: tuple[str, ...]) -> bool:

@@ -17,9 +17,17 @@ from numpy.typing import NDArray
 
 from openbark.backends.native.library import Pool
 from openbark.backends.native.structs import MAX_HEAD_PARTS, Precision, Shape
+from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
 
-__all__ = ["Tensors", "Transformer", "causal_shape", "coarse_head_starts", "fine_shape"]
+__all__ = [
+    "Tensors",
+    "Transformer",
+    "causal_shape",
+    "coarse_head_starts",
+    "fine_shape",
+    "stage_shapes",
+]
 
 Tensors = Mapping[str, NDArray[np.float32]]
 """Tensors of one stage, named as in the checkpoint without the stage's prefix."""
@@ -37,11 +45,22 @@ def causal_shape(
 
 
 def fine_shape(config: FineGPTConfig, precision: Precision) -> Shape:
-    """Shape of the fine stage."""
-    shape = _shape(config, precision, norm_bias=True)
+    """Shape of the fine stage. int4 means int8 here: a pass over a window is bound by arithmetic, of which
+    4-bit weights need more."""
+    kept = Precision.INT8 if precision is Precision.INT4 else precision
+    shape = _shape(config, kept, norm_bias=True)
     shape.causal, shape.n_tables = 0, config.n_codes_total
     shape.n_codes_given = config.n_codes_given
     return shape
+
+
+def stage_shapes(config: BarkConfig, precision: Precision) -> dict[str, Shape]:
+    """Shapes of the three transformers, by their prefixes in a checkpoint."""
+    return {
+        SEMANTIC_PREFIX: causal_shape(config.semantic, precision),
+        COARSE_PREFIX: causal_shape(config.coarse, precision, coarse_head_starts(config)),
+        FINE_PREFIX: fine_shape(config.fine, precision),
+    }
 
 
 def coarse_head_starts(config: BarkConfig) -> tuple[int, ...]:
@@ -87,6 +106,11 @@ class Transformer:
         weakref.finalize(self, pool.library.ob_model_destroy, handle)
         self._start = start
         self._tables: list[NDArray[np.float32]] = []
+
+    @property
+    def precision(self) -> Precision:
+        """Of the blocks' weights; heads have at least 8 bits."""
+        return Precision(self.shape.precision)
 
     @property
     def packed(self) -> NDArray[np.uint8]:

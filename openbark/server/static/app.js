@@ -281,7 +281,7 @@ async function begin() {
   try {
     const [state, list] = await Promise.all([api.ready(), api.models()]);
     const ready = state.status === "ready";
-    showServer(`${list.data[0].id} · ${state.reason ?? state.status}`, ready ? "ready" : "waiting");
+    showServer(`${list.data[0].id} · ${state.error?.message ?? state.status}`, ready ? "ready" : "waiting");
     if (!ready) setTimeout(begin, 2000);
     await picker.load();
   } catch (error) {

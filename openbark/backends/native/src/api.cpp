@@ -220,11 +220,15 @@ OB_API double ob_uniform(std::uint64_t seed, int stage, int step, int row) {
   return ob::uniform(seed, stage, step, row);
 }
 
-OB_API int ob_draw(const float* logits, int n, const ob::Sampling* sampling, double number, int* out,
-                   double* last_probability) {
+// `slowly`: by the walk of the rules alone. `walked`: whether that was needed; `reaches`: whether the probability of
+// the last of the n is min_eos_p or more.
+OB_API int ob_draw_row(const ob::ThreadPool* pool, const float* logits, int n, const ob::Sampling* sampling,
+                       double number, int slowly, int* token, int* walked, int* reaches, double* last_probability) {
   return guarded([&] {
-    ob::Sampler sampler;
-    *out = sampler.draw(logits, n, *sampling, number);
+    ob::Sampler sampler(pool->kernels().isa);
+    *token = slowly ? sampler.draw_slowly(logits, n, *sampling, number) : sampler.draw(logits, n, *sampling, number);
+    *walked = sampler.walked();
+    *reaches = sampler.reaches(n - 1, sampling->min_eos_p);
     *last_probability = sampler.probability(n - 1);
   });
 }

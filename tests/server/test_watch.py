@@ -1,0 +1,239 @@
+"""A server that notices when it cannot speak: readiness follows, requests end, and it comes back by itself (R5)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import RunningServer
+from fake_speaker import FakeSpeaker
+
+from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError, TextError
+from openbark.server.speaker import Utterance
+from openbark.server.watched import WatchedSpeaker, WatchLimits
+from openbark.voices.library import VoiceLibrary
+
+Start = Callable[..., RunningServer]
+BODY = {"input": "Hello.", "response_format": "pcm"}
+LONG = {"input": "long " * 100, "response_format": "pcm"}
+
+
+def ready(server: RunningServer) -> httpx.Response:
+    return server.client.get("/health/ready")
+
+
+def speak(server: RunningServer, **fields: object) -> httpx.Response:
+    return httpx.post(f"{server.url}/v1/audio/speech", json={**BODY, **fields}, timeout=20)
+
+
+def gauge(server: RunningServer, line: str) -> float:
+    text = server.client.get("/metrics").text
+    return next(float(each.split()[-1]) for each in text.splitlines() if each.startswith(line))
+
+
+def test_an_engine_that_stands_still_is_noticed_and_comes_back(
+    start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.ERROR, "openbark.server")
+    server = start(stuck_timeout=0.3, delay=0.01)
+    events: list[str] = []
+
+    def listen() -> None:
+        body = {**LONG, "stream_format": "sse"}
+        with httpx.stream("POST", f"{server.url}/v1/audio/speech", json=body, timeout=20) as answer:
+            for line in answer.iter_lines():
+                events.append(line)
+
+    client = threading.Thread(target=listen)
+    client.start()
+    server.wait_for(lambda: len(events) > 3)
+    server.speaker.stuck = True
+    client.join(20)
+    assert any("speech.audio.error" in line and "made no step" in line for line in events)
+    found = ready(server)
+    assert (found.status_code, found.json()["error"]["code"]) == (503, "not_ready")
+    assert "made no step" in found.json()["error"]["message"]
+    assert server.client.get("/health/live").status_code == 200
+    refused = speak(server)
+    assert refused.status_code == 503 and refused.headers["retry-after"] == "5"
+    assert gauge(server, 'openbark_faults_total{kind="stuck"}') == 1
+    assert gauge(server, "openbark_ready") == 0
+    assert [each.levelname for each in caplog.records] == ["ERROR"]
+    server.wait_for(lambda: server.parts.service.admission.in_flight == 0)
+    server.speaker.stuck = False
+    server.wait_for(lambda: ready(server).status_code == 200)
+    assert speak(server).status_code == 200
+    server.wait_for(lambda: server.speaker.running == 0)
+
+
+def test_a_request_that_waits_for_a_stuck_engine_gets_its_deadline_error(start: Start) -> None:
+    server = start(stuck_timeout=0.3)
+    server.speaker.stuck = True
+    began = time.monotonic()
+    answer = speak(server)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert time.monotonic() - began < 8
+    server.speaker.stuck = False
+
+
+def test_a_client_that_leaves_a_stuck_engine_holds_no_place(start: Start) -> None:
+    server = start(stuck_timeout=0.3)
+    server.speaker.stuck = True
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.post(f"{server.url}/v1/audio/speech", json=BODY, timeout=0.1)
+    server.wait_for(lambda: server.parts.service.admission.in_flight == 0)
+    server.speaker.stuck = False
+    server.wait_for(lambda: server.speaker.running == 0)
+
+
+def test_samples_that_are_no_numbers_reach_nobody(start: Start) -> None:
+    server = start(stuck_timeout=1.0)
+    server.speaker.mad = True
+    answer = speak(server)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (500, "server_fault")
+    assert "no numbers" in ready(server).json()["error"]["message"]
+    assert gauge(server, 'openbark_faults_total{kind="sound"}') == 1
+    server.speaker.mad = False
+    server.wait_for(lambda: ready(server).status_code == 200)
+    assert speak(server).status_code == 200
+
+
+@pytest.mark.parametrize("failure", [OpenBarkError("broken"), RuntimeError("CUDA error")])
+def test_errors_that_repeat_are_a_fault_of_the_server(start: Start, failure: Exception) -> None:
+    server = start(stuck_timeout=1.0, max_failures=2)
+    server.speaker.failure = failure
+    assert speak(server).status_code == 500
+    assert ready(server).status_code == 200
+    assert speak(server).status_code == 500
+    assert "2 requests in a row failed" in ready(server).json()["error"]["message"]
+    server.speaker.failure = None
+    server.wait_for(lambda: ready(server).status_code == 200)
+    server.speaker.failure = failure
+    assert speak(server).status_code == 500
+    assert ready(server).status_code == 200
+
+
+def test_what_callers_do_wrong_is_no_fault(start: Start) -> None:
+    server = start(max_failures=1)
+    for failure in (TextError("odd"), BusyError("full")):
+        server.speaker.failure = failure
+        speak(server)
+        assert ready(server).status_code == 200
+
+
+def test_a_slow_engine_is_not_stuck(tmp_path: Path) -> None:
+    moment = 0.0
+    speaker = FakeSpeaker(VoiceLibrary([tmp_path]))
+    watched = WatchedSpeaker(speaker, WatchLimits(10.0), clock=lambda: moment)
+    assert watched.look() is None
+    moment = 100.0
+    assert watched.look() is None, "idle is not stuck"
+    speaker.running = 1
+    for _ in range(5):
+        moment += 9.0
+        speaker.progress += 1
+        assert watched.look() is None
+    moment += 9.0
+    assert watched.look() is None
+    moment += 2.0
+    found = watched.look()
+    assert found is not None and found.kind == "stuck"
+    speaker.progress += 1
+    assert watched.look() is None
+
+
+def test_a_replica_that_stands_still_fails_the_check_of_ray(tmp_path: Path) -> None:
+    pytest.importorskip("ray.serve", reason="needs the extra [ray]")
+    from openbark.server.ray_speaker import ModelOptions, RaySpeech, Replica
+
+    replica = Replica(ModelOptions(dtype="float32", threads=1), 2, WatchLimits(0.05))
+    asyncio.run(replica.check_health())
+    fake = FakeSpeaker(VoiceLibrary([tmp_path]))
+    real, replica._speaker._speaker = replica._speaker._speaker, fake
+    real.close()
+    say = Utterance("Hello there.", None, 1, fake.default_params)
+
+    async def hear() -> None:
+        fake.stuck = True
+        hearing = asyncio.ensure_future(anext(aiter(replica.speak(say))))
+        with pytest.raises(DeviceError, match="no step"):
+            while True:
+                await replica.check_health()
+                await asyncio.sleep(0.01)
+        with pytest.raises(DeadlineError):
+            await hearing
+        fake.stuck = False
+        await asyncio.sleep(0.05)
+        await replica.check_health()
+
+    asyncio.run(hear())
+
+    class Front:
+        """Replicas in turn: one that stood still, then a good one."""
+
+        running = 0
+
+        def __init__(self) -> None:
+            self.asked = 0
+
+        async def ask(self, utterance: Utterance) -> AsyncIterator[object]:
+            self.asked += 1
+            async for found in replica.speak(utterance):
+                yield found
+                if self.asked == 1:
+                    raise DeadlineError("it stands still")
+
+    async def through() -> int:
+        return sum([len(block) async for block in RaySpeech(Front(), say)])
+
+    assert asyncio.run(through()) == len("Hello there.") * 1200
+
+
+STUCK_PROCESS = """
+import threading
+from openbark.errors import CancelledError
+from openbark.server import run, settings
+from openbark.server.app import create_app
+from openbark.voices.library import VoiceLibrary
+from fake_speaker import FakeSpeaker
+
+class Stuck(FakeSpeaker):
+    def close(self):
+        threading.Event().wait()
+
+door_settings = settings.load_settings(None, {"port": 0})
+door = run.listen(door_settings)
+print(door.getsockname()[1], flush=True)
+app = create_app(Stuck(VoiceLibrary([])), door_settings)
+import openbark.server.watched as watched
+watched._CLOSE_SECONDS = 0.2
+run.serve(app, door_settings, door)
+"""
+
+
+def test_a_stuck_engine_does_not_keep_the_process() -> None:
+    command = [sys.executable, "-c", STUCK_PROCESS]
+    folder = Path(__file__).parent
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder
+    )
+    try:
+        assert process.stdout is not None and process.stderr is not None
+        port = int(process.stdout.readline())
+        url = f"http://127.0.0.1:{port}/health/ready"
+        with httpx.Client(transport=httpx.HTTPTransport(retries=5), timeout=20) as client:
+            assert client.get(url).status_code == 200
+        process.terminate()
+        assert process.wait(30) == 1
+        assert "the process ends without it" in process.stderr.read()
+    finally:
+        process.kill()
+        process.communicate(timeout=20)
