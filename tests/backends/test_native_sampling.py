@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
@@ -13,7 +15,7 @@ from native_engine import CONFIGS, checkpoint_in_memory, needs_engine, variants
 from numpy.typing import NDArray
 
 from openbark.backends.native.backend import NativeBackend
-from openbark.backends.native.library import load_library
+from openbark.backends.native.library import Pool, load_library
 from openbark.backends.native.structs import sampling_struct
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.coarse import choose_coarse
@@ -44,26 +46,42 @@ def test_noise_is_the_stages_noise(seed: int) -> None:
             assert library.ob_uniform(ctypes.c_uint64(seed), int(stage), step, row) == number
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    token: int
+    walked: bool
+    reaches: bool
+    last_probability: float
+
+
 def _native_draw(
-    logits: NDArray[np.float32], params: SamplingParams, number: float
-) -> tuple[int, float]:
-    library = load_library()
-    token, last = ctypes.c_int(), ctypes.c_double()
-    status = library.ob_draw(
+    pool: Pool,
+    logits: NDArray[np.float32],
+    params: SamplingParams,
+    number: float,
+    slowly: bool = False,
+) -> _Drawn:
+    token, walked, reaches = ctypes.c_int(), ctypes.c_int(), ctypes.c_int()
+    last = ctypes.c_double()
+    pool.call(
+        "ob_draw_row",
+        pool.handle,
         ctypes.c_void_p(logits.ctypes.data),
         ctypes.c_int(logits.size),
         ctypes.byref(sampling_struct(params)),
         ctypes.c_double(number),
+        ctypes.c_int(slowly),
         ctypes.byref(token),
+        ctypes.byref(walked),
+        ctypes.byref(reaches),
         ctypes.byref(last),
     )
-    assert status == 0
-    return token.value, last.value
+    return _Drawn(token.value, bool(walked.value), bool(reaches.value), last.value)
 
 
 @pytest.mark.parametrize("params", SETTINGS, ids=str)
 def test_a_draw_is_the_stages_draw(params: SamplingParams) -> None:
-    generator = np.random.default_rng(3)
+    generator, pool = np.random.default_rng(3), Pool(1)
     for n in (1, 2, 17, 300):
         for ties in (False, True):
             logits = generator.normal(0, 3, n).astype(np.float32)
@@ -72,9 +90,77 @@ def test_a_draw_is_the_stages_draw(params: SamplingParams) -> None:
             distribution = probabilities(logits[None], params)
             for number in (0.0, 0.3, 0.999999, *generator.random(5).tolist()):
                 expected = int(draw(distribution, np.array([number]))[0])
-                token, last = _native_draw(logits, params, number)
-                assert token == expected
-                assert last == pytest.approx(distribution[0, -1], abs=1e-12)
+                for slowly in (False, True):
+                    drawn = _native_draw(pool, logits, params, number, slowly)
+                    assert drawn.token == expected
+                    assert drawn.last_probability == pytest.approx(distribution[0, -1], abs=1e-12)
+
+
+def _adversarial_rows() -> Iterator[NDArray[np.float32]]:
+    """Logits that strain a draw: flat, steep, huge, equal, infinitely unlikely, sorted both ways."""
+    generator = np.random.default_rng(8)
+    for n in (1, 63, 64, 65, 1024, 10_001):
+        row = generator.normal(0, 3, n).astype(np.float32)
+        yield from (row, row * 0, row * 40, row + 3000, row * 1e-3, np.sort(row), -np.sort(-row))
+        holes = row.copy()
+        holes[generator.random(n) < 0.7] = -np.inf
+        holes[n // 2] = 0.0
+        yield holes
+        peak = row * 0 - 800
+        peak[-1] = 0.0
+        yield peak.astype(np.float32)
+
+
+@pytest.mark.parametrize("kernels", variants())
+def test_the_fast_draw_is_the_walk_of_the_rules(kernels: str) -> None:
+    pool, generator = Pool(1, kernels), np.random.default_rng(4)
+    n_draws = n_walked = 0
+    for row in _adversarial_rows():
+        for temperature, top_k in ((0.7, None), (1e-3, None), (30.0, None), (0.9, 7)):
+            params = SamplingParams(temperature=temperature, top_k=top_k, min_eos_p=0.01)
+            for number in (0.0, 1 - 2**-53, *generator.random(12).tolist()):
+                fast = _native_draw(pool, row, params, number)
+                slow = _native_draw(pool, row, params, number, slowly=True)
+                assert replace(fast, walked=True) == slow
+                n_draws += 0 < number < 0.9999
+                n_walked += fast.walked and 0 < number < 0.9999
+    assert n_walked <= n_draws / 100
+
+
+@pytest.mark.parametrize("kernels", variants())
+def test_a_number_on_a_boundary_is_left_to_the_rules(kernels: str) -> None:
+    pool, params = Pool(1, kernels), SamplingParams(temperature=1.0)
+    row = np.zeros(1024, dtype=np.float32)
+    for index in (1, 63, 64, 511, 1023):
+        for step in (-1, 0, 1):
+            number = index / 1024 + step * 2**-53
+            drawn = _native_draw(pool, row, params, number)
+            assert drawn.walked
+            assert drawn.token == index - (step < 0)
+            inside = _native_draw(pool, row, params, number + 1e-9)
+            assert (inside.token, inside.walked) == (index, False)
+
+
+def test_the_end_is_as_probable_as_the_rules_say_to_the_last_bit() -> None:
+    pool, generator = Pool(1), np.random.default_rng(6)
+    for n in (65, 10_001):
+        row = generator.normal(0, 1, n).astype(np.float32)
+        row[-1] = 5.0
+        share = _native_draw(pool, row, SamplingParams(), 0.5, slowly=True).last_probability
+        above, below = float(np.nextafter(share, 1)), float(np.nextafter(share, 0))
+        for least, expected in ((share, True), (above, False), (below, True), (share / 2, True)):
+            params = SamplingParams(min_eos_p=least)
+            assert _native_draw(pool, row, params, 0.5).reaches == expected
+
+
+def test_what_is_no_number_is_drawn_as_it_always_was() -> None:
+    pool = Pool(1)
+    for row in ([1.0, np.nan, 2.0], [np.inf, 0.0, 1.0], [-np.inf, -np.inf]):
+        logits = np.array(row, dtype=np.float32)
+        for number in (0.0, 0.4):
+            fast = _native_draw(pool, logits, SamplingParams(), number)
+            assert fast.token == _native_draw(pool, logits, SamplingParams(), number, True).token
+            assert fast.walked
 
 
 @pytest.mark.parametrize("kernels", variants())

@@ -71,7 +71,9 @@ void CausalStage::give(std::unique_ptr<Scratch> scratch) {
 }
 
 CausalSession::CausalSession(CausalStage& stage)
-    : stage_(stage), cache_(stage.model(), stage.model().shape().block_size, stage.model().shape().n_layer) {}
+    : stage_(stage),
+      cache_(stage.model().shape(), stage.model().shape().block_size, stage.model().shape().n_layer),
+      sampler_(stage.pool().kernels().isa) {}
 
 void CausalSession::check(std::int64_t id) const {
   const int n_in = stage_.model().shape().n_in;
@@ -269,7 +271,7 @@ class DrawingRows {
     if (rules.end_token >= 0) {
       Stop stop = Stop::kLimit;
       if (drawn == rules.n_tokens) stop = Stop::kEnd;
-      else if (row.sampler_.probability(n - 1) >= rules.sampling.min_eos_p) stop = Stop::kEndProbability;
+      else if (row.sampler_.reaches(n - 1, rules.sampling.min_eos_p)) stop = Stop::kEndProbability;
       run.stop = static_cast<int>(stop);
       if (stop != Stop::kLimit) return;
     }

@@ -10,7 +10,7 @@ namespace ob {
 FineSession::FineSession(ThreadPool& pool, const Model& model)
     : pool_(pool),
       model_(model),
-      cache_(model, model.shape().block_size, 1),
+      cache_(model.shape(), model.shape().block_size, 1),
       workspace_(model, model.shape().block_size, pool.size()) {}
 
 void FineSession::compute(const std::int64_t* codes, int n, int k, int first, int n_rows, float* out,
@@ -57,7 +57,7 @@ void FineSession::draw(const std::int64_t* codes, int n, int k, int first, const
   if (n_tokens < 1 || n_tokens > model_.shape().n_out) throw std::invalid_argument("codebook size");
   logits_.resize(static_cast<std::size_t>(n - first) * static_cast<std::size_t>(n_tokens));
   compute(codes, n, k, first, n_tokens, logits_.data(), n_tokens);
-  std::vector<Sampler> samplers(static_cast<std::size_t>(pool_.size()));
+  std::vector<Sampler> samplers(static_cast<std::size_t>(pool_.size()), Sampler(pool_.kernels().isa));
   pool_.parallel(n - first, [&](int frame, int worker) {
     const float* row = logits_.data() + static_cast<std::ptrdiff_t>(frame) * n_tokens;
     const double number = uniform(seed, stage, k, first_row + frame);
