@@ -9,6 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from openbark.server.errors import timed_out
@@ -43,8 +44,8 @@ class _Deadlines(_Base):  # type: ignore[misc]
     header_seconds: ClassVar[float]
     reader_seconds: ClassVar[float]
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    def __init__(self, config: Config, server_state: Any, app_state: dict[str, Any]) -> None:
+        super().__init__(config, server_state, app_state)
         self._inner: ASGIApp = self.app
         self.app: ASGIApp = self._answer
         self._header: asyncio.TimerHandle | None = None
