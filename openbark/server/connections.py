@@ -44,8 +44,14 @@ class _Deadlines(_Base):  # type: ignore[misc]
     header_seconds: ClassVar[float]
     reader_seconds: ClassVar[float]
 
-    def __init__(self, config: Config, server_state: Any, app_state: dict[str, Any]) -> None:
-        super().__init__(config, server_state, app_state)
+    def __init__(
+        self,
+        config: Config,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
         self._inner: ASGIApp = self.app
         self.app: ASGIApp = self._answer
         self._header: asyncio.TimerHandle | None = None
