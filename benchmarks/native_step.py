@@ -5,8 +5,8 @@
     python -m benchmarks.native_step --against old/libopenbark.so       # another build, interleaved
 
 Random weights; no clip, no voice (`openbark bench say` times those). A step's bytes are the packed weights it
-multiplies, the 1,024 head rows that can be drawn included, and the cached keys and values it looks at: each
-is read once. A prefill's and a fine pass's operations are those that its result needs, attention included.
+multiplies, the 1,024 head rows that can be drawn included, and the cached keys and values it looks at, as this
+checkout stores them: each is read once. A prefill's and a fine pass's operations are those that its result needs, attention included.
 Limits come from the probes of the library under test, run before and after every measurement: memory
 bandwidth drifts within seconds on shared machines, so shares are of the two probes around each figure.
 """
@@ -29,6 +29,7 @@ from openbark.backends.native.library import LIBRARY_VARIABLE, Pool
 from openbark.backends.native.sessions import CausalStage, FineSession, NativeSession
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, Sampling, Shape
 from openbark.backends.native.weights import Tensors, Transformer, causal_shape, fine_shape
+from openbark.bench.costs import Widths, decode_cost
 from openbark.config import FineGPTConfig, GPTConfig
 from openbark.stages.semantic import Prompt
 
@@ -40,7 +41,6 @@ HEAD_ROWS = 1024
 SHAPES = {"tiny": (2, 4, 256), "small": (12, 12, 768), "large": (24, 16, 1024)}
 VOCABULARY = 12096
 PROBE_BYTES = 1 << 30
-BITS = {"float32": 32.0, "bfloat16": 16.0, "int8": 8.0, "int4": 4.5}
 
 
 @dataclass(frozen=True)
@@ -186,11 +186,9 @@ def fine_seconds(engine: Engine) -> float:
 
 def step_bytes(shape: str, precision: str) -> float:
     """Bytes one step reads: weights of the blocks, drawable head rows, keys and values."""
-    n_layer, _, width = SHAPES[shape]
-    head_bits = 8.0 if precision == "int4" else BITS[precision]
-    weights = 12 * n_layer * width * width * BITS[precision] / 8
-    head = HEAD_ROWS * width * head_bits / 8
-    return weights + head + 2 * n_layer * width * CACHED * (4 if precision == "float32" else 2)
+    n_layer, n_head, width = SHAPES[shape]
+    config = GPTConfig(1024, VOCABULARY, VOCABULARY, n_layer, n_head, width)
+    return decode_cost(config, HEAD_ROWS, CACHED, Widths.of(precision)).decode_bytes
 
 
 def prefill_operations(shape: str) -> float:

@@ -29,17 +29,20 @@ BITS: Mapping[str, float] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Bytes of a block's weight, of a head's, and of a cached value."""
+    """Bytes of a block's weight, of a head's, of a number in the cache, and of the scale that a position has there
+    for the keys of one head, and for its values."""
 
     block: float
     head: float
     cache: float
+    cache_scale: float
 
     @classmethod
     def of(cls, dtype: str) -> Widths:
         """As the compiled engine stores them in a precision (docs/native.md)."""
         bits = BITS[dtype]
-        return cls(bits / 8, max(bits, 8.0) / 8, 4.0 if dtype == "float32" else 2.0)
+        cache = {"float32": 4.0, "bfloat16": 2.0}.get(dtype, 1.0)
+        return cls(bits / 8, max(bits, 8.0) / 8, cache, 4.0 if cache == 1.0 else 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +69,9 @@ def decode_cost(config: GPTConfig, head_rows: int, cached: int, widths: Widths) 
     """One step that sees `cached` positions and its own, and can draw `head_rows` tokens."""
     blocks, head = _block_weights(config), head_rows * config.n_embd
     values = 2 * config.n_layer * config.n_embd * (cached + 1)
-    n_bytes = blocks * widths.block + head * widths.head + values * widths.cache
+    scales = 2 * config.n_layer * config.n_head * (cached + 1)
+    n_bytes = blocks * widths.block + head * widths.head
+    n_bytes += values * widths.cache + scales * widths.cache_scale
     return Cost(1, n_bytes, 2.0 * (blocks + head) + 2.0 * values)
 
 

@@ -28,8 +28,8 @@ class AudioResponse(Response):
     """Streams bytes of a generator, which is closed whatever happens.
 
     An error before the first bytes becomes an ordinary error answer; a later one breaks the connection.
-    first_timeout, total_timeout, slow_timeout: seconds to the first bytes, to the last, and for a client
-    to take a piece.
+    first_timeout, total_timeout: seconds to the first bytes, and to the last. How long a client may not read is
+    the connection's business (`openbark.server.connections`).
     """
 
     def __init__(
@@ -39,7 +39,6 @@ class AudioResponse(Response):
         headers: Mapping[str, str],
         first_timeout: float,
         total_timeout: float,
-        slow_timeout: float,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -48,7 +47,6 @@ class AudioResponse(Response):
         self._content = content
         self._first_timeout = first_timeout
         self._total_timeout = total_timeout
-        self._slow_timeout = slow_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it all, or stop when the client leaves."""
@@ -77,11 +75,11 @@ class AudioResponse(Response):
                     }
                 )
                 started = True
-                await self._give(send, first, True)
+                await _give(send, first, True)
                 async for data in content:
                     if data:
-                        await self._give(send, data, True)
-            await self._give(send, b"", False)
+                        await _give(send, data, True)
+            await _give(send, b"", False)
         except TimeoutError as error:
             raise timed_out(
                 "deadline_exceeded",
@@ -102,9 +100,9 @@ class AudioResponse(Response):
             ) from error
         return b""
 
-    async def _give(self, send: Send, data: bytes, more: bool) -> None:
-        async with asyncio.timeout(self._slow_timeout):
-            await send({"type": "http.response.body", "body": data, "more_body": more})
+
+async def _give(send: Send, data: bytes, more: bool) -> None:
+    await send({"type": "http.response.body", "body": data, "more_body": more})
 
 
 async def unless_left(receive: Receive, work: Coroutine[Any, Any, _T], timeout: float) -> _T:

@@ -67,7 +67,6 @@ def speech_router(service: SpeechService) -> APIRouter:
             {"X-Accel-Buffering": "no"},
             settings.total_timeout,
             settings.total_timeout * max(1, len(jobs)),
-            settings.slow_reader_timeout,
         )
 
     @router.get("/v1/models")
@@ -98,7 +97,6 @@ def _streamed(service: SpeechService, job: Job) -> Response:
         service.content_headers(job),
         settings.first_audio_timeout,
         settings.total_timeout,
-        settings.slow_reader_timeout,
     )
 
 

@@ -21,9 +21,10 @@ from fastapi import FastAPI
 
 from openbark.errors import ParamError
 from openbark.server.app import Parts
+from openbark.server.connections import protocol_with_deadlines
 from openbark.server.settings import ServerSettings
 
-__all__ = ["DrainingServer", "listen", "serve"]
+__all__ = ["DrainingServer", "listen", "serve", "uvicorn_config"]
 
 _log = logging.getLogger("openbark.server")
 
@@ -80,18 +81,35 @@ def listen(settings: ServerSettings) -> socket.socket:
     """The socket to serve on. Raises ParamError when the address is taken or not this machine's."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        door = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         raise ParamError(
             f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; "
             "end what listens there, or give another --port"
         ) from error
+    # Every connection inherits it: what a client does not take is kept by the system only so far.
+    door.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, settings.max_send_buffer)
+    return door
 
 
 def serve(app: FastAPI, settings: ServerSettings, door: socket.socket) -> None:
     """Serve on `door` until a signal."""
-    config = uvicorn.Config(
+    logging.basicConfig(
+        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO
+    )
+    DrainingServer(uvicorn_config(app, settings), app.state.parts, settings).run([door])
+    if app.state.parts.watched.abandoned:
+        _log.critical("the engine does not end; the process ends without it")
+        logging.shutdown()
+        # An ordinary end waits for the engine's threads, for ever.
+        os._exit(1)
+
+
+def uvicorn_config(app: FastAPI, settings: ServerSettings) -> uvicorn.Config:
+    """How uvicorn is to treat connections."""
+    return uvicorn.Config(
         app,
+        http=protocol_with_deadlines(settings.header_timeout, settings.slow_reader_timeout),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -99,12 +117,3 @@ def serve(app: FastAPI, settings: ServerSettings, door: socket.socket) -> None:
         timeout_graceful_shutdown=_GRACE_SECONDS,
         timeout_keep_alive=int(settings.idle_timeout),
     )
-    logging.basicConfig(
-        stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO
-    )
-    DrainingServer(config, app.state.parts, settings).run([door])
-    if app.state.parts.watched.abandoned:
-        _log.critical("the engine does not end; the process ends without it")
-        logging.shutdown()
-        # An ordinary end waits for the engine's threads, for ever.
-        os._exit(1)

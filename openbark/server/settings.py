@@ -61,7 +61,11 @@ class ServerSettings(BaseSettings):
     )
     streams_per_key: int = Field(default=8, ge=1, description="requests of one key at once")
     voices_per_key: int = Field(default=20, ge=0, description="voices one key may upload")
+    max_send_buffer: int = Field(
+        default=512 << 10, ge=2048, description="bytes kept for a client that reads slowly"
+    )
 
+    header_timeout: float = Field(default=10.0, gt=0, description="seconds to send a header")
     body_timeout: float = Field(default=10.0, gt=0, description="seconds to send a body")
     queue_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for a start")
     first_audio_timeout: float = Field(default=60.0, gt=0, description="seconds to the first audio")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ from fake_speaker import FakeSpeaker
 pytest.importorskip("fastapi", reason="needs the extra [server]")
 
 from openbark.server.app import create_app
+from openbark.server.run import listen, uvicorn_config
 from openbark.server.settings import load_settings
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
@@ -28,12 +28,11 @@ class RunningServer:
 
     def __init__(self, speaker: FakeSpeaker, **settings: object) -> None:
         self.speaker = speaker
-        self.settings = load_settings(None, settings)
+        self.settings = load_settings(None, {"port": 0, **settings})
         self.app = create_app(speaker, self.settings)  # type: ignore[arg-type]
         self.parts = self.app.state.parts
-        config = uvicorn.Config(self.app, port=0, log_config=None, access_log=False)
-        self._socket = socket.socket()
-        self._socket.bind(("127.0.0.1", 0))
+        config = uvicorn_config(self.app, self.settings)
+        self._socket = listen(self.settings)
         self.port = self._socket.getsockname()[1]
         self.url = f"http://127.0.0.1:{self.port}"
         self._server = uvicorn.Server(config)

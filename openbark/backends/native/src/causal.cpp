@@ -72,7 +72,7 @@ void CausalStage::give(std::unique_ptr<Scratch> scratch) {
 
 CausalSession::CausalSession(CausalStage& stage)
     : stage_(stage),
-      cache_(stage.model(), stage.model().shape().block_size, stage.model().shape().n_layer),
+      cache_(stage.model().shape(), stage.model().shape().block_size, stage.model().shape().n_layer),
       sampler_(stage.pool().kernels().isa) {}
 
 void CausalSession::check(std::int64_t id) const {

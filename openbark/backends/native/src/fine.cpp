@@ -10,7 +10,7 @@ namespace ob {
 FineSession::FineSession(ThreadPool& pool, const Model& model)
     : pool_(pool),
       model_(model),
-      cache_(model, model.shape().block_size, 1),
+      cache_(model.shape(), model.shape().block_size, 1),
       workspace_(model, model.shape().block_size, pool.size()) {}
 
 void FineSession::compute(const std::int64_t* codes, int n, int k, int first, int n_rows, float* out,

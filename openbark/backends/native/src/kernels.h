@@ -23,6 +23,17 @@ constexpr int kGroup = 32;
 // Keys of one block of the attention cache.
 constexpr int kKeyBlock = 16;
 constexpr int kMaxHeadDim = 256;
+// Query rows whose scores an attention kernel keeps at once, at most.
+constexpr int kScoreRows = 8;
+
+constexpr int padded_head_dim(int head_dim) { return (head_dim + kKeyBlock - 1) / kKeyBlock * kKeyBlock; }
+
+// 8-bit keys and values. A block of keys: kKeyBlock scales of its keys and as many of its values, float32, then
+// [head_dim / 4][key][4 numbers], a word of four. A block of values: [key / 4][padded head_dim][4 keys].
+constexpr int byte_words(int head_dim) { return (head_dim + 3) / 4; }
+constexpr int kBlockScales = 2 * kKeyBlock * 4;
+constexpr int key_block_bytes(int head_dim) { return kBlockScales + byte_words(head_dim) * kKeyBlock * 4; }
+constexpr int value_block_bytes(int head_dim) { return padded_head_dim(head_dim) * kKeyBlock; }
 
 // c[r, 0..n) = finish(a[r] . weights^T + bias) for r in [0, rows); bias may be null.
 struct Product {
@@ -46,17 +57,18 @@ struct QuantisedRows {
 
 // One head's attention for consecutive query rows. Row r sees the first `visible + r * visible_step` keys.
 // Keys are stored [block][d][kKeyBlock], values [key][d padded to kKeyBlock], as float32; as bfloat16 two
-// consecutive d (keys) or two consecutive keys (values) lie side by side.
+// consecutive d (keys) or two consecutive keys (values) lie side by side; as bytes in the blocks described above.
 struct Attention {
   const float* q;
   std::ptrdiff_t ldq;
   int rows, visible, visible_step, head_dim;
   const void* keys;
   const void* values;
-  float* scores;  // scratch: 8 rows of `scores_stride`, a multiple of 4 * kKeyBlock
+  float* scores;  // scratch: kScoreRows + 2 rows of `scores_stride`, a multiple of kKeyBlock
   std::ptrdiff_t scores_stride;
   float* out;
   std::ptrdiff_t ldo;
+  const void* next;  // what the thread reads after this, or null
 };
 
 struct Kernels {
@@ -79,7 +91,11 @@ struct Kernels {
   void (*to_bf16)(const float* x, int n, int padded, std::uint16_t* out);
   void (*layer_norm)(const float* x, const float* weight, const float* bias, int n, float* out);
   void (*attend_f32)(const Attention& attention);
-  void (*attend_bf16)(const Attention& attention);
+  void (*attend_bf16)(const Attention& attention);  // null without bfloat16 arithmetic
+  void (*attend_bytes)(const Attention& attention);
+  // Rounds one key and value to 8 bits each and puts them into place `lane` of their blocks.
+  void (*append_bytes)(const float* key, const float* value, int head_dim, int lane, std::uint8_t* key_block,
+                       std::uint8_t* value_block);
   float (*dot)(const float* a, const float* b, int n);
   // Touches every byte of a multiple of 256, in order, as fast as they come; returns them combined.
   std::int32_t (*read)(const std::uint8_t* from, std::size_t bytes);

@@ -11,6 +11,9 @@
 #define OB_QUERY_ROWS 4
 #define OB_SCORE_BLOCKS 1
 #define OB_MIX_VECTORS 2
+#define OB_BYTE_ROWS 2
+#define OB_BYTE_BLOCKS 1
+#define OB_BYTE_MIX 2
 #define OB_INT_VECTORS 2
 #define OB_INT_ROWS 4
 #define OB_INT4_ROWS 2
@@ -41,6 +44,14 @@ OB_INLINE VI dot_int4(VI acc, VI w, VI x) {
 }
 
 #include "kernels_int.inc"
+
+constexpr std::int32_t kKeyOffset = 0;
+constexpr std::int32_t kLowRounding = 128;
+
+OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }
+OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }
+
+#include "kernels_attention_int.inc"
 }  // namespace avx2
 }  // namespace ob
 OB_TARGET_END
@@ -59,7 +70,9 @@ const Kernels kAvx2Kernels = {
     nullptr,
     avx2::layer_norm,
     avx2::attend<avx2::Float32Cache>,
-    avx2::attend<avx2::Bfloat16Cache>,
+    nullptr,
+    avx2::attend_bytes,
+    avx2::append_bytes,
     avx2::dot,
     avx2::read,
 };

@@ -11,6 +11,9 @@
 #define OB_QUERY_ROWS 8
 #define OB_SCORE_BLOCKS 2
 #define OB_MIX_VECTORS 2
+#define OB_BYTE_ROWS 6
+#define OB_BYTE_BLOCKS 4
+#define OB_BYTE_MIX 2
 #define OB_INT_VECTORS 4
 #define OB_INT_ROWS 6
 #define OB_INT4_ROWS 4
@@ -36,7 +39,11 @@ struct PairCache {
   using Factor = std::uint16_t;
   static constexpr int kPositions = 2;
   static void convert(const float* x, int n, Factor* out) { to_bf16(x, n, n, out); }
-  OB_INLINE V weight(V x, float scale, float offset) { return short_weight(x, scale, offset); }
+  // Exact enough beside values of 8 bits.
+  OB_INLINE V weight(V x, float scale, float offset) {
+    constexpr float kLog2e = 1.44269504f;
+    return vexp2(x * splat(scale * kLog2e) + splat(offset * kLog2e));
+  }
   OB_INLINE void keep(V weights, Factor* out) {
     const __m256bh halves = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(weights));
     _mm256_storeu_si256(reinterpret_cast<__m256i*>(out), reinterpret_cast<__m256i>(halves));
@@ -65,6 +72,15 @@ OB_INLINE VI dot_int4(VI acc, VI w, VI x) {
 }
 
 #include "kernels_int.inc"
+
+// Keys are the unsigned side of scores, weights that of mixed values.
+constexpr std::int32_t kKeyOffset = 128;
+constexpr std::int32_t kLowRounding = 0;
+
+OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, query, keys); }
+OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }
+
+#include "kernels_attention_int.inc"
 
 template <int M>
 static void bf16_rows(const Product& p, const std::uint16_t* a, std::ptrdiff_t lda,
@@ -119,6 +135,8 @@ const Kernels kAvx512Kernels = {
     avx512::layer_norm,
     avx512::attend<avx512::Float32Cache>,
     avx512::attend<avx512::PairCache>,
+    avx512::attend_bytes,
+    avx512::append_bytes,
     avx512::dot,
     avx512::read,
 };

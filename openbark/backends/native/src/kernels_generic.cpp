@@ -7,6 +7,9 @@
 #define OB_QUERY_ROWS 2
 #define OB_SCORE_BLOCKS 1
 #define OB_MIX_VECTORS 2
+#define OB_BYTE_ROWS 2
+#define OB_BYTE_BLOCKS 1
+#define OB_BYTE_MIX 2
 #define OB_INT_VECTORS 2
 #define OB_INT_ROWS 4
 #define OB_INT4_ROWS 2
@@ -33,6 +36,14 @@ OB_INLINE VI dot_int8(VI acc, VI w, VI x) {
 OB_INLINE VI dot_int4(VI acc, VI w, VI x) { return dot_int8(acc, w, x); }
 
 #include "kernels_int.inc"
+
+constexpr std::int32_t kKeyOffset = 0;
+constexpr std::int32_t kLowRounding = 128;
+
+OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }
+OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }
+
+#include "kernels_attention_int.inc"
 }  // namespace generic
 
 const Kernels kGenericKernels = {
@@ -47,7 +58,9 @@ const Kernels kGenericKernels = {
     nullptr,
     generic::layer_norm,
     generic::attend<generic::Float32Cache>,
-    generic::attend<generic::Bfloat16Cache>,
+    nullptr,
+    generic::attend_bytes,
+    generic::append_bytes,
     generic::dot,
     generic::read,
 };

@@ -148,15 +148,22 @@ class Part {
         multiply_columns(layer.att_proj, a, projections(layer, third), Finish::kStore, w_.wide(0), w_.ldw());
       }
       const Range heads = share(n_head);
-      for (int head = heads.first; head < heads.last; ++head) {
-        for (int row = 0; row < n_; ++row) attend(index, head, row);
-      }
-      return;
+      return attend_pairs(layer, index, {heads.first * n_, heads.last * n_});
     }
     multiply_columns(layer.att_proj, a, columns(layer.att_proj), Finish::kStore, w_.wide(0), w_.ldw());
     barrier_.wait(worker_, [] {});
-    const Range pairs = share(n_head * n_);
-    for (int pair = pairs.first; pair < pairs.last; ++pair) attend(index, pair % n_head, pair / n_head);
+    attend_pairs(layer, index, share(n_head * n_));
+  }
+
+  // Heads of rows: pair p is head p / n of row p % n. What is written is not read at once: a line that has just been
+  // written in pieces is slow to read as a whole.
+  void attend_pairs(const Layer& layer, int index, Range pairs) {
+    for (int pair = pairs.first; pair < pairs.last; ++pair) append(index, pair / n_, pair % n_);
+    for (int pair = pairs.first; pair < pairs.last; ++pair) {
+      const int next = pair + 1;
+      attend(index, pair / n_, pair % n_,
+             next < pairs.last ? spans_[next % n_].cache->start(index, next / n_) : first_weights(layer.attn_out));
+    }
   }
 
   void expect(int layer) const {
@@ -166,13 +173,24 @@ class Part {
     }
   }
 
-  void attend(int layer, int head, int row) {
+  void append(int layer, int head, int row) {
+    const Span& span = spans_[row];
+    const float* key = w_.wide(row) + head * model_.head_dim() + width_;
+    span.cache->append(kernels_, layer, head, span.start, key, key + width_);
+  }
+
+  void attend(int layer, int head, int row, const void* next) {
     const int at = head * model_.head_dim();
     const Span& span = spans_[row];
-    const float* q = w_.wide(row) + at;
-    span.cache->append(layer, head, span.start, q + width_, q + 2 * width_);
-    span.cache->attend(kernels_, layer, head, 1, span.start + 1, 0, q, w_.ldw(), w_.scores(worker_),
-                       w_.hidden(row) + at, w_.ldx());
+    span.cache->attend(kernels_, layer, head,
+                       {w_.wide(row) + at, w_.ldw(), 1, span.start + 1, 0, w_.scores(worker_), w_.hidden(row) + at,
+                        w_.ldx(), next});
+  }
+
+  // Where this thread's share of a matrix starts; null if it has none.
+  const void* first_weights(const Matrix& matrix) const {
+    const Range own = columns(matrix);
+    return own.first < own.last ? rows_from(kernels_, matrix, own.first).weights : nullptr;
   }
 
   const Kernels& kernels_;

@@ -40,16 +40,18 @@ struct Block {
   int row, position, rows, visible;  // the first row sees `visible` positions
 };
 
-// The blocks of the rows from `wanted` on, at most `longest` rows each.
+// The blocks of the rows from `wanted` on, at most `longest` rows each: they end where a block of keys ends, as no
+// two threads may write to one.
 std::vector<Block> blocks_of(const Span* spans, int n, int wanted, int longest, bool causal) {
   std::vector<Block> blocks;
   int row = 0;
   for (int i = 0; i < n; ++i) {
     const Span& span = spans[i];
-    for (int at = std::max(0, wanted - row); at < span.rows; at += longest) {
+    int rows = 0;
+    for (int at = std::max(0, wanted - row); at < span.rows; at += rows) {
       const int position = span.start + at;
-      blocks.push_back({span.cache, row + at, position, std::min(longest, span.rows - at),
-                        causal ? position + 1 : span.start + span.rows});
+      rows = std::min(longest - position % kKeyBlock, span.rows - at);
+      blocks.push_back({span.cache, row + at, position, rows, causal ? position + 1 : span.start + span.rows});
     }
     row += span.rows;
   }
@@ -58,7 +60,7 @@ std::vector<Block> blocks_of(const Span* spans, int n, int wanted, int longest, 
 
 // A few rows at a time, head by head: the lines that a block of keys is written to stay in the nearest cache,
 // and the next head's numbers, a long way apart, are asked for meanwhile.
-void append(const Model& model, const Workspace& w, int layer, const Block& block) {
+void append(const Kernels& kernels, const Model& model, const Workspace& w, int layer, const Block& block) {
   const int width = model.shape().n_embd;
   const int dim = model.head_dim();
   for (int first = 0; first < block.rows; first += kKeyBlock) {
@@ -70,7 +72,7 @@ void append(const Model& model, const Workspace& w, int layer, const Block& bloc
           __builtin_prefetch(key + dim + ahead);
           __builtin_prefetch(key + width + dim + ahead);
         }
-        block.cache->append(layer, head, block.position + i, key, key + width);
+        block.cache->append(kernels, layer, head, block.position + i, key, key + width);
       }
     }
   }
@@ -79,8 +81,9 @@ void append(const Model& model, const Workspace& w, int layer, const Block& bloc
 void attend(ThreadPool& pool, const Model& model, Workspace& w, int layer, int head, const Block& block,
             int worker) {
   const int at = head * model.head_dim();
-  block.cache->attend(pool.kernels(), layer, head, block.rows, block.visible, model.shape().causal != 0,
-                      w.wide(block.row) + at, w.ldw(), w.scores(worker), w.hidden(block.row) + at, w.ldx());
+  block.cache->attend(pool.kernels(), layer, head,
+                      {w.wide(block.row) + at, w.ldw(), block.rows, block.visible, model.shape().causal != 0,
+                       w.scores(worker), w.hidden(block.row) + at, w.ldx(), nullptr});
 }
 
 // What run_blocks knows of its rows before the first layer.
@@ -90,7 +93,7 @@ struct Rows {
   double seen = 0;            // positions that all rows see
 
   Rows(const Span* given, int count, int wanted, bool causal) : wanted(wanted) {
-    constexpr int kTogether = 64;
+    constexpr int kTogether = 48;  // a multiple of kKeyBlock and of every variant's query rows
     all = blocks_of(given, count, 0, kTogether, causal);
     last = blocks_of(given, count, wanted, kTogether, causal);
     for (int i = 0; i < count; ++i) {
@@ -107,7 +110,7 @@ void attention(ThreadPool& pool, const Model& model, Workspace& w, int layer, co
   const double work = 2.0 * rows.seen * model.head_dim() * n_head;
   const int n_blocks = static_cast<int>(blocks.size());
   shared(pool, static_cast<int>(rows.all.size()), work,
-         [&](int index, int) { append(model, w, layer, rows.all[static_cast<std::size_t>(index)]); });
+         [&](int index, int) { append(pool.kernels(), model, w, layer, rows.all[static_cast<std::size_t>(index)]); });
   // All blocks of one head in a row: its keys and values stay in the second-level cache.
   shared(pool, n_blocks * n_head, work, [&](int index, int worker) {
     attend(pool, model, w, layer, index / n_blocks, blocks[static_cast<std::size_t>(index % n_blocks)], worker);

@@ -1,0 +1,139 @@
+"""Deadlines below HTTP, which uvicorn does not have: a client that does not send its header, or does not take its
+answer, loses its connection (R6). Knows no routes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from openbark.server.errors import timed_out
+
+__all__ = ["protocol_with_deadlines"]
+
+_LEAST_BYTES = 16 << 10
+
+if TYPE_CHECKING:
+    _Base = Any
+else:
+    _Base = object
+
+
+def protocol_with_deadlines(
+    header_seconds: float,
+    reader_seconds: float,
+    base: type[asyncio.Protocol] = AutoHTTPProtocol,
+) -> type[asyncio.Protocol]:
+    """A protocol for uvicorn: `base`, one of its own, with two deadlines.
+
+    header_seconds: from the first byte of a request (of a connection: from its opening) to the last of its
+    header; then 408 and the end. reader_seconds: in which a client takes some of the bytes that wait for it.
+    """
+    deadlines = {"header_seconds": header_seconds, "reader_seconds": reader_seconds}
+    return type("ProtocolWithDeadlines", (_Deadlines, base), deadlines)
+
+
+class _Deadlines(_Base):  # type: ignore[misc]
+    """What is laid over a protocol of uvicorn, by its `app`, `loop` and `transport` and by asyncio's callbacks."""
+
+    header_seconds: ClassVar[float]
+    reader_seconds: ClassVar[float]
+
+    def __init__(
+        self,
+        config: Config,
+        server_state: Any,
+        app_state: dict[str, Any],
+        _loop: asyncio.AbstractEventLoop | None = None,
+    ) -> None:
+        super().__init__(config, server_state, app_state, _loop)
+        self._inner: ASGIApp = self.app
+        self.app: ASGIApp = self._answer
+        self._header: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
+        self._n_running = 0
+        self._has_bytes = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:
+        super().connection_made(transport)
+        # Paused as soon as the system's own buffer is full.
+        transport.set_write_buffer_limits(0)
+        self._wait_for_header()
+
+    def data_received(self, data: bytes) -> None:
+        if self._n_running == 0 and self._header is None:
+            self._wait_for_header()
+        self._has_bytes = True
+        super().data_received(data)
+        if self.transport.get_protocol() is not self:
+            # It became a WebSocket, which is another protocol's.
+            self._stop_waiting()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_waiting()
+        self._stop_watching()
+        super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        self._stop_watching()
+        super().resume_writing()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The application, which is called when a header is whole."""
+        self._stop_waiting()
+        self._n_running += 1
+        try:
+            await self._inner(scope, receive, send)
+        finally:
+            self._n_running -= 1
+            self._has_bytes = False
+
+    def _wait_for_header(self) -> None:
+        self._header = self.loop.call_later(self.header_seconds, self._no_header)
+
+    def _stop_waiting(self) -> None:
+        if self._header is not None:
+            self._header.cancel()
+            self._header = None
+
+    def _no_header(self) -> None:
+        if self._has_bytes:
+            self.transport.write(_late_answer(self.header_seconds))
+        self.transport.close()
+
+    def _watch_reader(self) -> None:
+        left = self.transport.get_write_buffer_size()
+        self._reader = self.loop.call_later(self.reader_seconds, self._look_at_reader, left)
+
+    def _stop_watching(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    def _look_at_reader(self, left_before: int) -> None:
+        if left_before - self.transport.get_write_buffer_size() < _LEAST_BYTES:
+            self.transport.abort()
+        else:
+            self._watch_reader()
+
+
+def _late_answer(seconds: float) -> bytes:
+    error = timed_out("header_timeout", f"the header did not come within {seconds:g} s", 408)
+    body = json.dumps(error.body).encode()
+    lines = (
+        "HTTP/1.1 408 Request Timeout",
+        "content-type: application/json",
+        f"content-length: {len(body)}",
+        "connection: close",
+        *(f"{name}: {value}" for name, value in error.headers.items()),
+    )
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
