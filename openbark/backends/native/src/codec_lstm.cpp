@@ -10,6 +10,20 @@ namespace {
 constexpr int kBlock = 128;
 // Multiply-adds below which a step costs less than handing half of it to another thread.
 constexpr int64_t kWorthSharing = 1 << 17;
+// Units taken together: one vector of them.
+constexpr int kUnits = 16;
+
+// Units [first, last) of one step. Every other step goes through them backwards: what the step before read last is
+// still in the core's second-level cache, which cannot hold all of it.
+void run_units(const CodecKernels& codec, const LstmLayer& layer, const float* gates, const float* hidden,
+               float* cell, float* next, int width, int first, int last, bool backwards) {
+  const int count = (last - first + kUnits - 1) / kUnits;
+  for (int i = 0; i < count; ++i) {
+    const int start = first + (backwards ? count - 1 - i : i) * kUnits;
+    codec.lstm_units(gates, layer.hidden_weight.data(), hidden, cell, next, width, start,
+                     std::min(last, start + kUnits));
+  }
+}
 
 // One layer: outputs [length, width] of inputs [length, width].
 void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, const float* inputs,
@@ -21,24 +35,33 @@ void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, 
   state.hidden.resize(static_cast<std::size_t>(width), 0.0f);
   state.cell.resize(static_cast<std::size_t>(width), 0.0f);
   float* cell = state.cell.data();
-  const float* hidden = state.hidden.data();
-  const int pieces = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
+  const float* before = state.hidden.data();
+  const int threads = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
   for (int block = 0; block < length; block += kBlock) {
     const int count = std::min(kBlock, length - block);
     parallel_ranges(pool, count, 12, [&](int64_t first, int64_t last) {
       layer.input.apply(kernels, inputs + (block + first) * width, width,
                         static_cast<int>(last - first), gates + first * 4 * width, 4 * width);
     });
-    for (int t = 0; t < count; ++t) {
-      float* next = outputs + static_cast<int64_t>(block + t) * width;
-      pool.parallel(pieces, [&](int piece, int) {
-        codec.lstm_units(gates + 4LL * t * width, layer.hidden_weight.data(), hidden, cell,
-                         next, width, width * piece / pieces, width * (piece + 1) / pieces);
-      });
-      hidden = next;
+    const auto steps = [&](int worker, Barrier& barrier) {
+      const float* hidden = before;
+      for (int t = 0; t < count; ++t) {
+        float* next = outputs + static_cast<int64_t>(block + t) * width;
+        run_units(codec, layer, gates + 4LL * t * width, hidden, cell, next, width, width * worker / threads,
+                  width * (worker + 1) / threads, t % 2 != 0);
+        barrier.wait(worker, [] {});
+        hidden = next;
+      }
+    };
+    if (threads > 1) {
+      pool.team(steps);
+    } else {
+      Barrier alone(1);
+      steps(0, alone);
     }
+    before = outputs + static_cast<int64_t>(block + count - 1) * width;
   }
-  if (length > 0) std::copy_n(hidden, width, state.hidden.data());
+  if (length > 0) std::copy_n(before, width, state.hidden.data());
 }
 
 }  // namespace
