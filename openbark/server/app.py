@@ -31,6 +31,7 @@ from openbark.server.routes_voices import voices_router
 from openbark.server.serving import SpeechService
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Speaker
+from openbark.server.tracing import Tracing, open_tracing
 from openbark.server.upload_reader import ReadLimits, UploadReader
 from openbark.server.uploads import UploadedVoices
 from openbark.server.validation import invalid_request
@@ -53,8 +54,14 @@ class Parts:
     wyoming_port: int | None = None
 
 
-def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
-    """An application that speaks with `speaker`. Raises ParamError for settings that cannot hold."""
+def create_app(
+    speaker: Speaker, settings: ServerSettings, tracing: Tracing | None = None
+) -> FastAPI:
+    """An application that speaks with `speaker`. tracing: where traces go; None as the settings say.
+
+    Raises ParamError for settings that cannot hold, MissingExtraError for traces without their packages.
+    """
+    traces = tracing or open_tracing(settings.otlp_endpoint)
     keys = settings.keys()
     metrics = Metrics()
     folder = settings.data_directory
@@ -69,7 +76,8 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
             settings.decode_timeout, settings.max_voice_bytes, settings.max_recording_seconds
         )
     )
-    parts = Parts(SpeechService(watched, book, settings, metrics), watched, reader, readiness)
+    service = SpeechService(watched, book, settings, metrics, traces)
+    parts = Parts(service, watched, reader, readiness)
     _watch(metrics, parts)
     app = FastAPI(
         title="OpenBark",
@@ -90,7 +98,7 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)
     _answer_errors(app)
-    app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain)
+    app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain, tracing=traces)
     return app
 
 
@@ -107,6 +115,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
                     yield
         finally:
             parts.watched.close()
+            await asyncio.to_thread(parts.service.tracing.close)
 
     return lifespan
 

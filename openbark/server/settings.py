@@ -45,6 +45,10 @@ class ServerSettings(BaseSettings):
     voice_map: Path | None = Field(
         default=None, description="TOML file: OpenAI's voice names to ours"
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="where traces go (OTLP over HTTP); none: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere",
+    )
     data_directory: Path | None = Field(default=None, description="where uploaded voices are kept")
 
     max_body_bytes: int = Field(default=1 << 20, ge=1024, description="largest JSON body")
