@@ -31,6 +31,7 @@ from openbark.server.routes_voices import voices_router
 from openbark.server.serving import SpeechService
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Speaker
+from openbark.server.upload_reader import ReadLimits, UploadReader
 from openbark.server.uploads import UploadedVoices
 from openbark.server.validation import invalid_request
 from openbark.server.voice_book import VoiceBook, read_voice_map
@@ -46,6 +47,7 @@ class Parts:
 
     service: SpeechService
     watched: WatchedSpeaker
+    reader: UploadReader
     readiness: Readiness = field(default_factory=Readiness)
     drain: DrainState = field(default_factory=DrainState)
     wyoming_port: int | None = None
@@ -62,7 +64,12 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     readiness = Readiness()
     limits = WatchLimits(settings.stuck_timeout, settings.max_failures)
     watched = WatchedSpeaker(speaker, limits, partial(tell_fault, readiness, metrics))
-    parts = Parts(SpeechService(watched, book, settings, metrics), watched, readiness)
+    reader = UploadReader(
+        ReadLimits.within(
+            settings.decode_timeout, settings.max_voice_bytes, settings.max_recording_seconds
+        )
+    )
+    parts = Parts(SpeechService(watched, book, settings, metrics), watched, reader, readiness)
     _watch(metrics, parts)
     app = FastAPI(
         title="OpenBark",
@@ -77,9 +84,9 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     app.include_router(health_router(parts.readiness, parts.drain, metrics), tags=["health"])
     app.include_router(speech_router(parts.service), tags=["speech"])
     app.include_router(takes_router(parts.service), tags=["speech"])
-    app.include_router(voices_router(parts.service), tags=["voices"])
+    app.include_router(voices_router(parts.service, parts.reader), tags=["voices"])
     consents = ConsentStore(folder / "consents") if folder is not None else None
-    app.include_router(consents_router(parts.service, consents), tags=["voices"])
+    app.include_router(consents_router(parts.service, consents, parts.reader), tags=["voices"])
     app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)
     _answer_errors(app)
