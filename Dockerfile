@@ -1,5 +1,7 @@
 # OpenBark's server on a CPU. Built with a compiler, run without one, as a user without rights.
 FROM python:3.11-slim-bookworm AS build
+# Debian keeps one version of a package in a release, so that a pinned one is gone with the next update.
+# hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install -y --no-install-recommends g++ \
     && rm -rf /var/lib/apt/lists/*
@@ -11,10 +13,7 @@ RUN python -m venv /opt/openbark \
     && /opt/openbark/bin/pip install --no-cache-dir -c constraints.txt ".[server,wyoming]"
 
 FROM python:3.11-slim-bookworm
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends libstdc++6 \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --uid 10001 --create-home --home-dir /data openbark
+RUN useradd --uid 10001 --create-home --home-dir /data openbark
 COPY --from=build /opt/openbark /opt/openbark
 ENV PATH=/opt/openbark/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \

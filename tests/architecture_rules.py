@@ -68,6 +68,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "prometheus_client": ("openbark.server",),
     "wyoming": ("openbark.server",),
     "ray": ("openbark.server",),
+    "opentelemetry": ("openbark.server",),
     "transformers": ("openbark.bench.peers",),
 }
 MAX_FILE_LINES = 400

@@ -88,129 +88,129 @@ class Hub:
         self.commits.append(header)
 
 
-def _handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    """The endpoints of one hub, which `serve` puts in."""
 
-        def log_message(self, format: str, *args: object) -> None:
-            """Silence."""
+    hub: Hub
+    protocol_version = "HTTP/1.1"
 
-        def do_HEAD(self) -> None:
-            self.answer(body=False)
+    def log_message(self, format: str, *args: object) -> None:
+        """Silence."""
 
-        def do_GET(self) -> None:
-            self.answer(body=True)
+    def do_HEAD(self) -> None:
+        self.answer(body=False)
 
-        def answer(self, body: bool) -> None:
-            path = urlsplit(self.path).path
-            hub.requests.append((self.command, path, self.headers.get("Range")))
-            hub.tokens.add(self.headers.get("Authorization"))
-            api = f"/api/models/{hub.repository}"
-            known = (api, f"{api}/revision/main", f"{api}/revision/{COMMIT}")
-            if path in known:
-                siblings = [hub.sibling(name) for name in hub.files]
-                self.reply({"id": hub.repository, "sha": COMMIT, "siblings": siblings})
-            elif path.startswith(f"{api}/tree/"):
-                self.reply([hub.branch(name) for name in hub.files])
-            elif path.startswith(f"{api}/revision/"):
-                self.missing("RevisionNotFound")
-            elif path.startswith(f"/{hub.repository}/resolve/"):
-                self.send_file(path.split("/", 5)[5], body)
-            else:
-                self.missing("RepoNotFound")
+    def do_GET(self) -> None:
+        self.answer(body=True)
 
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            path = urlsplit(self.path).path
-            hub.requests.append((self.command, path, None))
-            if self.headers.get("Authorization") != f"Bearer {TOKEN}":
-                self.refuse()
-            elif path == "/api/repos/create":
-                hub.created.append(json.loads(body))
-                self.reply({"url": f"{hub.endpoint}/{hub.repository}"})
-            elif path.startswith(f"/api/models/{hub.repository}/branch/"):
-                hub.created.append({"branch": path.rpartition("/")[2]})
-                self.reply({})
-            elif path.startswith(f"/api/models/{hub.repository}/preupload/"):
-                self.reply(
-                    {"files": [hub.plan(item["path"]) for item in json.loads(body)["files"]]}
-                )
-            elif path == f"/{hub.repository}.git/info/lfs/objects/batch":
-                objects = [hub.parcel(item) for item in json.loads(body)["objects"]]
-                self.reply({"transfer": "basic", "objects": objects})
-            elif path.startswith(f"/api/models/{hub.repository}/commit/"):
-                hub.take(body, path.rpartition("/")[2])
-                address = f"{hub.endpoint}/{hub.repository}/commit/{COMMIT}"
-                self.reply({"commitUrl": address, "commitOid": COMMIT})
-            else:
-                self.missing("RepoNotFound")
+    def answer(self, body: bool) -> None:
+        path = urlsplit(self.path).path
+        self.hub.requests.append((self.command, path, self.headers.get("Range")))
+        self.hub.tokens.add(self.headers.get("Authorization"))
+        api = f"/api/models/{self.hub.repository}"
+        known = (api, f"{api}/revision/main", f"{api}/revision/{COMMIT}")
+        if path in known:
+            siblings = [self.hub.sibling(name) for name in self.hub.files]
+            self.reply({"id": self.hub.repository, "sha": COMMIT, "siblings": siblings})
+        elif path.startswith(f"{api}/tree/"):
+            self.reply([self.hub.branch(name) for name in self.hub.files])
+        elif path.startswith(f"{api}/revision/"):
+            self.missing("RevisionNotFound")
+        elif path.startswith(f"/{self.hub.repository}/resolve/"):
+            self.send_file(path.split("/", 5)[5], body)
+        else:
+            self.missing("RepoNotFound")
 
-        def do_PUT(self) -> None:
-            data = self.rfile.read(int(self.headers["Content-Length"]))
-            hub.blobs[hashlib.sha256(data).hexdigest()] = data
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        path = urlsplit(self.path).path
+        self.hub.requests.append((self.command, path, None))
+        if self.headers.get("Authorization") != f"Bearer {TOKEN}":
+            self.refuse()
+        elif path == "/api/repos/create":
+            self.hub.created.append(json.loads(body))
+            self.reply({"url": f"{self.hub.endpoint}/{self.hub.repository}"})
+        elif path.startswith(f"/api/models/{self.hub.repository}/branch/"):
+            self.hub.created.append({"branch": path.rpartition("/")[2]})
             self.reply({})
+        elif path.startswith(f"/api/models/{self.hub.repository}/preupload/"):
+            self.reply(
+                {"files": [self.hub.plan(item["path"]) for item in json.loads(body)["files"]]}
+            )
+        elif path == f"/{self.hub.repository}.git/info/lfs/objects/batch":
+            objects = [self.hub.parcel(item) for item in json.loads(body)["objects"]]
+            self.reply({"transfer": "basic", "objects": objects})
+        elif path.startswith(f"/api/models/{self.hub.repository}/commit/"):
+            self.hub.take(body, path.rpartition("/")[2])
+            address = f"{self.hub.endpoint}/{self.hub.repository}/commit/{COMMIT}"
+            self.reply({"commitUrl": address, "commitOid": COMMIT})
+        else:
+            self.missing("RepoNotFound")
 
-        def refuse(self) -> None:
-            self.send_response(401)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def do_PUT(self) -> None:
+        data = self.rfile.read(int(self.headers["Content-Length"]))
+        self.hub.blobs[hashlib.sha256(data).hexdigest()] = data
+        self.reply({})
 
-        def reply(self, document: object) -> None:
-            data = json.dumps(document).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
+    def refuse(self) -> None:
+        self.send_response(401)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-        def missing(self, code: str) -> None:
-            self.send_response(404)
-            self.send_header("X-Error-Code", code)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
+    def reply(self, document: object) -> None:
+        data = json.dumps(document).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
 
-        def send_file(self, name: str, body: bool) -> None:
-            if name not in hub.files:
-                self.missing("EntryNotFound")
-                return
-            data = hub.files[name]
-            size, _, etag = hub.facts(name)
-            begin = 0
-            wanted = self.headers.get("Range") if hub.answers_ranges else None
-            if wanted:
-                begin = int(wanted.removeprefix("bytes=").split("-")[0])
-            self.send_response(206 if wanted else 200)
-            self.send_header("ETag", f'"{etag}"')
-            self.send_header("X-Repo-Commit", COMMIT)
-            self.send_header("Accept-Ranges", "bytes")
-            if wanted:
-                self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
-            self.send_header("Content-Length", str((len(data) if body else size) - begin))
-            self.end_headers()
-            if not body:
-                return
-            if name in hub.cut:
-                hub.cut.discard(name)
-                self.wfile.write(data[begin : len(data) // 2])
-                self.close_connection = True
-                return
-            if name in hub.stall:
-                hub.stall.discard(name)
-                self.wfile.write(data[begin : len(data) // 2])
-                self.wfile.flush()
-                hub.stalled.set()
-                hub.released.wait(30)
-                self.close_connection = True
-                return
-            self.wfile.write(data[begin:])
+    def missing(self, code: str) -> None:
+        self.send_response(404)
+        self.send_header("X-Error-Code", code)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
 
-    return Handler
+    def send_file(self, name: str, body: bool) -> None:
+        if name not in self.hub.files:
+            self.missing("EntryNotFound")
+            return
+        data = self.hub.files[name]
+        size, _, etag = self.hub.facts(name)
+        begin = 0
+        wanted = self.headers.get("Range") if self.hub.answers_ranges else None
+        if wanted:
+            begin = int(wanted.removeprefix("bytes=").split("-")[0])
+        self.send_response(206 if wanted else 200)
+        self.send_header("ETag", f'"{etag}"')
+        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("Accept-Ranges", "bytes")
+        if wanted:
+            self.send_header("Content-Range", f"bytes {begin}-{size - 1}/{size}")
+        self.send_header("Content-Length", str((len(data) if body else size) - begin))
+        self.end_headers()
+        if not body:
+            return
+        if name in self.hub.cut:
+            self.hub.cut.discard(name)
+            self.wfile.write(data[begin : len(data) // 2])
+            self.close_connection = True
+            return
+        if name in self.hub.stall:
+            self.hub.stall.discard(name)
+            self.wfile.write(data[begin : len(data) // 2])
+            self.wfile.flush()
+            self.hub.stalled.set()
+            self.hub.released.wait(30)
+            self.close_connection = True
+            return
+        self.wfile.write(data[begin:])
 
 
 @contextmanager
 def serve(hub: Hub) -> Iterator[Hub]:
     """Serve until the block ends; `hub.endpoint` is the address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(hub))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from openbark.audio.bounded import open_from_start
 from openbark.audio.encoders import encode_audio
 from openbark.audio.formats import output_format
 from openbark.audio.samples import Waveform
@@ -69,17 +70,9 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[Waveform, int]:
     source = Path(path)
     if not source.is_file():
         raise AudioError(f"no audio file at {source}")
-
-    class Sequential(soundfile.SoundFile):  # type: ignore[misc]
-        """Read from start to end: the header of a FLAC that was streamed does not know the length, and
-        soundfile would seek by it."""
-
-        def seekable(self) -> bool:
-            return False
-
     blocks = []
     try:
-        with Sequential(source) as stream:
+        with open_from_start(source) as stream:
             sample_rate = stream.samplerate
             while len(block := stream.read(_BLOCK, dtype="float32", always_2d=True)):
                 blocks.append(block)

@@ -31,6 +31,8 @@ from openbark.server.routes_voices import voices_router
 from openbark.server.serving import SpeechService
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Speaker
+from openbark.server.tracing import Tracing, open_tracing
+from openbark.server.upload_reader import ReadLimits, UploadReader
 from openbark.server.uploads import UploadedVoices
 from openbark.server.validation import invalid_request
 from openbark.server.voice_book import VoiceBook, read_voice_map
@@ -46,13 +48,20 @@ class Parts:
 
     service: SpeechService
     watched: WatchedSpeaker
+    reader: UploadReader
     readiness: Readiness = field(default_factory=Readiness)
     drain: DrainState = field(default_factory=DrainState)
     wyoming_port: int | None = None
 
 
-def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
-    """An application that speaks with `speaker`. Raises ParamError for settings that cannot hold."""
+def create_app(
+    speaker: Speaker, settings: ServerSettings, tracing: Tracing | None = None
+) -> FastAPI:
+    """An application that speaks with `speaker`. tracing: where traces go; None as the settings say.
+
+    Raises ParamError for settings that cannot hold, MissingExtraError for traces without their packages.
+    """
+    traces = tracing or open_tracing(settings.otlp_endpoint)
     keys = settings.keys()
     metrics = Metrics()
     folder = settings.data_directory
@@ -62,7 +71,13 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     readiness = Readiness()
     limits = WatchLimits(settings.stuck_timeout, settings.max_failures)
     watched = WatchedSpeaker(speaker, limits, partial(tell_fault, readiness, metrics))
-    parts = Parts(SpeechService(watched, book, settings, metrics), watched, readiness)
+    reader = UploadReader(
+        ReadLimits.within(
+            settings.decode_timeout, settings.max_voice_bytes, settings.max_recording_seconds
+        )
+    )
+    service = SpeechService(watched, book, settings, metrics, traces)
+    parts = Parts(service, watched, reader, readiness)
     _watch(metrics, parts)
     app = FastAPI(
         title="OpenBark",
@@ -77,13 +92,13 @@ def create_app(speaker: Speaker, settings: ServerSettings) -> FastAPI:
     app.include_router(health_router(parts.readiness, parts.drain, metrics), tags=["health"])
     app.include_router(speech_router(parts.service), tags=["speech"])
     app.include_router(takes_router(parts.service), tags=["speech"])
-    app.include_router(voices_router(parts.service), tags=["voices"])
+    app.include_router(voices_router(parts.service, parts.reader), tags=["voices"])
     consents = ConsentStore(folder / "consents") if folder is not None else None
-    app.include_router(consents_router(parts.service, consents), tags=["voices"])
+    app.include_router(consents_router(parts.service, consents, parts.reader), tags=["voices"])
     app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)
     _answer_errors(app)
-    app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain)
+    app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain, tracing=traces)
     return app
 
 
@@ -100,6 +115,7 @@ def _lifespan(parts: Parts) -> Callable[[FastAPI], AbstractAsyncContextManager[N
                     yield
         finally:
             parts.watched.close()
+            await asyncio.to_thread(parts.service.tracing.close)
 
     return lifespan
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -18,7 +19,7 @@ from openbark.config import BarkConfig
 from openbark.engine.continuity import spoken_voice
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.request import CascadeResult, Tokens
+from openbark.engine.request import STAGES, CascadeResult, Tokens
 from openbark.engine.spoken import Placed
 from openbark.errors import CancelledError
 from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
@@ -29,6 +30,7 @@ from openbark.server.speaker import (
     SpeakerStats,
     SpeechReport,
     SpokenSegment,
+    StageTime,
     Utterance,
 )
 from openbark.text.speech_length import expected_seconds
@@ -205,6 +207,7 @@ class _Account:
         self._output_tokens = 0
         self._segments: list[SpokenSegment] = []
         self._first: CascadeResult | None = None
+        self._stages: list[StageTime] = []
 
     def add(self, placed: Placed) -> None:
         self._n_samples += len(placed.block)
@@ -212,6 +215,7 @@ class _Account:
         if spoken is None:
             return
         self._first = self._first or spoken.result
+        self._stages += _stage_times(spoken.result)
         self._input_tokens += len(spoken.piece.text_tokens)
         self._output_tokens += len(spoken.result.semantic)
         self._segments.append(
@@ -233,10 +237,22 @@ class _Account:
             output_tokens=self._output_tokens,
             seconds=seconds,
             segments=tuple(self._segments),
+            stages=tuple(self._stages),
             voice=None
             if first is None
             else spoken_voice(first.semantic, first.coarse, first.fine, seconds, self._config),
         )
+
+
+def _stage_times(result: CascadeResult) -> list[StageTime]:
+    """The stages of a piece that is there now."""
+    found = []
+    end = time.time()
+    for stage in reversed(STAGES):
+        seconds = result.timings.get(stage, 0.0)
+        end -= seconds
+        found.append(StageTime(stage, end, seconds))
+    return found[::-1]
 
 
 class _Reader:

@@ -1,6 +1,6 @@
 """Consents of people to the use of their voices: a recording of the words, its language, a name.
 
-Kept as they came, beside the uploaded voices; never judged. Knows no HTTP.
+Kept as they came, beside the uploaded voices; their words are never judged. Knows no HTTP.
 """
 
 from __future__ import annotations

@@ -31,6 +31,7 @@ from openbark.server.errors import (
 from openbark.server.keys import KeyRing
 from openbark.server.responses import ClientLeftError
 from openbark.server.settings import ServerSettings
+from openbark.server.tracing import Tracing
 
 __all__ = ["DrainState", "Guard", "request_id_of"]
 
@@ -50,6 +51,7 @@ _PUBLIC_PREFIXES = ("/static/",)
 _LISTS = ("/v1/models", "/v1/audio/models", "/v1/audio/voices")
 _UPLOADS = ("/v1/audio/voices", "/v1/audio/voice_consents")
 _HEALTH_PREFIX = "/health"
+_TRACED_PREFIX = "/v1/audio/speech"
 _CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; style-src 'self'; "
     "script-src 'self'; connect-src 'self'; object-src 'none'; base-uri 'none'; "
@@ -110,9 +112,15 @@ class Guard:
     """
 
     def __init__(
-        self, app: ASGIApp, settings: ServerSettings, keys: KeyRing, drain: DrainState
+        self,
+        app: ASGIApp,
+        settings: ServerSettings,
+        keys: KeyRing,
+        drain: DrainState,
+        tracing: Tracing,
     ) -> None:
         self._app = app
+        self._tracing = tracing
         self._settings = settings
         self._keys = keys
         self._drain = drain
@@ -125,6 +133,24 @@ class Guard:
             return
         headers = Headers(scope=scope)
         request_id = _request_id(headers)
+        if not scope["path"].startswith(_TRACED_PREFIX):
+            await self._admit(scope, headers, receive, send, request_id)
+            return
+        method = scope.get("method", "WEBSOCKET")
+        facts = {"openbark.request_id": request_id, "http.request.method": method}
+        name = f"{method} {_TRACED_PREFIX}"
+        with self._tracing.request(name, headers, facts) as answered:
+
+            async def told(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    answered(message["status"])
+                await send(message)
+
+            await self._admit(scope, headers, receive, told, request_id)
+
+    async def _admit(
+        self, scope: Scope, headers: Headers, receive: Receive, send: Send, request_id: str
+    ) -> None:
         state = scope.setdefault("state", {})
         state["request_id"] = request_id
         try:

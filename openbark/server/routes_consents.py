@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
+from openbark.errors import AudioError
 from openbark.server.consents import ConsentStore, StoredConsent
 from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
+from openbark.server.upload_reader import UploadReader
 
 __all__ = ["Consent", "ConsentDeleted", "ConsentList", "Rename", "consents_router"]
 
@@ -54,8 +56,10 @@ class Rename(BaseModel):
     name: str = Field(min_length=1, max_length=_MAX_NAME)
 
 
-def consents_router(service: SpeechService, store: ConsentStore | None) -> APIRouter:
-    """The routes; without a store they say that nothing is kept."""
+def consents_router(
+    service: SpeechService, store: ConsentStore | None, reader: UploadReader
+) -> APIRouter:
+    """The routes; without a store they say that nothing is kept. `reader` listens to recordings."""
     router = APIRouter(prefix="/v1/audio/voice_consents", responses=ERROR_ANSWERS)
 
     def kept() -> ConsentStore:
@@ -94,6 +98,10 @@ def consents_router(service: SpeechService, store: ConsentStore | None) -> APIRo
         data = await recording.read(limit + 1)
         if len(data) > limit:
             raise too_large(f"the recording is larger than {limit} bytes", "recording")
+        try:
+            await reader.recording(data)
+        except AudioError as error:
+            raise invalid("media_unsupported", str(error), "recording", status=415) from error
         return _shown(await asyncio.to_thread(keeper.add, data, name, language, request.state.key))
 
     @router.get("")

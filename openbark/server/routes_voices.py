@@ -15,6 +15,7 @@ from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.protocol import VoiceDeleted, VoiceList, VoiceObject
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
+from openbark.server.upload_reader import UploadReader
 from openbark.server.uploads import MAX_NAME, UploadedVoices
 from openbark.voices.voice import Voice
 
@@ -25,8 +26,8 @@ _NAME = re.compile(r"[^\x00-\x1f\x7f/\\]+")
 _PROMPT_TYPE = "prompt"
 
 
-def voices_router(service: SpeechService) -> APIRouter:
-    """The routes of one service."""
+def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
+    """The routes of one service, whose uploads `reader` reads."""
     router = APIRouter(responses=ERROR_ANSWERS)
 
     @router.get("/v1/audio/voices")
@@ -60,7 +61,8 @@ def voices_router(service: SpeechService) -> APIRouter:
                 "audio_sample",
                 status=415,
             )
-        voice = await asyncio.to_thread(_read, service, data, name)
+        voice = await reader.voice(data, name)
+        await asyncio.to_thread(service.speaker.check_voice, voice)
         stored = await asyncio.to_thread(uploads.add, voice, name, owner, consent)
         return VoiceObject(
             id=stored.id, created_at=stored.created_at, name=stored.name, type="prompt"
@@ -121,15 +123,6 @@ def _check_name(service: SpeechService, name: str, owner: str) -> None:
     if name in service.book.names(owner):
         # 400, since clients repeat a 409.
         raise invalid("voice_name_taken", f"there is a voice {name!r} already", "name")
-
-
-def _read(service: SpeechService, data: bytes, name: str) -> Voice:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "voice.npz"
-        path.write_bytes(data)
-        voice = Voice.load(path, name)
-    service.speaker.check_voice(voice)
-    return voice
 
 
 def _write(voice: Voice) -> bytes:

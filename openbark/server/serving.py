@@ -6,29 +6,30 @@ Knows no routes; `routes_speech` and the others call it. Encoders run in threads
 from __future__ import annotations
 
 import asyncio
-import base64
-import json
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openbark.audio import AudioEncoder, open_encoder
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.server.admission import Admission
+from openbark.server.encoding import Encoding
 from openbark.server.errors import ApiError, invalid, not_found, to_api_error
+from openbark.server.events import delta, done_event, event, ticking, usage_of
 from openbark.server.metrics import Metrics
 from openbark.server.protocol import SpeechRequest, Usage, VoiceId
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Block, Speaker, Speech, SpeechReport, Utterance
 from openbark.server.tempo import Tempo
+from openbark.server.tracing import Tracing
 from openbark.server.turns import Turns, listeners_at_once
 from openbark.server.voice_book import VoiceBook
 from openbark.voices.voice import Voice
 
-__all__ = ["MODEL_ALIASES", "Job", "SpeechService", "usage_of"]
+__all__ = ["MODEL_ALIASES", "Job", "SpeechService"]
 
 _ENCODERS = {"mp3": "mp3", "opus": "ogg", "flac": "flac", "wav": "wav", "pcm": "pcm"}
 _PROGRESS_SECONDS = 0.4
@@ -56,8 +57,10 @@ class SpeechService:
         book: VoiceBook,
         settings: ServerSettings,
         metrics: Metrics,
+        tracing: Tracing | None = None,
     ) -> None:
         self.speaker = speaker
+        self.tracing = tracing or Tracing()
         self.book = book
         self.settings = settings
         self.metrics = metrics
@@ -137,44 +140,47 @@ class SpeechService:
         self, job: Job, done: Callable[[SpeechReport], None] | None = None
     ) -> AsyncGenerator[bytes, None]:
         """The bytes of an audio file, as they are ready; `done` as in `blocks`."""
-        encoder = self._encoder(job)
+        encoder = Encoding(self._encoder(job), self.tracing)
         async with aclosing(self.blocks(job, done)) as blocks:
             async for block in blocks:
-                yield await asyncio.to_thread(encoder.write, block)
-        yield await asyncio.to_thread(encoder.finish)
+                yield await encoder.write(block)
+        yield await encoder.finish()
 
     async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
         """The same audio as server-sent events; a failure on the way is an event too (ecosystem 1.1)."""
-        encoder = self._encoder(job)
+        encoder = Encoding(self._encoder(job), self.tracing)
         reports: list[SpeechReport] = []
         begun = False
         tick = _PROGRESS_SECONDS if job.request.progress else None
         try:
             async with (
                 aclosing(self.blocks(job, reports.append)) as blocks,
-                aclosing(_ticking(blocks, tick)) as ticking,
+                aclosing(ticking(blocks, tick)) as parts,
             ):
-                async for block in ticking:
+                async for block in parts:
                     if block is None:
                         begun = True
-                        yield self._progress_event()
+                        yield self._progress_event(job)
                         continue
-                    data = await asyncio.to_thread(encoder.write, block)
+                    data = await encoder.write(block)
                     if data:
                         begun = True
-                        yield _delta(data)
-            yield _delta(await asyncio.to_thread(encoder.finish))
+                        yield delta(data)
+            yield delta(await encoder.finish())
         except (OpenBarkError, ApiError) as error:
             if not begun:
                 raise
-            yield _event("speech.audio.error", to_api_error(error, job.request_id).body)
+            yield event("speech.audio.error", to_api_error(error, job.request_id).body)
             return
-        yield _done_event(job, reports[0])
+        yield done_event(reports[0], job.utterance.seed)
 
     async def whole(self, job: Job) -> tuple[bytes, Usage]:
         """A complete file with true sizes, and what it cost."""
         parts, report = await self.spoken(job)
-        return await asyncio.to_thread(self._encode_whole, job, parts), usage_of(report)
+        began = time.time()
+        data = await asyncio.to_thread(self._encode_whole, job, parts)
+        self.tracing.span("encode", began, time.time() - began)
+        return data, usage_of(report)
 
     async def spoken(self, job: Job) -> tuple[list[Block], SpeechReport]:
         """All of the audio, and how it went."""
@@ -201,7 +207,9 @@ class SpeechService:
                 self.metrics.requests.labels("rejected").inc()
                 raise
             try:
-                async with self.turns.turn(self.settings.queue_timeout):
+                came = time.time()
+                async with self.turns.turn(self.settings.queue_timeout, job):
+                    self.tracing.span("queue", came, time.time() - came)
                     speech = self.speaker.start(job.utterance)
                     rate = self.speaker.sample_rate
                     async with aclosing(_tempo(speech, job.request.speed, rate)) as made:
@@ -229,6 +237,8 @@ class SpeechService:
         if report is None:
             return
         clock.finish(report.seconds)
+        for each in report.stages:
+            self.tracing.span(each.stage, each.began, each.seconds)
         self.admission.made(report.seconds, clock.elapsed)
         if done is not None:
             done(report)
@@ -249,14 +259,14 @@ class SpeechService:
         name = _ENCODERS[job.request.response_format]
         return open_encoder(name, self.speaker.sample_rate)
 
-    def _progress_event(self) -> bytes:
-        stats = self.speaker.stats
-        return _event(
+    def _progress_event(self, job: Job) -> bytes:
+        return event(
             "speech.progress",
             {
+                "position": self.turns.position(job),
                 "running": self.turns.running,
                 "waiting": self.turns.waiting,
-                "queued_seconds": round(stats.queued_seconds, 1),
+                "queued_seconds": round(self.speaker.stats.queued_seconds, 1),
             },
         )
 
@@ -329,52 +339,3 @@ def _params(request: SpeechRequest, defaults: GenerationParams) -> GenerationPar
         fine=stage("fine", request.fine_temperature),
         max_semantic_seconds=request.max_seconds or defaults.max_semantic_seconds,
     )
-
-
-def usage_of(report: SpeechReport) -> Usage:
-    """What an utterance cost, in OpenAI's terms."""
-    return Usage(
-        input_tokens=report.input_tokens,
-        output_tokens=report.output_tokens,
-        total_tokens=report.input_tokens + report.output_tokens,
-    )
-
-
-async def _ticking(
-    blocks: AsyncGenerator[Block, None], seconds: float | None
-) -> AsyncGenerator[Block | None, None]:
-    """The blocks, and None whenever none came for a while."""
-    waiting = asyncio.ensure_future(anext(blocks, None))
-    try:
-        while True:
-            done, _ = await asyncio.wait({waiting}, timeout=seconds)
-            if not done:
-                yield None
-                continue
-            block = waiting.result()
-            if block is None:
-                return
-            yield block
-            waiting = asyncio.ensure_future(anext(blocks, None))
-    finally:
-        waiting.cancel()
-        await asyncio.gather(waiting, return_exceptions=True)
-
-
-def _done_event(job: Job, report: SpeechReport) -> bytes:
-    return _event(
-        "speech.audio.done",
-        {
-            "usage": usage_of(report).model_dump(),
-            "seed": job.utterance.seed,
-            "segments": [asdict(segment) for segment in report.segments],
-        },
-    )
-
-
-def _delta(data: bytes) -> bytes:
-    return _event("speech.audio.delta", {"audio": base64.b64encode(data).decode()})
-
-
-def _event(kind: str, fields: dict[str, Any]) -> bytes:
-    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()

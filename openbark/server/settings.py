@@ -45,10 +45,18 @@ class ServerSettings(BaseSettings):
     voice_map: Path | None = Field(
         default=None, description="TOML file: OpenAI's voice names to ours"
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="where traces go (OTLP over HTTP); none: OTEL_EXPORTER_OTLP_ENDPOINT, or nowhere",
+    )
     data_directory: Path | None = Field(default=None, description="where uploaded voices are kept")
 
     max_body_bytes: int = Field(default=1 << 20, ge=1024, description="largest JSON body")
     max_upload_bytes: int = Field(default=10 << 20, ge=1024, description="largest upload")
+    max_voice_bytes: int = Field(default=1 << 20, ge=1024, description="of a voice file, unpacked")
+    max_recording_seconds: float = Field(
+        default=120.0, gt=0, description="longest recording of a consent"
+    )
     max_input_chars: int = Field(default=20_000, ge=1, description="longest text of a request")
     max_batch_lines: int = Field(default=1_000, ge=1, description="lines of a batch request")
     max_queued: int = Field(default=64, ge=1, description="requests that wait or run")
@@ -67,6 +75,7 @@ class ServerSettings(BaseSettings):
 
     header_timeout: float = Field(default=10.0, gt=0, description="seconds to send a header")
     body_timeout: float = Field(default=10.0, gt=0, description="seconds to send a body")
+    decode_timeout: float = Field(default=10.0, gt=0, description="seconds to read an upload")
     queue_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for a start")
     first_audio_timeout: float = Field(default=60.0, gt=0, description="seconds to the first audio")
     stuck_timeout: float = Field(

@@ -24,6 +24,7 @@ __all__ = [
     "Speech",
     "SpeechReport",
     "SpokenSegment",
+    "StageTime",
     "Utterance",
     "no_voice",
 ]
@@ -74,15 +75,27 @@ class SpokenSegment:
     n_attempts: int
 
 
+@dataclass(frozen=True)
+class StageTime:
+    """When a stage of a piece was computed: laid out backwards from the moment the piece was there, in Unix
+    seconds; stages that overlapped follow one another here."""
+
+    stage: str
+    began: float
+    seconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class SpeechReport:
-    """How an utterance went, known when it ended. voice: one that goes on from it, where it is long enough."""
+    """How an utterance went, known when it ended. voice: one that goes on from it, where it is long enough. stages:
+    of every piece, where they are known."""
 
     input_tokens: int
     output_tokens: int
     seconds: float
     segments: tuple[SpokenSegment, ...] = ()
     voice: Voice | None = None
+    stages: tuple[StageTime, ...] = ()
 
 
 class Speech(Protocol):

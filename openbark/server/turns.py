@@ -34,6 +34,7 @@ class Turns:
         """places: how many may run now; asked whenever somebody comes or goes."""
         self._places = places
         self._waiting: deque[asyncio.Future[None]] = deque()
+        self._who: dict[asyncio.Future[None], object] = {}
         self.running = 0
 
     @property
@@ -41,19 +42,26 @@ class Turns:
         """How many wait."""
         return sum(not each.done() for each in self._waiting)
 
+    def position(self, who: object) -> int:
+        """How many turns until that of `who`, who is next at 1; 0 when it is here, or gone."""
+        line = (self._who[each] for each in self._waiting if not each.done())
+        return next((place for place, each in enumerate(line, 1) if each is who), 0)
+
     @asynccontextmanager
-    async def turn(self, timeout: float) -> AsyncIterator[None]:
-        """Wait for a place and hold it. Raises ApiError 504 after `timeout` seconds."""
-        await self._enter(timeout)
+    async def turn(self, timeout: float, who: object = None) -> AsyncIterator[None]:
+        """Wait for a place and hold it; `who` can ask for its `position` meanwhile. Raises ApiError 504 after
+        `timeout` seconds."""
+        await self._enter(timeout, who)
         try:
             yield
         finally:
             self.running -= 1
             self._admit()
 
-    async def _enter(self, timeout: float) -> None:
+    async def _enter(self, timeout: float, who: object) -> None:
         place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(place)
+        self._who[place] = who
         self._admit()
         try:
             async with asyncio.timeout(timeout):
@@ -69,6 +77,8 @@ class Turns:
                     "deadline_exceeded", f"no place became free within {timeout:g} s"
                 ) from error
             raise
+        finally:
+            del self._who[place]
 
     def _admit(self) -> None:
         while self._waiting and (self._waiting[0].done() or self.running < self._places()):

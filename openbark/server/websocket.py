@@ -22,10 +22,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, to_api_error
+from openbark.server.events import usage_of
 from openbark.server.guard import request_id_of
 from openbark.server.protocol import SpeechRequest
 from openbark.server.sentences import whole_sentences
-from openbark.server.serving import SpeechService, usage_of
+from openbark.server.serving import SpeechService
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import SpeechReport
 from openbark.server.validation import invalid_request

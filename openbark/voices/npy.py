@@ -1,4 +1,5 @@
-"""One `.npy` array of unknown origin: never unpickled, never larger than the bytes that are there.
+"""One `.npy` array of unknown origin: never unpickled, never larger than the bytes that are there, and judged by
+its header before the rest is read.
 
 Knows no keys and no voice.
 """
@@ -7,14 +8,18 @@ from __future__ import annotations
 
 import io
 import tokenize
-from typing import Any
+from collections.abc import Callable
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import VoiceError
 
-__all__ = ["decode_npy"]
+__all__ = ["HeaderCheck", "decode_npy", "read_npy"]
+
+HeaderCheck = Callable[[tuple[int, ...], "np.dtype[Any]"], None]
+"""Raises VoiceError for a shape and a dtype that are not wanted."""
 
 _DAMAGED = (EOFError, OSError, ValueError, TypeError, SyntaxError, tokenize.TokenError)
 """What numpy raises for headers that are none."""
@@ -26,16 +31,26 @@ def decode_npy(data: bytes, label: str) -> NDArray[Any]:
     Raises VoiceError starting with `label` for pickled objects, unknown versions, and headers that are
     damaged or disagree with the size.
     """
-    stream = io.BytesIO(data)
+    return read_npy(io.BytesIO(data), len(data), label)
+
+
+def read_npy(
+    stream: IO[bytes], n_bytes: int, label: str, check: HeaderCheck | None = None
+) -> NDArray[Any]:
+    """The array in the next `n_bytes` of a stream, which need not seek; as `decode_npy`.
+
+    check: asked when the header is known and nothing else was read.
+    """
+    counted = _Counted(stream)
     try:
-        version = np.lib.format.read_magic(stream)
+        version = np.lib.format.read_magic(counted)
         reader = {
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }.get(version)
         if reader is None:
             raise VoiceError(f"{label} has the unknown npy version {version}")
-        shape, _, dtype = reader(stream)
+        shape, in_fortran_order, dtype = reader(counted)
     except VoiceError:
         raise
     except _DAMAGED as error:
@@ -47,11 +62,27 @@ def decode_npy(data: bytes, label: str) -> NDArray[Any]:
         )
     # The header decides how much numpy allocates: it must not ask for more than there is.
     count = int(np.prod([int(length) for length in shape], dtype=object))
-    if min((0, *shape)) < 0 or count * dtype.itemsize != len(data) - stream.tell():
+    n_left = n_bytes - counted.n_read
+    if min((0, *shape)) < 0 or count * dtype.itemsize != n_left:
         raise VoiceError(f"{label} is damaged (its header and size disagree)")
-    stream.seek(0)
+    if check is not None:
+        check(shape, dtype)
     try:
-        array: NDArray[Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        values = np.frombuffer(stream.read(n_left), dtype) if n_left else np.zeros(0, dtype)
+        array: NDArray[Any] = values.reshape(shape, order="F" if in_fortran_order else "C")
     except _DAMAGED as error:
         raise VoiceError(f"{label} is damaged ({error}); save the voice again") from error
     return array
+
+
+class _Counted:
+    """A stream for numpy's readers of headers, and how much they took."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self.n_read = 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._stream.read(size)
+        self.n_read += len(data)
+        return data

@@ -13,6 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -22,7 +23,7 @@ from numpy.typing import NDArray
 
 from openbark.errors import VoiceError
 from openbark.files import check_writable, write_atomically
-from openbark.voices.npy import decode_npy
+from openbark.voices.npy import read_npy
 
 __all__ = [
     "ARRAY_KEYS",
@@ -30,7 +31,9 @@ __all__ = [
     "VoiceFile",
     "check_keys",
     "check_target",
+    "check_tokens",
     "read_npz",
+    "unpack_npz",
     "write_npz",
 ]
 
@@ -38,6 +41,9 @@ ARRAY_KEYS: Mapping[str, str] = MappingProxyType(
     {"semantic": "semantic_prompt", "coarse": "coarse_prompt", "fine": "fine_prompt"}
 )
 """Our names of the three arrays and Suno's, which dictionaries and files use (C3)."""
+
+_FIELDS = MappingProxyType({key: field_name for field_name, key in ARRAY_KEYS.items()})
+_DIMENSIONS = MappingProxyType({"semantic": "[T]", "coarse": "[K, F]", "fine": "[K, F]"})
 
 MAX_VOICE_BYTES = 64 * 2**20
 """Most that a voice file may hold, unpacked. Suno's largest preset has 90 kB."""
@@ -91,14 +97,34 @@ def read_npz(source: Path) -> VoiceFile:
         raise VoiceError(f"no voice file at {source}")
     if source.stat().st_size > MAX_VOICE_BYTES:
         raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
+    return _unpack(source, str(source), MAX_VOICE_BYTES)
+
+
+def unpack_npz(data: bytes, label: str, max_bytes: int = MAX_VOICE_BYTES) -> VoiceFile:
+    """`read_npz` of a file that is in memory, of at most `max_bytes` unpacked; errors begin with `label`."""
+    return _unpack(io.BytesIO(data), label, max_bytes)
+
+
+def check_tokens(field_name: str, shape: tuple[int, ...], dtype: np.dtype[Any], label: str) -> None:
+    """Raise VoiceError unless an array of this shape and dtype can be the tokens of that field."""
+    if dtype.kind not in "iu":
+        raise VoiceError(
+            f"{label}: {field_name} holds {dtype} values; tokens are whole numbers (int64)"
+        )
+    dimensions = _DIMENSIONS[field_name]
+    if len(shape) != dimensions.count(",") + 1:
+        raise VoiceError(f"{label}: {field_name} has shape {list(shape)}; it must be {dimensions}")
+
+
+def _unpack(source: Path | io.BytesIO, label: str, max_bytes: int) -> VoiceFile:
     try:
         with zipfile.ZipFile(source) as archive:
-            return _read(archive, source)
+            return _read(archive, label, max_bytes)
     except VoiceError:
         raise
     except _UNREADABLE as error:
         raise VoiceError(
-            f"{source} cannot be read as a voice ({error}); a voice is an .npz file with "
+            f"{label} cannot be read as a voice ({error}); a voice is an .npz file with "
             f"{', '.join(ARRAY_KEYS.values())}"
         ) from error
 
@@ -136,26 +162,24 @@ def write_npz(
         raise _unwritable(target, error) from error
 
 
-def _read(archive: zipfile.ZipFile, source: Path) -> VoiceFile:
+def _read(archive: zipfile.ZipFile, source: str, max_bytes: int) -> VoiceFile:
     members = {
         member.filename.removesuffix(_SUFFIX): member
         for member in archive.infolist()
         if member.filename.endswith(_SUFFIX)
     }
-    check_keys(members, str(source))
+    check_keys(members, source)
     wanted = [key for key in (*ARRAY_KEYS.values(), _METADATA_KEY) if key in members]
     unpacked = sum(members[key].file_size for key in wanted)
-    if unpacked > MAX_VOICE_BYTES:
-        raise VoiceError(
-            f"{source} unpacks to {unpacked} bytes; a voice has at most {MAX_VOICE_BYTES}"
-        )
+    if unpacked > max_bytes:
+        raise VoiceError(f"{source} unpacks to {unpacked} bytes; a voice has at most {max_bytes}")
     arrays = {key: _array(archive, members[key], source) for key in wanted}
     metadata = _metadata(arrays.pop(_METADATA_KEY, None), source)
     return VoiceFile(arrays, {**_texts(archive, members, source), **metadata})
 
 
 def _texts(
-    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], source: Path
+    archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo], source: str
 ) -> dict[str, str]:
     """Infinity's texts. What else hides under these names (pickled strings of old versions) stays unread."""
     texts = {}
@@ -171,19 +195,20 @@ def _texts(
     return texts
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: Path) -> NDArray[Any]:
+def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, source: str) -> NDArray[Any]:
     # The other methods allocate what a number in the file asks for, before they read anything.
     if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise VoiceError(
             f"{source}: {member.filename} is compressed in a way that numpy does not write; save the voice again"
         )
-    # `read` without a size would allocate for the packed bytes that the directory claims.
+    label = f"{source}: {member.filename}"
+    field_name = _FIELDS.get(member.filename.removesuffix(_SUFFIX))
+    check = partial(check_tokens, field_name, label=source) if field_name else None
     with archive.open(member) as stream:
-        data = stream.read(member.file_size)
-    return decode_npy(data, f"{source}: {member.filename}")
+        return read_npy(stream, member.file_size, label, check)
 
 
-def _metadata(array: NDArray[Any] | None, source: Path) -> Mapping[str, Any]:
+def _metadata(array: NDArray[Any] | None, source: str) -> Mapping[str, Any]:
     if array is None:
         return {}
     values = json.loads(str(array)) if array.dtype.kind == "U" and array.ndim == 0 else None

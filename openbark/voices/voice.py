@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
-from openbark.voices.npz import ARRAY_KEYS, check_keys, read_npz, write_npz
+from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
 __all__ = ["Tokens", "Voice", "check_name"]
 
@@ -30,8 +30,6 @@ Tokens = NDArray[np.int64]
 _NAME = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")
 
 _MAX_NAME = 120
-
-_DIMENSIONS = MappingProxyType({"semantic": "[T]", "coarse": "[K, F]", "fine": "[K, F]"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,15 +165,7 @@ class Voice:
 
 def _tokens(field_name: str, values: object, label: str) -> Tokens:
     array = np.asarray(values)
-    dimensions = _DIMENSIONS[field_name]
-    if array.dtype.kind not in "iu":
-        raise VoiceError(
-            f"{label}: {field_name} holds {array.dtype} values; tokens are whole numbers (int64)"
-        )
-    if array.ndim != dimensions.count(",") + 1:
-        raise VoiceError(
-            f"{label}: {field_name} has shape {list(array.shape)}; it must be {dimensions}"
-        )
+    check_tokens(field_name, array.shape, array.dtype, label)
     if array.dtype == np.uint64:
         # Beyond int64 a token is out of every range; it must not wrap into one.
         array = np.minimum(array, np.uint64(np.iinfo(np.int64).max))

@@ -19,6 +19,7 @@ pytest.importorskip("fastapi", reason="needs the extra [server]")
 from openbark.server.app import create_app
 from openbark.server.run import listen, uvicorn_config
 from openbark.server.settings import load_settings
+from openbark.server.tracing import Tracing
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -26,10 +27,12 @@ from openbark.voices.voice import Voice
 class RunningServer:
     """A server in a thread: its address, its speaker, a client."""
 
-    def __init__(self, speaker: FakeSpeaker, **settings: object) -> None:
+    def __init__(
+        self, speaker: FakeSpeaker, tracing: Tracing | None = None, **settings: object
+    ) -> None:
         self.speaker = speaker
         self.settings = load_settings(None, {"port": 0, **settings})
-        self.app = create_app(speaker, self.settings)  # type: ignore[arg-type]
+        self.app = create_app(speaker, self.settings, tracing)  # type: ignore[arg-type]
         self.parts = self.app.state.parts
         config = uvicorn_config(self.app, self.settings)
         self._socket = listen(self.settings)

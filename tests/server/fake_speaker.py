@@ -11,7 +11,7 @@ import numpy as np
 
 from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import GenerationParams
-from openbark.server.speaker import Block, SpeakerStats, SpeechReport, Utterance
+from openbark.server.speaker import Block, SpeakerStats, SpeechReport, StageTime, Utterance
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -39,6 +39,7 @@ class FakeSpeaker:
     stuck: bool = False
     mad: bool = False
     progress: int = 0
+    stages: tuple[StageTime, ...] = ()
     fail_after: int = 0
     full: bool = False
     model: str = "fake"
@@ -106,7 +107,9 @@ class FakeSpeech:
             block = waveform[start : start + BLOCK]
             yield block * np.float32("nan") if speaker.mad else block
         n_tokens = len(self._utterance.text)
-        self.report = SpeechReport(n_tokens, 2 * n_tokens, len(waveform) / RATE)
+        self.report = SpeechReport(
+            n_tokens, 2 * n_tokens, len(waveform) / RATE, stages=speaker.stages
+        )
 
     async def aclose(self) -> None:
         if not self._over:

@@ -80,7 +80,7 @@ def test_the_second_header_of_a_connection_has_its_deadline_too(start: Start) ->
 
 
 def test_a_request_may_take_longer_than_its_header(start: Start) -> None:
-    server = start(header_timeout=0.2, delay=0.1)
+    server = start(header_timeout=0.8, delay=0.1)
     body = {"input": "x" * 20, "response_format": "pcm"}
     assert len(server.client.post("/v1/audio/speech", json=body).content) == 48_000
 
@@ -88,9 +88,9 @@ def test_a_request_may_take_longer_than_its_header(start: Start) -> None:
 def test_a_websocket_may_take_longer_than_its_header(start: Start) -> None:
     from websockets.sync.client import connect
 
-    server = start(header_timeout=0.2)
+    server = start(header_timeout=0.8)
     with connect(f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream") as websocket:
-        time.sleep(0.5)
+        time.sleep(1.0)
         websocket.send('{"type": "input.done"}')
         assert json.loads(websocket.recv(timeout=5))["type"] == "session.done"
 

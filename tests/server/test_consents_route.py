@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from conftest import RunningServer
 
+from openbark.audio import encode_audio
 from openbark.server.keys import key_line
 
 Start = Callable[..., RunningServer]
 PATH = "/v1/audio/voice_consents"
+YES = encode_audio(np.zeros(2400, dtype=np.float32), 24_000, "wav")
 
 
 def create(server: RunningServer, headers: dict[str, str] | None = None, **fields: str):
     data = {"name": "Anna agrees", "language": "en-US", **fields}
-    files = {"recording": ("yes.wav", b"RIFF...", "audio/wav")}
+    files = {"recording": ("yes.wav", YES, "audio/wav")}
     return server.client.post(PATH, data=data, files=files, headers=headers)
 
 
@@ -30,7 +33,7 @@ def test_a_consent_is_kept_renamed_listed_and_deleted(start: Start, tmp_path: Pa
     again = start(data_directory=tmp_path)
     listed = again.client.get(PATH).json()
     assert (listed["first_id"], listed["data"][0]["name"]) == (made["id"], "Ben")
-    assert (tmp_path / "consents" / f"{made['id']}.audio").read_bytes() == b"RIFF..."
+    assert (tmp_path / "consents" / f"{made['id']}.audio").read_bytes() == YES
     assert again.client.delete(path).json()["deleted"]
     assert again.client.get(path).status_code == 404
     assert list((tmp_path / "consents").iterdir()) == []

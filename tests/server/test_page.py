@@ -62,10 +62,13 @@ def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
 
 
 def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None:
-    tab = visit(start(first_delay=1.0, delay=0.01).url)
+    server = start(delay=0.02, max_rows=1)
+    tab = visit(server.url)
     tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
-    tab.page.get_by_role("button", name="Speak").click()
-    tab.page.locator("#status", has_text="In the queue").wait_for()
+    other = {"input": "long " * 500, "response_format": "pcm"}
+    with server.client.stream("POST", "/v1/audio/speech", json=other):
+        tab.page.get_by_role("button", name="Speak").click()
+        tab.page.locator("#status", has_text="place 1 of 1, 1 being made").wait_for()
     tab.page.locator("#status", has_text=" s made").wait_for()
     tab.wait_for(lambda: float(tab.page.locator("#progress").get_attribute("value") or 0) > 0)
     tab.done()

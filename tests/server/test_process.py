@@ -100,6 +100,10 @@ def test_sigterm_lets_running_streams_end_and_sends_new_ones_away(
     for each in begun:
         assert each.wait(60)
     server.process.send_signal(signal.SIGTERM)
+    unready = httpx.get(f"{server.url}/health/ready", timeout=10)
+    while unready.status_code == 200:  # the signal is on its way
+        unready = httpx.get(f"{server.url}/health/ready", timeout=10)
+    assert (unready.status_code, unready.json()["error"]["code"]) == (503, "shutting_down")
     refused = []
     for _ in range(20):
         try:
@@ -130,6 +134,24 @@ def test_a_stream_that_outlives_the_wait_ends_with_an_error(
     client.join(60)
     assert server.process.wait(30) == 0
     assert ends[0] in ("speech.audio.error", "RemoteProtocolError", "ReadError")
+
+
+def test_a_second_signal_leaves_now(start: Callable[..., Process]) -> None:
+    server = start()
+    ends: list[str] = []
+    begun = threading.Event()
+    client = threading.Thread(target=stream, args=(server, ends, begun))
+    client.start()
+    assert begun.wait(60)
+    server.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    began = time.monotonic()
+    server.process.send_signal(signal.SIGTERM)
+    assert server.process.wait(20) == 0
+    # Sooner than the text could be spoken to its end, or the wait of 30 s be over.
+    assert time.monotonic() - began < 15
+    client.join(60)
+    assert ends
 
 
 def test_after_sigkill_there_is_nothing_to_repair(start: Callable[..., Process]) -> None:

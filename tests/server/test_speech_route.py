@@ -55,9 +55,10 @@ def test_pcm_is_the_bare_samples_and_says_its_rate(server: RunningServer) -> Non
     assert answer.content == pcm16(waveform_of(TEXT, 1)).astype("<i2").tobytes()
 
 
+@pytest.mark.parametrize("stream", [True, False])
 @pytest.mark.parametrize("format", ["mp3", "opus"])
-def test_lossy_formats_last_as_long(server: RunningServer, format: str) -> None:
-    answer = ask(server, response_format=format)
+def test_lossy_formats_last_as_long(server: RunningServer, format: str, stream: bool) -> None:
+    answer = ask(server, response_format=format, stream=stream)
     samples, _ = soundfile.read(io.BytesIO(answer.content))
     assert len(samples) == pytest.approx(len(waveform_of(TEXT, 1)), abs=RATE // 10)
 

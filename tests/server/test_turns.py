@@ -45,6 +45,38 @@ def test_places_are_given_in_order_and_follow_their_number() -> None:
     assert told[:4] == ["+a", "-a", "+c", "+d"]
 
 
+def test_everybody_knows_their_place_while_it_changes() -> None:
+    async def run() -> list[list[int]]:
+        turns = Turns(lambda: 1)
+        goes = {name: asyncio.Event() for name in "abcd"}
+        seen: list[list[int]] = []
+
+        async def visit(name: str) -> None:
+            async with turns.turn(10, name):
+                await goes[name].wait()
+
+        def look() -> None:
+            seen.append([turns.position(name) for name in "abcd"])
+
+        tasks = {name: asyncio.ensure_future(visit(name)) for name in "abcd"}
+        await asyncio.sleep(0)
+        look()
+        tasks["c"].cancel()
+        await asyncio.sleep(0.01)
+        look()
+        for name in "abd":
+            goes[name].set()
+            await asyncio.sleep(0.01)
+            look()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+        assert not turns._who
+        return seen
+
+    assert asyncio.run(run()) == [
+        [0, 1, 2, 3], [0, 1, 0, 2], [0, 0, 0, 1], [0, 0, 0, 0], [0, 0, 0, 0],
+    ]  # fmt: skip
+
+
 def test_a_wait_ends_at_its_deadline_and_leaves_nothing() -> None:
     async def run() -> None:
         turns = Turns(lambda: 1)
@@ -87,3 +119,4 @@ def test_a_slow_machine_speaks_to_one_after_the_other(
             lines = waiting.iter_lines()
             told = next(line for line in lines if line.startswith("data: "))
             assert '"waiting": 1' in told and server.speaker.running == 1
+            assert '"position": 1' in told

@@ -91,7 +91,7 @@ async function speakOne(body, live, place, signal) {
       takes.hear(live.at(facts.rate));
     },
     progress: (event) => {
-      if (!collector.length) tell(`${place}In the queue: ${event.waiting} waiting, ${event.running} being made.`);
+      if (!collector.length) tell(place + queueText(event));
     },
     samples: (part) => {
       takes.live?.push(part);
@@ -270,6 +270,11 @@ function wireKey() {
     $("error").textContent = "";
     begin();
   });
+}
+
+function queueText({ position, waiting, running }) {
+  if (position) return `In the queue: place ${position} of ${waiting}, ${running} being made.`;
+  return running > 1 ? `Being made, with ${running - 1} more.` : "Being made.";
 }
 
 function showServer(text, state) {

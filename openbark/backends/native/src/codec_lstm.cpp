@@ -1,5 +1,7 @@
 #include "codec_lstm.h"
 
+#include <atomic>
+
 #include "codec_kernels.h"
 
 namespace ob {
@@ -35,33 +37,29 @@ void run_layer(ThreadPool& pool, const LstmLayer& layer, int width, int length, 
   state.hidden.resize(static_cast<std::size_t>(width), 0.0f);
   state.cell.resize(static_cast<std::size_t>(width), 0.0f);
   float* cell = state.cell.data();
-  const float* before = state.hidden.data();
-  const int threads = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
+  const float* hidden = state.hidden.data();
+  const int pieces = 4LL * width * width >= kWorthSharing ? pool.size() : 1;
+  std::vector<std::atomic<bool>> taken(static_cast<std::size_t>(pieces));
   for (int block = 0; block < length; block += kBlock) {
     const int count = std::min(kBlock, length - block);
     parallel_ranges(pool, count, 12, [&](int64_t first, int64_t last) {
       layer.input.apply(kernels, inputs + (block + first) * width, width,
                         static_cast<int>(last - first), gates + first * 4 * width, 4 * width);
     });
-    const auto steps = [&](int worker, Barrier& barrier) {
-      const float* hidden = before;
-      for (int t = 0; t < count; ++t) {
-        float* next = outputs + static_cast<int64_t>(block + t) * width;
-        run_units(codec, layer, gates + 4LL * t * width, hidden, cell, next, width, width * worker / threads,
-                  width * (worker + 1) / threads, t % 2 != 0);
-        barrier.wait(worker, [] {});
-        hidden = next;
-      }
-    };
-    if (threads > 1) {
-      pool.team(steps);
-    } else {
-      Barrier alone(1);
-      steps(0, alone);
+    for (int t = 0; t < count; ++t) {
+      float* next = outputs + static_cast<int64_t>(block + t) * width;
+      for (std::atomic<bool>& piece : taken) piece.store(false, std::memory_order_relaxed);
+      pool.parallel(pieces, [&](int, int worker) {
+        // A thread takes the piece that it took before, unless another did as this one had lost its core.
+        int piece = worker % pieces;
+        while (taken[static_cast<std::size_t>(piece)].exchange(true)) piece = (piece + 1) % pieces;
+        run_units(codec, layer, gates + 4LL * t * width, hidden, cell, next, width, width * piece / pieces,
+                  width * (piece + 1) / pieces, t % 2 != 0);
+      });
+      hidden = next;
     }
-    before = outputs + static_cast<int64_t>(block + count - 1) * width;
   }
-  if (length > 0) std::copy_n(before, width, state.hidden.data());
+  if (length > 0) std::copy_n(hidden, width, state.hidden.data());
 }
 
 }  // namespace
