@@ -5,8 +5,8 @@ read before anybody draws, and semantic rows have more turns than coarse ones, s
 meet; a row that has read draws next, so this ends.
 
 Fine windows and the codec take turns with draws: a window keeps those who draw waiting for no more than itself, and
-a crowd that draws keeps no finished clip back. Where two things can share the cores, two windows go side by side,
-and one goes beside draws, which wait for memory while it computes. It then gets no turn of its own while most
+a crowd that draws keeps no finished clip back. Where two things can share the cores, two windows or prompts go side
+by side, and a window goes beside draws, which wait for memory while it computes. It then gets no turn of its own while most
 rows draw; when few do, clips are finished first, and rows gather for larger steps. Of windows, those that have
 come furthest are first, then the earliest request.
 """
@@ -90,22 +90,20 @@ class Scheduler:
                     drawing.setdefault(stage, []).append(row)
                 case FinePass() | Decode() | DecodePart():
                     finishing.append(row)
-        if reading:
-            return Turn(reading[:1], 1)
         finishing.sort(key=_way_to_go)
+        if reading:
+            return Turn(reading[:1], 1, _beside((*reading[1:], *finishing), side))
         if finishing and (
             not drawing or (self._drew_last and _to_themselves(drawing, finishing, side))
         ):
             self._drew_last = False
-            beside = finishing[1] if len(finishing) > 1 and side is Side.FREE else None
-            return Turn(finishing[:1], 1, beside)
+            return Turn(finishing[:1], 1, _beside(finishing[1:], side))
         if not drawing:
             return None
         self._drew_last = True
         together = drawing[self._stage(drawing)]
         watched = any(row.watched for row in together)
-        beside = finishing[0] if finishing and side is Side.FREE else None
-        return Turn(together, 1 if watched else self._n_steps, beside)
+        return Turn(together, 1 if watched else self._n_steps, _beside(finishing, side))
 
     def _stage(self, drawing: Mapping[Stage, Sequence[_Row]]) -> Stage:
         """The stage that draws next: the semantic one, but for one turn in so many."""
@@ -114,6 +112,10 @@ class Scheduler:
             return max(drawing)
         self._n_semantic += 1
         return Stage.SEMANTIC
+
+
+def _beside(rows: Sequence[_Row], side: Side) -> _Row | None:
+    return rows[0] if rows and side is Side.FREE else None
 
 
 def _to_themselves(
