@@ -43,7 +43,7 @@ class Cache {
 
   // Floats of scratch that `attend` needs for a cache of `capacity` positions.
   static std::size_t scores_size(int capacity) {
-    return static_cast<std::size_t>(scores_stride(capacity)) * (kScoreRows + 2);
+    return static_cast<std::size_t>(scores_stride(capacity)) * (kScoreRows + 3);
   }
 
  private:

@@ -6,6 +6,10 @@
 #include "kernels.h"
 #include "target.h"
 
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
 // simd.inc also holds what only the matrix products need.
 #pragma GCC diagnostic ignored "-Wunused-function"
 

@@ -64,7 +64,7 @@ struct Attention {
   int rows, visible, visible_step, head_dim;
   const void* keys;
   const void* values;
-  float* scores;  // scratch: kScoreRows + 2 rows of `scores_stride`, a multiple of kKeyBlock
+  float* scores;  // scratch: kScoreRows + 3 rows of `scores_stride`, above the keys rounded up to 4 * kKeyBlock
   std::ptrdiff_t scores_stride;
   float* out;
   std::ptrdiff_t ldo;

@@ -43,10 +43,24 @@ OB_INLINE VI dot_int4(VI acc, VI w, VI x) {
   return dot_pairs(acc, reinterpret_cast<__m256i>(w), reinterpret_cast<__m256i>(x));
 }
 
+OB_INLINE void store_bytes(void* p, VI words) {
+  const __m256i lowest = _mm256_set1_epi32(0x0c080400);
+  const __m256i picked = _mm256_shuffle_epi8(reinterpret_cast<__m256i>(words), lowest);
+  const __m128i bytes = _mm_unpacklo_epi32(_mm256_castsi256_si128(picked), _mm256_extracti128_si256(picked, 1));
+  _mm_storel_epi64(static_cast<__m128i*>(p), bytes);
+}
+
 #include "kernels_int.inc"
 
 constexpr std::int32_t kKeyOffset = 0;
-constexpr std::int32_t kLowRounding = 128;
+constexpr float kWeightSteps = 127.0f;
+
+OB_INLINE bool any_below(V x, float bound) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(x), _mm256_set1_ps(bound), _CMP_LT_OQ)) != 0;
+}
+OB_INLINE bool any_above(V x, float bound) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(x), _mm256_set1_ps(bound), _CMP_GT_OQ)) != 0;
+}
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }
 OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }

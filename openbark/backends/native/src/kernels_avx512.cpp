@@ -71,11 +71,25 @@ OB_INLINE VI dot_int4(VI acc, VI w, VI x) {
       reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(w), reinterpret_cast<__m512i>(x)));
 }
 
+OB_INLINE void store_bytes(void* p, VI words) {
+  __m128i bytes = _mm512_maskz_cvtepi32_epi8(0xffff, reinterpret_cast<__m512i>(words));
+  // The instruction that narrows and stores at once takes several times as long as one of each.
+  __asm__("" : "+v"(bytes));
+  _mm_storeu_si128(static_cast<__m128i*>(p), bytes);
+}
+
 #include "kernels_int.inc"
 
 // Keys are the unsigned side of scores, weights that of mixed values.
 constexpr std::int32_t kKeyOffset = 128;
-constexpr std::int32_t kLowRounding = 0;
+constexpr float kWeightSteps = 255.0f;
+
+OB_INLINE bool any_below(V x, float bound) {
+  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(x), _mm512_set1_ps(bound), _CMP_LT_OQ) != 0;
+}
+OB_INLINE bool any_above(V x, float bound) {
+  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(x), _mm512_set1_ps(bound), _CMP_GT_OQ) != 0;
+}
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, query, keys); }
 OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }

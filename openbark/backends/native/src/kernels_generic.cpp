@@ -35,10 +35,22 @@ OB_INLINE VI dot_int8(VI acc, VI w, VI x) {
 
 OB_INLINE VI dot_int4(VI acc, VI w, VI x) { return dot_int8(acc, w, x); }
 
+OB_INLINE void store_bytes(void* p, VI words) {
+  typedef std::int8_t Bytes __attribute__((vector_size(OB_WIDTH)));
+  const Bytes bytes = __builtin_convertvector(words, Bytes);
+  __builtin_memcpy(p, &bytes, OB_WIDTH);
+}
+
 #include "kernels_int.inc"
 
 constexpr std::int32_t kKeyOffset = 0;
-constexpr std::int32_t kLowRounding = 128;
+constexpr float kWeightSteps = 127.0f;
+
+OB_INLINE bool any_below(V x, float bound) {
+  const VI below = x < splat(bound);
+  return (below[0] | below[1] | below[2] | below[3]) != 0;
+}
+OB_INLINE bool any_above(V x, float bound) { return any_below(-x, -bound); }
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }
 OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }
