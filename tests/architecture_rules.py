@@ -56,6 +56,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "tokenizers": ("",),
     "huggingface_hub": ("",),
     "soundfile": ("",),
+    "av": ("openbark.audio",),
     "tqdm": ("",),
     "click": ("openbark.cli",),
     "torch": TORCH_ROOMS,

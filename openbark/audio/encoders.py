@@ -1,7 +1,7 @@
 """Waveforms to the bytes of a file, block by block: for streams, and whole.
 
 An encoder belongs to one stream and to one thread at a time; it may take a while, so a server runs it off
-its event loop. WAV and raw samples are written here, the other formats by soundfile (libsndfile).
+its event loop. WAV and raw samples are written here, AAC by PyAV, the others by soundfile (libsndfile).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Protocol
 
 import numpy as np
 
+from openbark.audio.aac import AacWriter
 from openbark.audio.formats import check_format
 from openbark.audio.samples import Waveform, check_rate, check_waveform, count_clipped, pcm16
 from openbark.audio.tags import check_tags, id3_tag, riff_chunk, wav_info
@@ -102,9 +103,9 @@ def open_encoder(
     """An encoder of a key of FORMATS.
 
     metadata: any of title, comment, software; at the head of the file where the format has a place for it
-    ("pcm" has none). n_samples: how many will come, which gives a WAV its true sizes at once; None leaves
+    ("pcm" and "aac" have none). n_samples: how many will come, which gives a WAV its true sizes at once; None leaves
     them open (0xFFFFFFFF, as players expect of a stream) until `patches`.
-    Raises AudioError for an unknown format or field, a rate that the format cannot hold, or tags over
+    Raises AudioError for an unknown format or field, "aac" without PyAV, a rate that the format cannot hold, or tags over
     MAX_OGG_TAG_BYTES in "ogg".
     """
     name = check_format(format)
@@ -113,6 +114,8 @@ def open_encoder(
     writer: _Writer
     if name in _SOUNDFILE:
         writer = _SoundfileWriter(name, sample_rate, tags, streaming=n_samples is None)
+    elif name == "aac":
+        writer = AacWriter(sample_rate)
     elif name == "pcm":
         writer = _PcmWriter()
     else:

@@ -17,6 +17,7 @@ FORMATS: Mapping[str, str] = MappingProxyType(
         "flac": "16-bit FLAC, lossless",
         "mp3": "MP3",
         "ogg": "Ogg Opus",
+        "aac": "AAC (ADTS), needs the extra [av]; holds no tags and cannot be read back here",
         "pcm": "raw 16-bit little-endian samples, no header",
     }
 )
@@ -32,6 +33,7 @@ MEDIA_TYPES: Mapping[str, str] = MappingProxyType(
         "flac": "audio/flac",
         "mp3": "audio/mpeg",
         "ogg": "audio/ogg",
+        "aac": "audio/aac",
         "pcm": "audio/pcm",
     }
 )
@@ -45,6 +47,7 @@ SUFFIXES: Mapping[str, str] = MappingProxyType(
         ".mp3": "mp3",
         ".ogg": "ogg",
         ".opus": "ogg",
+        ".aac": "aac",
         ".pcm": "pcm",
         ".raw": "pcm",
     }

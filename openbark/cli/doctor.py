@@ -131,17 +131,20 @@ def _torch_findings() -> list[Finding]:
 
 def _check_audio() -> str:
     from openbark.audio import FORMATS, encode_audio
+    from openbark.audio.aac import has_aac
 
     try:
         import numpy as np
 
-        for name in FORMATS:
+        written = [name for name in FORMATS if name != "aac" or has_aac()]
+        for name in written:
             encode_audio(np.zeros(2400, dtype=np.float32), 24_000, name)
     except (ImportError, OSError) as error:
         raise AudioError(
             f"only wav, f32 and pcm can be written: soundfile does not work here ({error})"
         ) from error
-    return f"can write {', '.join(FORMATS)}"
+    missing = "" if "aac" in written else '; aac: pip install "openbark[av]"'
+    return f"can write {', '.join(written)}{missing}"
 
 
 def _check_folder() -> str:

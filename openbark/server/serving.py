@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openbark.audio import AudioEncoder, open_encoder
+from openbark.audio.aac import has_aac
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.server.admission import Admission
@@ -31,7 +32,14 @@ from openbark.voices.voice import Voice
 
 __all__ = ["MODEL_ALIASES", "Job", "SpeechService"]
 
-_ENCODERS = {"mp3": "mp3", "opus": "ogg", "flac": "flac", "wav": "wav", "pcm": "pcm"}
+_ENCODERS = {
+    "mp3": "mp3",
+    "opus": "ogg",
+    "aac": "aac",
+    "flac": "flac",
+    "wav": "wav",
+    "pcm": "pcm",
+}
 _PROGRESS_SECONDS = 0.4
 MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """Names that mean "the model that is loaded", for clients with fixed names."""
@@ -92,6 +100,13 @@ class SpeechService:
                 "format_unsupported",
                 f"response_format {request.response_format!r} cannot be written here; legal: "
                 f"{', '.join(_ENCODERS)}",
+                "response_format",
+            )
+        if request.response_format == "aac" and not has_aac():
+            raise invalid(
+                "format_unsupported",
+                'this server cannot write aac: pip install "openbark[av]" on its machine; legal: '
+                f"{', '.join(name for name in _ENCODERS if name != 'aac')}",
                 "response_format",
             )
         utterance = Utterance(

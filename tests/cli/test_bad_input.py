@@ -27,7 +27,7 @@ BAD = [
     ("missing output folder", ("Hi.", "-o", "no/a.wav"), 2, "does not exist"),
     ("output folder that is not there", ("Hi.", "-o", "no/"), 2, "no/ is no folder"),
     ("unknown suffix", ("Hi.", "-o", "a.xyz"), 2, ".wav, .wave, .flac"),
-    ("unknown format", ("Hi.", "--format", "aac"), 2, "unknown audio format 'aac'; legal: wav"),
+    ("unknown format", ("Hi.", "--format", "wma"), 2, "unknown audio format 'wma'; legal: wav"),
     ("NaN temperature", ("Hi.", "--semantic-temperature", "nan"), 2,
      "semantic temperature must be a finite number, is nan"),
     ("negative temperature", ("Hi.", "--fine-temperature", "-1"), 2, "fine temperature is -1.0"),

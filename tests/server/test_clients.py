@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
+import av
 import httpx
 import numpy as np
 import openai
@@ -26,7 +27,7 @@ def client(server: RunningServer) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
 
 
-@pytest.mark.parametrize("format", ["mp3", "opus", "flac", "wav", "pcm"])
+@pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
 def test_openai_creates_every_format(client: openai.OpenAI, format: str) -> None:
     answer = client.audio.speech.create(
         model="tts-1-hd", voice="nova", input="Hello.", response_format=format, speed=1.5
@@ -35,9 +36,19 @@ def test_openai_creates_every_format(client: openai.OpenAI, format: str) -> None
     if format == "pcm":
         assert len(answer.content) / 2 == pytest.approx(n_samples, abs=2)
         return
+    if format == "aac":
+        assert answer.response.headers["content-type"] == "audio/aac"
+        assert decoded_aac(answer.content).size == pytest.approx(n_samples, abs=3 * 1024)
+        return
     with soundfile.SoundFile(io.BytesIO(answer.content)) as file:
         assert file.samplerate == RATE
         assert file.format == {"mp3": "MP3", "opus": "OGG", "flac": "FLAC", "wav": "WAV"}[format]
+
+
+def decoded_aac(data: bytes) -> np.ndarray:
+    with av.open(io.BytesIO(data)) as file:
+        assert file.streams.audio[0].rate == RATE
+        return np.concatenate([frame.to_ndarray()[0] for frame in file.decode(audio=0)])
 
 
 def test_openai_streams(client: openai.OpenAI) -> None:

@@ -17,6 +17,7 @@ from fake_speaker import RATE, waveform_of
 
 from openbark.audio import pcm16
 from openbark.errors import OpenBarkError
+from openbark.server import serving
 
 Start = Callable[..., RunningServer]
 TEXT = "A sentence to speak."
@@ -99,7 +100,6 @@ def test_a_failure_before_the_first_audio_is_an_error_answer(start: Start) -> No
         ({"voice": "../../etc/passwd"}, "voice_not_found", "voice"),
         ({"speed": 9}, "speed_out_of_range", "speed"),
         ({"response_format": "wma"}, "format_unsupported", "response_format"),
-        ({"response_format": "aac"}, "format_unsupported", "response_format"),
         ({"input": "unspeakable"}, "input_invalid", "input"),
         ({"temperature": "hot"}, "parameter_invalid", "temperature"),
     ],
@@ -112,6 +112,15 @@ def test_errors_name_the_field(
     error = answer.json()["error"]
     assert (error["code"], error["param"]) == (code, param)
     assert error["type"] == "invalid_request_error"
+
+
+def test_aac_without_its_encoder_names_the_extra(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(serving, "has_aac", lambda: False)
+    answer = ask(server, response_format="aac")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "format_unsupported")
+    assert "openbark[av]" in answer.json()["error"]["message"]
 
 
 def test_a_body_that_is_no_json_is_said_to_be_none(server: RunningServer) -> None:
