@@ -31,6 +31,7 @@ __all__ = [
     "Flag",
     "Logits",
     "Network",
+    "SharedBackend",
     "StreamingBackend",
     "Tokens",
     "held",
@@ -204,4 +205,15 @@ class BatchingBackend(DrawingBackend, Protocol):
         """What `draw_run` would give each of the runs, whose sessions differ and belong to one stage. A row
         does not depend on its companions, bit for bit, and leaves when its run is over. An error leaves
         the sessions in need of a new prompt."""
+        ...
+
+
+@runtime_checkable
+class SharedBackend(BatchingBackend, Protocol):
+    """A batching backend that several threads may call at once, for different rows."""
+
+    @property
+    def shares_cores(self) -> bool:
+        """Whether such calls divide the cores among themselves and gain from it: draws wait for memory, prompts,
+        fine windows and the codec for arithmetic."""
         ...

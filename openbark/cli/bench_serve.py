@@ -8,6 +8,9 @@ import click
 
 __all__ = ["serve"]
 
+_EMBEDDED_SECONDS = 3.0
+_SENTENCE_SECONDS = 5.0
+
 
 @click.command("serve")
 @click.option(
@@ -18,7 +21,9 @@ __all__ = ["serve"]
 )
 @click.option("--clips", default=8, show_default=True, help="Clips made together, and one by one.")
 @click.option(
-    "--seconds", default=3.0, show_default=True, help="Length of a clip, more or less 40 percent."
+    "--seconds",
+    type=click.FLOAT,
+    help="Length of a clip, more or less 40 percent. [default: 5, a sentence; embedded: 3]",
 )
 @click.option(
     "--voice",
@@ -44,7 +49,7 @@ __all__ = ["serve"]
 def serve(
     model: str,
     clips: int,
-    seconds: float,
+    seconds: float | None,
     voice: str,
     dtype: str,
     window: str,
@@ -61,7 +66,7 @@ def serve(
 
     \b
     openbark bench serve
-    openbark bench serve --model shape:small --seconds 2 --repeat 1
+    openbark bench serve --model shape:small --repeat 1
     openbark bench serve --http --load 0.8 --for 60
     """
     if http:
@@ -78,6 +83,8 @@ def serve(
     from openbark.bench.serve import serve_card, serve_report
     from openbark.bench.workload import Workload
 
+    if seconds is None:
+        seconds = _EMBEDDED_SECONDS if model == "embedded" else _SENTENCE_SECONDS
     report = serve_report(
         Workload(model, seconds, voice, window, threads),
         dtype,

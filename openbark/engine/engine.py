@@ -13,14 +13,16 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
-from openbark.backends.base import Backend
+from openbark.backends.base import Backend, SharedBackend
 from openbark.engine.forecast import Forecast
 from openbark.engine.handle import Handle
 from openbark.engine.low_latency import request_steps
 from openbark.engine.request import CascadeResult, Request, Waveform
 from openbark.engine.runner import Row, Runner
-from openbark.engine.scheduler import Scheduler, Turn
+from openbark.engine.scheduler import Scheduler, Side, Turn
+from openbark.engine.side import SideThread
 from openbark.engine.work import DecodePart, Draw, Work
 from openbark.errors import BusyError, CancelledError, ParamError
 
@@ -109,6 +111,8 @@ class Engine:
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
         self._scheduler = Scheduler()
+        self._side: SideThread[_Running, list[Any | Exception]] = SideThread()
+        self._has_side = isinstance(backend, SharedBackend) and backend.shares_cores
         self._forecast = Forecast(backend.config)
         self._queue: deque[Handle] = deque()
         self._running: list[_Running] = []
@@ -173,10 +177,12 @@ class Engine:
             started = time.perf_counter()
             self._drop_stopped()
             self._admit()
-            turn = self._scheduler.next(self._running)
-            if turn is None:
+            moved = self._take_from_side()
+            turn = self._next_turn()
+            if turn is not None:
+                self._take(turn)
+            elif not moved and not self._take_from_side(wait=True):
                 return False
-            self._take(turn)
             with self._changed:
                 self._counts.busy_seconds += time.perf_counter() - started
             return True
@@ -201,6 +207,7 @@ class Engine:
                 pass
         elif thread is not threading.current_thread():
             thread.join()
+        self._side.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -302,6 +309,28 @@ class Engine:
                     self._queue.remove(handle)
                 self._settle(handle, reason)
 
+    def _next_turn(self) -> Turn[_Running] | None:
+        """What to do next; something is begun on the side on the way, where there is anything."""
+        away = self._side.owner
+        side = Side.NONE
+        if self._has_side:
+            side = Side.FREE if away is None else Side.TAKEN
+        turn = self._scheduler.next((each for each in self._running if each is not away), side)
+        if turn is not None and turn.beside is not None:
+            row = turn.beside.row
+            self._side.start(turn.beside, lambda: self._runner.run_all([row], 1))
+        return turn
+
+    def _take_from_side(self, wait: bool = False) -> bool:
+        """Take what was done on the side, of a row that may be gone. False when there is nothing."""
+        done = self._side.take(wait)
+        if done is None:
+            return False
+        each, results = done
+        if each in self._running:
+            self._hand_in(each, results[0])
+        return True
+
     def _take(self, turn: Turn[_Running]) -> None:
         try:
             results = self._runner.run_all([each.row for each in turn.rows], turn.n_steps)
@@ -314,18 +343,22 @@ class Engine:
                 self._counts.turns += 1
                 self._counts.drawn_rows += len(turn.rows)
         for each, result in zip(turn.rows, results, strict=True):
-            if isinstance(result, Exception):
-                self._leave(each, result)
-                continue
-            if isinstance(each.work, DecodePart):
-                each.handle.hand_out(result)
-            try:
-                each.row.take(result)
-            except Exception as error:  # a model that said nothing, or a progress call that failed
-                self._leave(each, error)
-                continue
-            if each.work is None:
-                self._leave(each, each.row.result)
+            self._hand_in(each, result)
+
+    def _hand_in(self, each: _Running, result: Any | Exception) -> None:
+        """Give a row what its work gave; a row that is done leaves."""
+        if isinstance(result, Exception):
+            self._leave(each, result)
+            return
+        if isinstance(each.work, DecodePart):
+            each.handle.hand_out(result)
+        try:
+            each.row.take(result)
+        except Exception as error:  # a model that said nothing, or a progress call that failed
+            self._leave(each, error)
+            return
+        if each.work is None:
+            self._leave(each, each.row.result)
 
     def _leave(self, each: _Running, result: CascadeResult | BaseException) -> None:
         with self._changed:

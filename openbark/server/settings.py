@@ -36,7 +36,10 @@ class ServerSettings(BaseSettings):
     )
     api_key: str | None = Field(default=None, description="one key in plain text, for containers")
     api_key_file: Path | None = Field(default=None, description="file of hashed keys")
-    insecure: bool = Field(default=False, description="listen beyond this machine without a key")
+    insecure: bool = Field(
+        default=False,
+        description="listen beyond this machine without a key; Wyoming, which has none, beside one",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=(),
         description="names clients may use for this server, besides loopback and `host`; '*' for any",
@@ -108,6 +111,11 @@ class ServerSettings(BaseSettings):
             raise ParamError(
                 f"host {self.host!r} can be reached from other machines, and there is no API key: give "
                 "--api-key-file (or OPENBARK_SERVER_API_KEY), listen on 127.0.0.1, or say --insecure"
+            )
+        if self.wyoming_port is not None and not (self.loopback or self.insecure):
+            raise ParamError(
+                f"host {self.host!r} can be reached from other machines, and the Wyoming protocol knows no keys: "
+                "listen on 127.0.0.1, leave --wyoming-port out, or say --insecure"
             )
         return ring
 

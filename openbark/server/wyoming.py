@@ -12,6 +12,7 @@ import asyncio
 import logging
 from collections.abc import Iterator
 from contextlib import aclosing
+from typing import Any
 
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
@@ -33,6 +34,7 @@ from openbark.server.errors import ApiError, invalid, to_api_error
 from openbark.server.protocol import SpeechRequest
 from openbark.server.sentences import whole_sentences
 from openbark.server.serving import SpeechService
+from openbark.server.settings import ServerSettings
 
 __all__ = ["WyomingServer"]
 
@@ -80,6 +82,24 @@ class WyomingServer:
             writer.close()
 
 
+class _BoundedReader:
+    """What events are read from: each within its time, none larger than a body over HTTP may be."""
+
+    def __init__(self, reader: asyncio.StreamReader, settings: ServerSettings) -> None:
+        self._reader = reader
+        self._settings = settings
+
+    async def readline(self) -> bytes:
+        async with asyncio.timeout(self._settings.total_timeout):
+            return await self._reader.readline()
+
+    async def readexactly(self, n: int) -> bytes:
+        if n > self._settings.max_body_bytes:
+            raise ValueError(f"an event of {n} bytes")
+        async with asyncio.timeout(self._settings.body_timeout):
+            return await self._reader.readexactly(n)
+
+
 class _Conversation:
     """One client: events are answered in order."""
 
@@ -87,7 +107,8 @@ class _Conversation:
         self, service: SpeechService, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         self._service = service
-        self._reader = reader
+        # Only the two ways of reading that an event needs.
+        self._reader: Any = _BoundedReader(reader, service.settings)
         self._writer = writer
         self._streaming: SynthesizeStart | None = None
         self._buffer = ""

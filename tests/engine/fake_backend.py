@@ -82,11 +82,12 @@ class FakeSession:
 
 @dataclass
 class FakeBackend:
-    """Batches, counts its rows, and keeps the largest batch."""
+    """Batches, counts its rows, and keeps the sizes of the batches. `shares_cores`: as of a `SharedBackend`."""
 
     config: BarkConfig = field(default_factory=BarkConfig.tiny)
     description: str = "fake"
     dtype: str = "float32"
+    shares_cores: bool = False
     batches: list[int] = field(default_factory=list)
 
     def session(self, stage: Stage) -> FakeSession:

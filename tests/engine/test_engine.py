@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from fake_backend import FRAGILE, POISONED, FakeBackend
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from openbark.engine.cascade import run
 from openbark.engine.engine import Engine, EngineStats
@@ -100,8 +103,9 @@ def _check_end(handle: Handle, cancelled: bool) -> None:
         assert _plain(handle.result(0)) == _alone(request)
 
 
-def _play(script: list[Request | int | tuple[str, int]], max_batch: int) -> None:
-    engine = Engine(FakeBackend(), max_batch=max_batch, max_queued=4, max_queued_seconds=20.0)
+def _play(script: list[Request | int | tuple[str, int]], max_batch: int, shared: bool) -> None:
+    backend = FakeBackend(shares_cores=shared)
+    engine = Engine(backend, max_batch=max_batch, max_queued=4, max_queued_seconds=20.0)
     handles: list[Handle] = []
     cancelled: set[int] = set()
     n_rejected = 0
@@ -132,18 +136,20 @@ def _play(script: list[Request | int | tuple[str, int]], max_batch: int) -> None
 
 
 @settings(max_examples=150)
-@given(events, st.integers(1, 5))
-def test_random_schedules(script: list[Request | int | tuple[str, int]], max_batch: int) -> None:
-    _play(script, max_batch)
+@given(events, st.integers(1, 5), st.booleans())
+def test_random_schedules(
+    script: list[Request | int | tuple[str, int]], max_batch: int, shared: bool
+) -> None:
+    _play(script, max_batch, shared)
 
 
 @pytest.mark.slow
 @settings(max_examples=10_000)
-@given(events, st.integers(1, 5))
+@given(events, st.integers(1, 5), st.booleans())
 def test_ten_thousand_random_schedules(
-    script: list[Request | int | tuple[str, int]], max_batch: int
+    script: list[Request | int | tuple[str, int]], max_batch: int, shared: bool
 ) -> None:
-    _play(script, max_batch)
+    _play(script, max_batch, shared)
 
 
 def test_rows_that_draw_in_one_stage_move_together() -> None:
@@ -156,6 +162,49 @@ def test_rows_that_draw_in_one_stage_move_together() -> None:
     assert stats.drawn_rows > 3 * stats.turns
     for handle in handles:
         assert _plain(handle.result()) == _alone(handle.request)
+
+
+class Watched(FakeBackend):
+    """A backend that shares its cores, and notes which thread fills each window."""
+
+    def __init__(self) -> None:
+        super().__init__(shares_cores=True)
+        self.threads: set[int] = set()
+        self.filling, self.go_on = threading.Event(), threading.Event()
+
+    def draw_fine(self, *args: Any) -> NDArray[np.int64]:
+        self.threads.add(threading.get_ident())
+        self.filling.set()
+        assert self.go_on.wait(10)
+        return super().draw_fine(*args)
+
+
+def test_windows_are_filled_beside_draws_and_side_by_side() -> None:
+    backend = Watched()
+    backend.go_on.set()
+    engine = Engine(backend)
+    handles = [engine.submit(_request(seed, limit=4 + seed, early=False)) for seed in range(9)]
+    while engine.step():
+        time.sleep(0.001)  # lets the other thread move as well
+    for handle in handles:
+        assert _plain(handle.result(0)) == _alone(handle.request)
+    assert len(backend.threads) == 2
+
+
+def test_a_row_on_the_side_can_be_cancelled() -> None:
+    backend = Watched()
+    engine = Engine(backend)
+    short = engine.submit(_request(1, limit=2, early=False))
+    rest = [engine.submit(_request(seed, limit=40, early=False)) for seed in (2, 3, 4)]
+    while not backend.filling.wait(0.02):  # which lets the other thread move as well
+        engine.step()
+    short.cancel()
+    engine.step()
+    assert isinstance(short.exception(0), CancelledError)
+    backend.go_on.set()
+    engine.close()
+    assert [_plain(handle.result()) for handle in rest] == [_alone(each.request) for each in rest]
+    assert _idle(engine.stats) and engine.stats.cancelled == 1
 
 
 def test_a_full_queue_refuses_in_requests_and_in_audio_seconds() -> None:

@@ -29,9 +29,9 @@ pytestmark = pytest.mark.skipif(
 N_THREADS, N_REQUESTS = 8, 64
 
 
-@pytest.fixture(scope="module")
-def native(tiny_checkpoint_dir: Path) -> NativeBackend:
-    return NativeBackend.load(open_checkpoint(tiny_checkpoint_dir), threads=2)
+@pytest.fixture(scope="module", params=[2, 3], ids=["two_threads", "three_threads"])
+def native(tiny_checkpoint_dir: Path, request: pytest.FixtureRequest) -> NativeBackend:
+    return NativeBackend.load(open_checkpoint(tiny_checkpoint_dir), threads=request.param)
 
 
 def _voice(seed: int) -> Voice:
@@ -103,10 +103,11 @@ def _client(engine: Engine, worker: int, handles: list[Handle | None]) -> None:
             _stop(handle)
 
 
-@pytest.mark.parametrize("max_batch", [3, 16])
+@pytest.mark.parametrize(("max_batch", "shared"), [(3, False), (16, False), (16, True)])
 def test_N2_N8_every_finished_request_equals_its_solo_run(
-    native: NativeBackend, max_batch: int
+    native: NativeBackend, max_batch: int, shared: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(NativeBackend, "shares_cores", shared)
     handles: list[Handle | None] = [None] * N_REQUESTS
     with Engine(native, max_batch=max_batch, max_queued=20) as engine:
         engine.start()

@@ -149,6 +149,10 @@ def test_no_key_no_listening_beyond_this_machine(host: str) -> None:
         settings.keys()
     assert not load_settings(None, {"host": host, "insecure": True}).keys().required
     assert load_settings(None, {"host": host, "api_key": "k"}).keys().required
+    wyoming = {"host": host, "api_key": "k", "wyoming_port": 10200}
+    with pytest.raises(ParamError, match="Wyoming protocol knows no keys"):
+        load_settings(None, wyoming).keys()
+    assert load_settings(None, {**wyoming, "insecure": True}).keys().required
 
 
 def test_flags_win_over_environment_over_file(

@@ -62,7 +62,7 @@ def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
 
 
 def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None:
-    server = start(delay=0.02, max_rows=1)
+    server = start(delay=0.01, max_rows=1)
     tab = visit(server.url)
     tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     other = {"input": "long " * 500, "response_format": "pcm"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import threading
 import wave
 from collections.abc import Callable
 
@@ -15,7 +16,7 @@ import soundfile
 from conftest import RunningServer
 from fake_speaker import RATE, waveform_of
 
-from openbark.audio import pcm16
+from openbark.audio import open_encoder, pcm16
 from openbark.errors import BusyError, OpenBarkError
 
 Start = Callable[..., RunningServer]
@@ -188,3 +189,20 @@ def test_a_bug_is_in_the_log_under_the_id_that_the_client_has(
     assert request_id in answer.json()["error"]["message"]
     assert "a bug" not in answer.text
     assert any(request_id in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_encoders_work_off_the_event_loop(
+    server: RunningServer, monkeypatch: pytest.MonkeyPatch, stream: bool
+) -> None:
+    seen: set[int] = set()
+
+    def watched(*arguments: object, **options: object) -> object:
+        encoder = open_encoder(*arguments, **options)
+        write = encoder.write
+        encoder.write = lambda block: (seen.add(threading.get_ident()), write(block))[1]
+        return encoder
+
+    monkeypatch.setattr("openbark.server.serving.open_encoder", watched)
+    assert ask(server, response_format="mp3", stream=stream).status_code == 200
+    assert seen and server._thread.ident not in seen

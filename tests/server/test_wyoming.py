@@ -117,3 +117,24 @@ def test_what_is_no_event_ends_only_that_conversation(wyoming: RunningServer, da
 
     asyncio.run(run())
     assert talk(wyoming, [Describe().event()], lambda event: True)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"type": "describe", "payload_length": 1000000000000}\n' + bytes(100),
+        b'{"type": "describe", "data_length": 50}\n{',
+        b'{"type": "descr',
+    ],
+    ids=["large", "half", "header"],
+)
+def test_an_event_that_does_not_end_is_not_waited_for(start: Start, data: bytes) -> None:
+    server = start(wyoming_port=0, body_timeout=0.3, total_timeout=0.6)
+
+    async def run() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.parts.wyoming_port)
+        writer.write(data)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+    asyncio.run(run())

@@ -6,7 +6,8 @@ The stages' rules become plain numbers here: which head rows may be drawn at whi
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
@@ -34,6 +35,10 @@ from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 
 __all__ = ["Codec", "NativeBackend", "StageSession"]
+
+
+_NEAR_BYTES = 32 << 20
+"""Packed weights of a stage that the caches of the cores may hold for the most part."""
 
 
 class Codec(Protocol):
@@ -106,7 +111,7 @@ def _drawn(drawn: tuple[Tokens, Stop]) -> Drawn:
 
 
 class NativeBackend:
-    """A Bark in the compiled engine (`backends.base.BatchingBackend`)."""
+    """A Bark in the compiled engine (`backends.base.SharedBackend`)."""
 
     def __init__(
         self,
@@ -124,8 +129,8 @@ class NativeBackend:
         self._rows = {stage: CausalStage(model) for stage, model in causal.items()}
         self._fine = fine
         self._models = (*causal.values(), *([fine] if fine else []))
-        self._fine_session: FineSession | None = None
-        self._fine_lock = threading.Lock()
+        self._idle_windows: list[FineSession] = []
+        self._windows_lock = threading.Lock()
         self._codec = codec
 
     @classmethod
@@ -166,6 +171,13 @@ class NativeBackend:
         return self._precision.name.lower()
 
     @property
+    def shares_cores(self) -> bool:
+        """Whether calls of several threads gain from each other (`backends.base.SharedBackend`): weights that lie in
+        the caches keep nobody waiting."""
+        far = any(model.packed_bytes > _NEAR_BYTES for model in self._causal.values())
+        return far and self._pool.threads > 1
+
+    @property
     def packed_bytes(self) -> int:
         """Memory of the packed weights of the transformers."""
         return sum(model.packed_bytes for model in self._models)
@@ -197,8 +209,8 @@ class NativeBackend:
 
     def fine_logits(self, codes: Tokens, k: int) -> NDArray[np.float32]:
         """Logits [N, V] of codebook k for a window of codes [K, N]."""
-        with self._fine_lock:
-            return self._window().logits(codes, k)
+        with self._window() as window:
+            return window.logits(codes, k)
 
     def draw_fine(
         self,
@@ -215,15 +227,15 @@ class NativeBackend:
         size = self.config.codebook_size
         for model in self._causal.values():
             model.release_rows()
-        with self._fine_lock:
-            return self._window().draw(codes, k, first, sampling_struct(sampling), keys, size)
+        with self._window() as window:
+            return window.draw(codes, k, first, sampling_struct(sampling), keys, size)
 
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
         self._release_rows()
-        with self._fine_lock:
+        with self._windows_lock:
             # Made again for the next clip in a few milliseconds; the codec needs room of its own.
-            self._fine_session = None
+            self._idle_windows.clear()
         return held(self._codec, "codec").decode(codes)
 
     def codec_stream(self) -> CodecStream:
@@ -239,11 +251,16 @@ class NativeBackend:
         for model in self._models:
             model.release_rows()
 
-    def _window(self) -> FineSession:
-        # One for all callers, in turn: a clip runs dozens of windows.
-        if self._fine_session is None:
-            self._fine_session = FineSession(held(self._fine, "fine"))
-        return self._fine_session
+    @contextmanager
+    def _window(self) -> Iterator[FineSession]:
+        # One for each caller at a time, and kept: a clip runs dozens of windows.
+        with self._windows_lock:
+            window = self._idle_windows.pop() if self._idle_windows else None
+        if window is None:
+            window = FineSession(held(self._fine, "fine"))
+        yield window
+        with self._windows_lock:
+            self._idle_windows.append(window)
 
 
 def _codec(checkpoint: Checkpoint, pool: Pool) -> Codec:

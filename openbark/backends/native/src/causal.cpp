@@ -142,6 +142,7 @@ void CausalSession::prefill(const std::int64_t* ids, int n, const std::int64_t* 
          tokens[static_cast<std::size_t>(n_reused_)] == tokens_[static_cast<std::size_t>(n_reused_)]) {
     ++n_reused_;
   }
+  const ThreadPool::Visit visit(stage_.pool());
   read(Borrowed(stage_)->workspace, tokens, n_reused_);
 }
 
@@ -158,6 +159,7 @@ void CausalSession::read_pending(Workspace& workspace) {
 void CausalSession::step(std::int64_t id) {
   check(id);
   if (hidden_.empty()) throw std::invalid_argument("a session starts with a prompt");
+  const ThreadPool::Visit visit(stage_.pool());
   const Borrowed scratch(stage_);
   read_pending(scratch->workspace);
   pending_ = id;
@@ -166,6 +168,7 @@ void CausalSession::step(std::int64_t id) {
 
 void CausalSession::logits(float* out) {
   if (hidden_.empty()) throw std::invalid_argument("a session starts with a prompt");
+  const ThreadPool::Visit visit(stage_.pool());
   const Borrowed scratch(stage_);
   read_pending(scratch->workspace);
   const int n_out = stage_.model().shape().n_out;
@@ -178,8 +181,10 @@ void CausalSession::logits(float* out) {
 // The runs of one call that are still drawing, step by step.
 class DrawingRows {
  public:
-  DrawingRows(ThreadPool& pool, const Model& model, Scratch& scratch, Run* runs, int n)
-      : pool_(pool), model_(model), scratch_(scratch) {
+  // In a crowd the rows are moved by `alone`, the calling thread: a step waits for memory more than for arithmetic,
+  // so that one thread is not much slower, and what others compute goes on beside it.
+  DrawingRows(ThreadPool& pool, ThreadPool& alone, const Model& model, Scratch& scratch, Run* runs, int n)
+      : shared_(pool), alone_(alone), pool_(&pool), model_(model), scratch_(scratch) {
     for (int i = 0; i < n; ++i) active_.push_back(runs + i);
     const auto n_out = static_cast<std::size_t>(model.shape().n_out);
     scratch.logits.resize(std::max(scratch.logits.size(), active_.size() * n_out));
@@ -196,10 +201,11 @@ class DrawingRows {
     };
     active_.erase(std::remove_if(active_.begin(), active_.end(), ended), active_.end());
     if (active_.empty()) return false;
+    pool_ = shared_.crowded() ? &alone_ : &shared_;
     read_pending();
     compute_logits();
     const int n = static_cast<int>(active_.size());
-    pool_.parallel(n, [this](int index, int) { draw(index); });
+    pool_->parallel(n, [this](int index, int) { draw(index); });
     return true;
   }
 
@@ -220,7 +226,7 @@ class DrawingRows {
       spans_.push_back({&row.cache_, position, 1});
     }
     if (spans_.empty()) return;
-    run_blocks(pool_, model_, w, spans_.data(), static_cast<int>(spans_.size()), 0);
+    run_blocks(*pool_, model_, w, spans_.data(), static_cast<int>(spans_.size()), 0);
     int at = 0;
     for (const Run* run : active_) {
       CausalSession& row = *run->session;
@@ -248,9 +254,9 @@ class DrawingRows {
              at(last).rules->end_token == rules.end_token) {
         ++last;
       }
-      head_rows(pool_, model_, scratch_, i, last - i, first, first + rules.n_tokens);
+      head_rows(*pool_, model_, scratch_, i, last - i, first, first + rules.n_tokens);
       if (rules.end_token >= 0) {
-        head_rows(pool_, model_, scratch_, i, last - i, rules.end_token, rules.end_token + 1);
+        head_rows(*pool_, model_, scratch_, i, last - i, rules.end_token, rules.end_token + 1);
       }
       i = last;
     }
@@ -281,7 +287,8 @@ class DrawingRows {
 
   Run& at(int index) const { return *active_[static_cast<std::size_t>(index)]; }
 
-  ThreadPool& pool_;
+  ThreadPool &shared_, &alone_;
+  ThreadPool* pool_;  // of the current step
   const Model& model_;
   Scratch& scratch_;
   std::vector<Run*> active_;
@@ -319,7 +326,7 @@ void CausalStage::draw_together(ThreadPool& pool, Run* runs, int n) {
   const Borrowed scratch(*this);
   const int together = std::min(kRunRows, rows_together(model_));
   for (int first = 0; first < n; first += together) {
-    DrawingRows rows(pool, model_, *scratch, runs + first, std::min(together, n - first));
+    DrawingRows rows(pool, alone_, model_, *scratch, runs + first, std::min(together, n - first));
     while (rows.step()) {
     }
   }
@@ -327,7 +334,8 @@ void CausalStage::draw_together(ThreadPool& pool, Run* runs, int n) {
 
 void CausalStage::draw(Run* runs, int n) {
   check(runs, n);
-  const int count = parts(n);
+  const ThreadPool::Visit visit(pool_);
+  const int count = pool_.crowded() ? 1 : parts(n);
   if (count <= 1) return draw_together(pool_, runs, n);
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(count));
   pool_.parallel(count, [&](int part, int) {

@@ -43,7 +43,10 @@ OB_API void ob_codec_destroy(ob::Codec* codec) { delete codec; }
 // waveform [frames * hop] of codes [n_codebooks, frames].
 OB_API int ob_codec_decode(const ob::Codec* codec, ob::ThreadPool* pool, const int32_t* codes,
                            int n_codebooks, int frames, float* waveform) {
-  return ob::guarded([&] { codec->decode(*pool, codes, n_codebooks, frames, waveform); });
+  return ob::guarded([&] {
+    const ob::ThreadPool::Visit visit(*pool);
+    codec->decode(*pool, codes, n_codebooks, frames, waveform);
+  });
 }
 
 // A decoder in the middle of a sequence; destroyed before its codec.
@@ -58,12 +61,17 @@ OB_API void ob_codec_stream_destroy(ob::CodecStream* stream) { delete stream; }
 OB_API int ob_codec_stream_push(ob::CodecStream* stream, ob::ThreadPool* pool, const int32_t* codes,
                                 int n_codebooks, int frames, int last, float* waveform,
                                 int* n_frames) {
-  return ob::guarded(
-      [&] { *n_frames = stream->push(*pool, codes, n_codebooks, frames, last != 0, waveform); });
+  return ob::guarded([&] {
+    const ob::ThreadPool::Visit visit(*pool);
+    *n_frames = stream->push(*pool, codes, n_codebooks, frames, last != 0, waveform);
+  });
 }
 
 // codes [n_codebooks, ceil(length / hop)] of waveform [length].
 OB_API int ob_codec_encode(const ob::Codec* codec, ob::ThreadPool* pool, const float* waveform,
                            int64_t length, int n_codebooks, int32_t* codes) {
-  return ob::guarded([&] { codec->encode(*pool, waveform, length, n_codebooks, codes); });
+  return ob::guarded([&] {
+    const ob::ThreadPool::Visit visit(*pool);
+    codec->encode(*pool, waveform, length, n_codebooks, codes);
+  });
 }

@@ -49,12 +49,14 @@ void FineSession::compute(const std::int64_t* codes, int n, int k, int first, in
 }
 
 void FineSession::logits(const std::int64_t* codes, int n, int k, int first, float* out) {
+  const ThreadPool::Visit visit(pool_);
   compute(codes, n, k, first, model_.shape().n_out, out, model_.shape().n_out);
 }
 
 void FineSession::draw(const std::int64_t* codes, int n, int k, int first, const Sampling& sampling,
                        std::uint64_t seed, int stage, int first_row, int n_tokens, std::int64_t* out) {
   if (n_tokens < 1 || n_tokens > model_.shape().n_out) throw std::invalid_argument("codebook size");
+  const ThreadPool::Visit visit(pool_);
   logits_.resize(static_cast<std::size_t>(n - first) * static_cast<std::size_t>(n_tokens));
   compute(codes, n, k, first, n_tokens, logits_.data(), n_tokens);
   std::vector<Sampler> samplers(static_cast<std::size_t>(pool_.size()), Sampler(pool_.kernels().isa));

@@ -212,7 +212,7 @@ void run_step(ThreadPool& pool, const Model& model, Workspace& w, const Span* sp
     return Part(pool, model, w, spans, n, 1, 0, alone).run();
   }
   pool.team([&](int worker, Barrier& barrier) {
-    Part(pool, model, w, spans, n, pool.size(), worker, barrier).run();
+    Part(pool, model, w, spans, n, barrier.threads(), worker, barrier).run();
   });
 }
 

@@ -1,5 +1,6 @@
 #include "threads.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "cpu.h"
@@ -40,12 +41,16 @@ ThreadPool::~ThreadPool() {
   for (std::thread& worker : workers_) worker.join();
 }
 
+int ThreadPool::free_threads() const {
+  return size() - std::max(0, visitors_.load(std::memory_order_relaxed) - 1);
+}
+
 void ThreadPool::run(int count, Call call, void* body) {
-  if (count <= 1 || workers_.empty()) {
+  std::unique_lock<std::mutex> one_loop(loop_mutex_, std::defer_lock);
+  if (count <= 1 || free_threads() <= 1 || !one_loop.try_lock()) {
     for (int index = 0; index < count; ++index) call(body, index, 0);
     return;
   }
-  const std::lock_guard<std::mutex> one_loop(loop_mutex_);
   call_ = call;
   body_ = body;
   done_.store(0, std::memory_order_relaxed);
@@ -59,9 +64,9 @@ void ThreadPool::run(int count, Call call, void* body) {
   }
 }
 
-void ThreadPool::run_team(Call call, void* body) {
-  if (workers_.empty()) return call(body, 0, 0);
-  const std::lock_guard<std::mutex> one_loop(loop_mutex_);
+bool ThreadPool::run_team(Call call, void* body) {
+  std::unique_lock<std::mutex> one_loop(loop_mutex_, std::defer_lock);
+  if (workers_.empty() || free_threads() < size() || !one_loop.try_lock()) return false;
   call_ = call;
   body_ = body;
   members_.store(static_cast<int>(workers_.size()), std::memory_order_relaxed);
@@ -72,6 +77,7 @@ void ThreadPool::run_team(Call call, void* body) {
     if (looks > 2000) std::this_thread::yield();
     pause();
   }
+  return true;
 }
 
 void ThreadPool::wake_sleepers() {
@@ -83,7 +89,8 @@ void ThreadPool::wake_sleepers() {
 
 void ThreadPool::claim(int worker) {
   int left = unclaimed_.load(std::memory_order_acquire);
-  while (left > 0) {
+  // The caller sees its loop through, whoever comes; workers leave when somebody else needs their core.
+  while (left > 0 && (worker == 0 || worker < free_threads())) {
     if (!unclaimed_.compare_exchange_weak(left, left - 1, std::memory_order_acq_rel)) continue;
     call_(body_, left - 1, worker);
     done_.fetch_add(1, std::memory_order_release);
@@ -93,7 +100,7 @@ void ThreadPool::claim(int worker) {
 
 void ThreadPool::serve(int worker) {
   std::uint32_t seen = 0;
-  while (wait_for_work(seen)) {
+  while (wait_for_work(seen, worker)) {
     if (teams_.load(std::memory_order_acquire) == seen) {
       claim(worker);
       continue;
@@ -104,19 +111,21 @@ void ThreadPool::serve(int worker) {
   }
 }
 
-bool ThreadPool::has_work(std::uint32_t seen) const { return unclaimed_.load() > 0 || teams_.load() != seen; }
+bool ThreadPool::has_work(std::uint32_t seen, int worker) const {
+  return (unclaimed_.load() > 0 && worker < free_threads()) || teams_.load() != seen;
+}
 
-bool ThreadPool::wait_for_work(std::uint32_t seen) {
+bool ThreadPool::wait_for_work(std::uint32_t seen, int worker) {
   const auto until = std::chrono::steady_clock::now() + kSpin;
   do {
     for (int n = 0; n < kPausesPerLook; ++n) {
-      if (has_work(seen)) return true;
+      if (has_work(seen, worker)) return true;
       pause();
     }
   } while (std::chrono::steady_clock::now() < until && !stop_.load(std::memory_order_relaxed));
   std::unique_lock<std::mutex> lock(sleep_mutex_);
   sleepers_.fetch_add(1);
-  wake_.wait(lock, [&] { return has_work(seen) || stop_.load(); });
+  wake_.wait(lock, [&] { return has_work(seen, worker) || stop_.load(); });
   sleepers_.fetch_sub(1);
   return !stop_.load();
 }

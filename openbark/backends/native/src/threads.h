@@ -18,6 +18,8 @@ class Barrier {
  public:
   explicit Barrier(int threads) : arrivals_(static_cast<std::size_t>(threads)) {}
 
+  int threads() const { return static_cast<int>(arrivals_.size()); }
+
   // Returns once every thread has called it as often as this one; what they wrote before is then visible.
   // Meanwhile idle() runs over and over: it does something short and useful, or nothing.
   template <class Idle>
@@ -49,11 +51,25 @@ class Barrier {
   std::vector<Arrival> arrivals_;
 };
 
-// Loops run one at a time, on the calling thread and `size() - 1` workers. Workers wait for the next loop
-// by spinning for a moment, then asleep, so that an idle pool costs nothing. The pool also carries the
-// kernels its loops are to use: both are chosen once, when an engine starts.
+// Loops run on the calling thread and up to `size() - 1` workers. Workers wait for the next loop by spinning for
+// a moment, then asleep, so that an idle pool costs nothing. Several threads may have loops run at once: the
+// workers serve one loop at a time, and of them as many rest as there are other visitors, so that no more threads
+// compute than there are cores. The pool also carries the kernels its loops are to use: both are chosen once, when
+// an engine starts.
 class ThreadPool {
  public:
+  // A thread that computes on the pool for a while, from its first loop to its last.
+  class Visit {
+   public:
+    explicit Visit(ThreadPool& pool) : pool_(pool) { pool_.visitors_.fetch_add(1); }
+    ~Visit() { pool_.visitors_.fetch_sub(1); }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+   private:
+    ThreadPool& pool_;
+  };
+
   // threads = 0 takes every core the process may use.
   ThreadPool(int threads, const Kernels& kernels);
   ~ThreadPool();
@@ -62,6 +78,8 @@ class ThreadPool {
 
   int size() const { return static_cast<int>(workers_.size()) + 1; }
   const Kernels& kernels() const { return kernels_; }
+  // Whether other threads compute on the pool besides one that visits it.
+  bool crowded() const { return visitors_.load(std::memory_order_relaxed) > 1; }
 
   // Calls task(index, worker) for every index in [0, count), in any order, and returns when all are done.
   // worker is in [0, size()): no two calls of one loop run with the same worker at once. Tasks must not throw
@@ -73,8 +91,9 @@ class ThreadPool {
         const_cast<void*>(static_cast<const void*>(&task)));
   }
 
-  // Calls task(worker, barrier) once on every thread, all at the same time, and returns when all are done:
-  // for work whose parts wait for each other. As with loops, no exceptions and nothing nested.
+  // Calls task(worker, barrier) once on every thread of the barrier, all at the same time, and returns when all
+  // are done: for work whose parts wait for each other. These are all threads, or in a crowd the calling one
+  // alone. As with loops, no exceptions and nothing nested.
   template <class Task>
   void team(Task&& task) {
     using Body = std::remove_reference_t<Task>;
@@ -82,27 +101,33 @@ class ThreadPool {
       Body& body;
       Barrier barrier;
     } together{task, Barrier(size())};
-    run_team([](void* body, int, int worker) {
+    const bool ran = run_team([](void* body, int, int worker) {
       auto& team = *static_cast<Team*>(body);
       team.body(worker, team.barrier);
     }, &together);
+    if (ran) return;
+    Barrier alone(1);
+    task(0, alone);
   }
 
  private:
   using Call = void (*)(void* body, int index, int worker);
 
   void run(int count, Call call, void* body);
-  void run_team(Call call, void* body);
+  // False, without a call, when not every thread is free for it.
+  bool run_team(Call call, void* body);
+  // Threads that may share a loop now, its caller included.
+  int free_threads() const;
   void wake_sleepers();
   void claim(int worker);
   void serve(int worker);
   // Waits for a loop, or a team after number `seen`; false when the pool ends.
-  bool wait_for_work(std::uint32_t seen);
-  bool has_work(std::uint32_t seen) const;
+  bool wait_for_work(std::uint32_t seen, int worker);
+  bool has_work(std::uint32_t seen, int worker) const;
 
   const Kernels& kernels_;
   std::vector<std::thread> workers_;
-  std::mutex loop_mutex_;  // one loop at a time
+  std::mutex loop_mutex_;  // the workers serve one loop at a time
   Call call_ = nullptr;
   void* body_ = nullptr;
   // Iterations nobody has claimed yet, and those that are done. Whoever claims one by lowering `unclaimed_`
@@ -112,6 +137,7 @@ class ThreadPool {
   // Teams started, and workers that have not left the current one.
   alignas(64) std::atomic<std::uint32_t> teams_{0};
   alignas(64) std::atomic<int> members_{0};
+  alignas(64) std::atomic<int> visitors_{0};
   alignas(64) std::atomic<int> sleepers_{0};
   std::atomic<bool> stop_{false};
   std::mutex sleep_mutex_;
