@@ -6,9 +6,9 @@ meet; a row that has read draws next, so this ends.
 
 Fine windows and the codec take turns with draws: a window keeps those who draw waiting for no more than itself, and
 a crowd that draws keeps no finished clip back. Where two things can share the cores, two windows or prompts go side
-by side, and a window goes beside draws, which wait for memory while it computes. It then gets no turn of its own while most
-rows draw; when few do, clips are finished first, and rows gather for larger steps. Of windows, those that have
-come furthest are first, then the earliest request.
+by side, and a window goes beside draws, which wait for memory while it computes. It then gets no turn of its own
+while most rows draw; when few do, clips are finished first, and rows gather for larger steps. Of windows, those
+that have come furthest are first, then the earliest request.
 """
 
 from __future__ import annotations

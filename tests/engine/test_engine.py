@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from dataclasses import replace
@@ -181,10 +182,12 @@ class Watched(FakeBackend):
 def test_windows_are_filled_beside_draws_and_side_by_side() -> None:
     backend = Watched()
     backend.go_on.set()
-    with Engine(backend) as engine:
-        handles = [engine.submit(_request(seed, limit=4 + seed, early=False)) for seed in range(9)]
-        found = [_plain(handle.result()) for handle in handles]
-    assert found == [_alone(handle.request) for handle in handles]
+    engine = Engine(backend)
+    handles = [engine.submit(_request(seed, limit=4 + seed, early=False)) for seed in range(9)]
+    while engine.step():
+        time.sleep(0.001)  # lets the other thread move as well
+    for handle in handles:
+        assert _plain(handle.result(0)) == _alone(handle.request)
     assert len(backend.threads) == 2
 
 
@@ -193,7 +196,7 @@ def test_a_row_on_the_side_can_be_cancelled() -> None:
     engine = Engine(backend)
     short = engine.submit(_request(1, limit=2, early=False))
     rest = [engine.submit(_request(seed, limit=40, early=False)) for seed in (2, 3, 4)]
-    while not backend.filling.is_set():
+    while not backend.filling.wait(0.02):  # which lets the other thread move as well
         engine.step()
     short.cancel()
     engine.step()
