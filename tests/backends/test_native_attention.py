@@ -77,7 +77,6 @@ def _attend(
         visible_step,
         queries,
         ctypes.c_void_p(out.ctypes.data),
-        1,
     )
     return out
 

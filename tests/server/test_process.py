@@ -88,6 +88,16 @@ def stream(server: Process, ends: list[str], begun: threading.Event) -> None:
     ends.append(last)
 
 
+def listener(server: Process) -> tuple[threading.Thread, list[str]]:
+    """A client whose stream has begun, and where its end will be put."""
+    ends: list[str] = []
+    begun = threading.Event()
+    client = threading.Thread(target=stream, args=(server, ends, begun))
+    client.start()
+    assert begun.wait(60)
+    return client, ends
+
+
 def test_sigterm_lets_running_streams_end_and_sends_new_ones_away(
     start: Callable[..., Process],
 ) -> None:
@@ -125,11 +135,7 @@ def test_a_stream_that_outlives_the_wait_ends_with_an_error(
 ) -> None:
     monkeypatch.setenv("OPENBARK_SERVER_SHUTDOWN_TIMEOUT", "0")
     server = start()
-    ends: list[str] = []
-    begun = threading.Event()
-    client = threading.Thread(target=stream, args=(server, ends, begun))
-    client.start()
-    assert begun.wait(60)
+    client, ends = listener(server)
     server.process.send_signal(signal.SIGTERM)
     client.join(60)
     assert server.process.wait(30) == 0
@@ -138,11 +144,7 @@ def test_a_stream_that_outlives_the_wait_ends_with_an_error(
 
 def test_a_second_signal_leaves_now(start: Callable[..., Process]) -> None:
     server = start()
-    ends: list[str] = []
-    begun = threading.Event()
-    client = threading.Thread(target=stream, args=(server, ends, begun))
-    client.start()
-    assert begun.wait(60)
+    client, ends = listener(server)
     server.process.send_signal(signal.SIGTERM)
     time.sleep(0.2)
     began = time.monotonic()

@@ -120,10 +120,9 @@ OB_API int ob_matrix_product(const ob::OwnedMatrix* matrix, ob::ThreadPool* pool
 }
 
 // Attention of one head in the cache of `precision` over keys and values [n, head_dim]: out [rows, head_dim] for
-// queries [rows, head_dim], of which row r sees the first visible + r * visible_step positions; `times` over.
+// queries [rows, head_dim], of which row r sees the first visible + r * visible_step positions.
 OB_API int ob_attention(ob::ThreadPool* pool, int precision, int head_dim, int n, const float* keys,
-                        const float* values, int rows, int visible, int visible_step, const float* q, float* out,
-                        int times) {
+                        const float* values, int rows, int visible, int visible_step, const float* q, float* out) {
   return guarded([&] {
     if (head_dim < 1 || head_dim > ob::kMaxHeadDim || visible + (rows - 1) * visible_step > n) {
       throw std::invalid_argument("a row sees more positions than there are, or head_dim is above " +
@@ -139,10 +138,8 @@ OB_API int ob_attention(ob::ThreadPool* pool, int precision, int head_dim, int n
       cache.append(pool->kernels(), 0, 0, i, keys + static_cast<std::ptrdiff_t>(i) * head_dim,
                    values + static_cast<std::ptrdiff_t>(i) * head_dim);
     }
-    for (int i = 0; i < times; ++i) {
-      cache.attend(pool->kernels(), 0, 0,
-                   {q, head_dim, rows, visible, visible_step, scores.as<float>(), out, head_dim, nullptr});
-    }
+    cache.attend(pool->kernels(), 0, 0,
+                 {q, head_dim, rows, visible, visible_step, scores.as<float>(), out, head_dim, nullptr});
   });
 }
 
