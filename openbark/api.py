@@ -211,8 +211,8 @@ class Bark:
         three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
         of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
         the clips that are done, None).
-        options: how pieces are cut, joined, and made again; given, they also hold for text that fits.
-        scorer: judges attempts at pieces, `engine.scoring.DefaultScorer` for None.
+        options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
+        `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
@@ -255,7 +255,8 @@ class Bark:
 
         Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
         than `options.ahead` pieces are held. Leaving the loop early stops the work. latency: "low" hands out
-        audio below the sentence, which sounds a little different (docs/streaming.md). Raises as `generate`.
+        audio below the sentence, which sounds a little different and cannot be judged, trimmed or made again
+        (docs/streaming.md). Raises as `generate`.
         """
         how = self._ask(text, voice, seed, params, None, cancel, options, scorer)
         asked = replace(how, latency=latency)
@@ -305,9 +306,8 @@ class Bark:
     ) -> Request | Narration:
         """One request where that is enough, else a narration."""
         is_text = isinstance(text, str)
-        if options is None and (
-            not is_text or fits(text, self.read, self.config, LongFormOptions())
-        ):
+        in_pieces = options is not None or scorer is not None
+        if not in_pieces and (not is_text or fits(text, self.read, self.config, LongFormOptions())):
             return self.request(text, voice, seed, params, progress, cancel)
         how = Manner(seed, params, options, scorer, cancel, progress)
         return narrate_text(self, text, self.find_voice(voice), how)

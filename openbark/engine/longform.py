@@ -277,7 +277,7 @@ class LongForm:
             if each.score is None:
                 self._score(row, each)
         best = max(row.tries, key=lambda each: (not _faults(each), _value(each)))
-        most = self._options.best_of + self._options.retries
+        most = self._options.best_of + self._options.n_retries
         if best.result is None:
             most = max(most, _LEAST_ATTEMPTS)
         if _faults(best) and len(row.tries) < most:
@@ -289,7 +289,7 @@ class LongForm:
                 "another seed, or other words"
             )
         row.kept, row.is_done = best, True
-        seconds = best.attempt.last / self._config.sample_rate + (self._options.keep_seconds or 0.0)
+        seconds = best.attempt.last / self._config.sample_rate + (self._options.kept_seconds or 0.0)
         result = best.result
         row.heard = spoken_voice(result.semantic, result.coarse, result.fine, seconds, self._config)
 
@@ -368,8 +368,8 @@ def _cut(
     if attempt is None:
         raise RuntimeError("an attempt without audio cannot be cut")
     waveform, first, last = attempt.waveform, attempt.first, attempt.last
-    if options.keep_seconds is not None:
-        keep = int(options.keep_seconds * config.sample_rate)
+    if options.kept_seconds is not None:
+        keep = int(options.kept_seconds * config.sample_rate)
         start = max(0, first - keep)
         waveform = waveform[start : last + keep]
         first, last = first - start, last - start
