@@ -170,7 +170,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Manner:
-    """How a text is to be spoken, as callers say it; see `Bark.generate`."""
+    """How a text is to be spoken, as callers say it; see `Bark.generate`. lazily: see `engine.plan.plan_script`."""
 
     seed: int | None = None
     params: GenerationParams | None = None
@@ -178,6 +178,7 @@ class Manner:
     scorer: Scorer | None = None
     cancel: Cancel | None = None
     progress: Progress | None = None
+    lazily: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +195,7 @@ def narrate_text(model: Model, text: str, voice: Voice | None, how: Manner) -> N
     """A plain text in one voice. Raises TextError or ParamError."""
     squeeze(text)
     options = how.options or LongFormOptions()
-    plan = plan_text(text, model.read, voice, model.config, options)
+    plan = plan_text(text, model.read, voice, model.config, options, how.lazily)
     return _narration(model, text, plan, voice, how, {})
 
 
@@ -210,7 +211,7 @@ def narrate_script(model: Model, script: Script, voice: Voice | None, how: Manne
 
     options = how.options or LongFormOptions()
     items = parse_script(script.source, script.format, tuple(cast), script.markup)
-    plan = plan_script(items, model.read, voice_of, model.config, options)
+    plan = plan_script(items, model.read, voice_of, model.config, options, how.lazily)
     recipe = {
         "format": script_format(script.source, script.format),
         "markup": script.markup,

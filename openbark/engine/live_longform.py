@@ -62,7 +62,7 @@ class LiveForm(LongForm):
         A piece that nothing was said of is tried again; others are not. Raises as `LongForm.pieces`.
         """
         try:
-            for index in range(len(self._plan.pieces)):
+            for index, _ in enumerate(self._plan.pieces):
                 self._enter(index)
                 row = self._rows[index]
                 while not row.is_done:
