@@ -19,7 +19,7 @@ from openbark.engine.live_longform import LiveForm, check_live_options
 from openbark.engine.longform import LongForm, PieceEngine
 from openbark.engine.longform_options import LongFormOptions, Pauses
 from openbark.engine.plan import Plan, plan_script, plan_text
-from openbark.engine.request import Cancel, Progress, Tokens, check_latency
+from openbark.engine.request import Cancel, Listen, Progress, Tokens, check_latency
 from openbark.engine.scoring import DefaultScorer, Scorer
 from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
 from openbark.params import GenerationParams, check_seed
@@ -95,13 +95,15 @@ class Narration:
             if len(placed.block):
                 yield placed.block
 
-    def clip(self, engine: PieceEngine) -> Clip:
-        """Everything at once."""
+    def clip(self, engine: PieceEngine, listen: Listen | None = None) -> Clip:
+        """Everything at once. listen: told each block of it as soon as its piece is there."""
         blocks: list[Waveform] = []
         spoken: list[SpokenPiece] = []
         segments: list[Segment] = []
-        for placed in self.placed(engine):
+        for placed in self.placed(engine, eager=listen is None):
             blocks.append(placed.block)
+            if listen is not None and len(placed.block):
+                listen(placed.block)
             if placed.spoken is not None:
                 spoken.append(placed.spoken)
                 segments.append(segment_of(placed, placed.spoken))

@@ -205,6 +205,29 @@ def test_low_latency_of_a_text_that_fits_is_one_request(bark: Bark) -> None:
     assert sum(len(block) for block in blocks) == len(clip.waveform)
 
 
+def test_listeners_hear_a_clip_while_it_is_made(bark: Bark, cast: dict[str, Path]) -> None:
+    heard: list[tuple[np.ndarray, int]] = []
+    before = bark.engine.stats.finished
+
+    def listen(block: np.ndarray) -> None:
+        heard.append((block, bark.engine.stats.finished - before))
+
+    clip = bark.generate(TEXT, cast["V1"], 7, PARAMS, listen=listen)
+    np.testing.assert_array_equal(np.concatenate([block for block, _ in heard]), clip.waveform)
+    n_pieces = len(clip.segments)
+    assert heard[0][1] < n_pieces <= heard[-1][1]
+    again = bark.generate(TEXT, cast["V1"], 7, PARAMS)
+    np.testing.assert_array_equal(clip.waveform, again.waveform)
+    said: list[np.ndarray] = []
+    script = bark.generate_script("One.\nTwo.", seed=7, params=PARAMS, listen=said.append)
+    np.testing.assert_array_equal(np.concatenate(said), script.waveform)
+    said.clear()
+    short = bark.generate("Yes.", seed=7, params=PARAMS, listen=said.append)
+    assert [each.tolist() for each in said] == [short.waveform.tolist()]
+    with pytest.raises(ParamError, match="listen is for one text"):
+        bark.generate(["Yes."], listen=said.append)  # type: ignore[call-overload]
+
+
 def test_low_latency_tells_of_each_piece(bark: Bark, cast: dict[str, Path]) -> None:
     how = Manner(7, PARAMS)
     voice = bark.find_voice(cast["V1"])
