@@ -211,14 +211,15 @@ class Bark:
         three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
         of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
         the clips that are done, None).
-        options: how pieces are cut, joined, and made again; given, they also hold for text that fits.
-        scorer: judges attempts at pieces, `engine.scoring.DefaultScorer` for None.
+        options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
+        `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
         if not isinstance(text, (list, tuple)):
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            asked = self._ask(text, voice, seed, params, progress, cancel, options, scorer)  # type: ignore[arg-type]
+            how = Manner(seed, params, options, scorer, cancel, progress)  # type: ignore[arg-type]
+            asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked, Narration):
                 return asked.clip(self.engine)
             return self.clip(text, asked, run(self.backend, asked))
@@ -229,7 +230,10 @@ class Bark:
             spread("params", params, len(text)),
             strict=True,
         )
-        every = [self._ask(*each, None, cancel, options, scorer) for each in given]
+        every = [
+            self._ask(said, who, Manner(number, limits, options, scorer, cancel))
+            for said, who, number, limits in given
+        ]
         requests = [each for each in every if isinstance(each, Request)]
         finished = batch_progress(self.config, progress)
         results = iter(run_batch(self.backend, requests, finished=finished))
@@ -254,11 +258,13 @@ class Bark:
         """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
 
         Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
-        than `options.ahead` pieces are held. Leaving the loop early stops the work. latency: "low" hands out
-        audio below the sentence, which sounds a little different (docs/streaming.md). Raises as `generate`.
+        than `options.ahead` pieces are held. Leaving the loop early stops the work. A book starts as soon as a
+        sentence; what is wrong further on in it comes with its piece. latency: "low" hands out
+        audio below the sentence, which sounds a little different and cannot be judged, trimmed or made again
+        (docs/streaming.md). Raises as `generate`.
         """
-        how = self._ask(text, voice, seed, params, None, cancel, options, scorer)
-        asked = replace(how, latency=latency)
+        how = Manner(seed, params, options, scorer, cancel, lazily=True)
+        asked = replace(self._ask(text, voice, how), latency=latency)
         self.engine.start()
         return (
             asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)
@@ -292,24 +298,13 @@ class Bark:
         script = Script(source, cast, format, markup)
         return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine)
 
-    def _ask(
-        self,
-        text: str,
-        voice: VoiceLike | None,
-        seed: int | None,
-        params: GenerationParams | None,
-        progress: Progress | None,
-        cancel: Cancel | None,
-        options: LongFormOptions | None,
-        scorer: Scorer | None,
-    ) -> Request | Narration:
+    def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Request | Narration:
         """One request where that is enough, else a narration."""
-        is_text = isinstance(text, str)
-        if options is None and (
-            not is_text or fits(text, self.read, self.config, LongFormOptions())
+        in_pieces = how.options is not None or how.scorer is not None
+        if not isinstance(text, str) or (
+            not in_pieces and fits(text, self.read, self.config, LongFormOptions())
         ):
-            return self.request(text, voice, seed, params, progress, cancel)
-        how = Manner(seed, params, options, scorer, cancel, progress)
+            return self.request(text, voice, how.seed, how.params, how.progress, how.cancel)
         return narrate_text(self, text, self.find_voice(voice), how)
 
     def request(

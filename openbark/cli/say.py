@@ -160,6 +160,7 @@ def say(
     extras = _Extras(save_voice, timings, words, sidecar)
     if stream:
         _check_stream(sources, output, extras, script, edits, play, as_json)
+        _check_latency(latency, options)
     elif latency == "low":
         raise click.UsageError("--latency low is about --stream; give --stream - too")
     outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
@@ -256,6 +257,13 @@ def _check_stream(
         raise click.UsageError(
             f"--stream hands the audio on before it is whole; leave out {', '.join(given)}"
         )
+
+
+def _check_latency(latency: str, options: LongFormOptions | None) -> None:
+    from openbark.engine.live_longform import check_live_options
+
+    if latency == "low" and options is not None:
+        check_live_options(options)
 
 
 def _check(outputs: list[Output], extras: _Extras, force: bool, as_json: bool) -> None:
