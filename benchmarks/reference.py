@@ -29,11 +29,11 @@ import torch
 from numpy.typing import NDArray
 
 import openbark
-from openbark.api import find_checkpoint
 from openbark.backends.base import Backend
 from openbark.backends.select import BACKENDS, load_backend
 from openbark.bench.workload import model_config
 from openbark.checkpoints import checkpoint_of_random_weights, open_checkpoint
+from openbark.checkpoints.find import find_checkpoint
 from openbark.config import BarkConfig, GPTConfig
 from openbark.engine.cascade import run
 from openbark.engine.request import STAGES, CascadeResult, Request

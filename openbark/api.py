@@ -6,31 +6,35 @@ Knows no command line, and no backend until a model is loaded.
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path
 from typing import Any, overload
 
-from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.backends.base import Backend
 from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
+from openbark.checkpoints.find import find_checkpoint, public_source, tell
 from openbark.checkpoints.fingerprint import fingerprint
-from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions
 from openbark.engine.plan import fits
-from openbark.engine.request import Cancel, CascadeResult, Progress, Request, Tokens, Waveform
+from openbark.engine.request import (
+    Cancel,
+    CascadeResult,
+    Listen,
+    Progress,
+    Request,
+    Tokens,
+    Waveform,
+)
 from openbark.engine.scoring import Scorer
 from openbark.errors import (
     CheckpointCorruptError,
-    CheckpointNotFoundError,
     ParamError,
     TextError,
     VoiceError,
@@ -45,47 +49,10 @@ from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["Bark", "VoiceLike", "find_checkpoint"]
+__all__ = ["Bark", "VoiceLike"]
 
 VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
 """A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
-
-
-def find_checkpoint(
-    path: str | os.PathLike[str] | None = None, access: HubAccess | None = None
-) -> Path:
-    """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
-    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched as `access` says unless
-    it is cached. A subfolder counts for folders too.
-
-    Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
-    """
-    if path is None or path == EMBEDDED_NAME:
-        return embedded_directory()
-    access = access or HubAccess()
-    folder = Path(path).expanduser()
-    if folder.exists():
-        return folder / access.subfolder
-    if isinstance(path, str) and is_hub_id(path):
-        return download(path, _tell, access)
-    raise CheckpointNotFoundError(
-        f"no checkpoint folder at {folder}; give the path of a folder, {EMBEDDED_NAME!r} for the model "
-        "inside the package, or the name of a model on the hub such as 'suno/bark-small'"
-    )
-
-
-def _public_source(path: str | os.PathLike[str] | None) -> str | None:
-    """A model's name where it means the same on every machine; a user's folders are nobody else's business."""
-    if path is None or path == EMBEDDED_NAME:
-        return EMBEDDED_NAME
-    if isinstance(path, str) and is_hub_id(path) and not Path(path).expanduser().exists():
-        return path
-    return None
-
-
-def _tell(line: str) -> None:
-    """What takes seconds or gigabytes is said before it starts."""
-    print(line, file=sys.stderr, flush=True)
 
 
 class Bark:
@@ -130,12 +97,12 @@ class Bark:
         """
         if threads is not None and (isinstance(threads, bool) or threads < 1):
             raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
-        found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), _tell)
+        found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), tell)
         checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads, _tell)
+        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads, tell)
         origin = ModelOrigin(
-            source=_public_source(path),
+            source=public_source(path),
             fingerprint=fingerprint(checkpoint),
             backend=loaded.description.partition(" ")[0],
             device=device or "cpu",
@@ -176,6 +143,7 @@ class Bark:
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
+        listen: Listen | None = None,
     ) -> Clip: ...
 
     @overload
@@ -201,6 +169,7 @@ class Bark:
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
+        listen: Listen | None = None,
     ) -> Clip | list[Clip]:
         """Speak `text`, of any length: what fits one request is one, longer text is spoken in pieces.
         A list of texts becomes a list of clips, made together: each is what it would be alone, to the token.
@@ -211,17 +180,26 @@ class Bark:
         three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
         of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
         the clips that are done, None).
-        options: how pieces are cut, joined, and made again; given, they also hold for text that fits.
-        scorer: judges attempts at pieces, `engine.scoring.DefaultScorer` for None.
+        options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
+        `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
+        listen: told float32 samples [L] of one text as its pieces are made; together they are the clip.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
         if not isinstance(text, (list, tuple)):
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            asked = self._ask(text, voice, seed, params, progress, cancel, options, scorer)  # type: ignore[arg-type]
+            how = Manner(seed, params, options, scorer, cancel, progress)  # type: ignore[arg-type]
+            asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked, Narration):
-                return asked.clip(self.engine)
-            return self.clip(text, asked, run(self.backend, asked))
+                return asked.clip(self.engine, listen)
+            clip = self.clip(text, asked, run(self.backend, asked))
+            if listen is not None:
+                listen(clip.waveform)
+            return clip
+        if listen is not None:
+            raise ParamError(
+                "listen is for one text; generate a list of texts one by one to listen"
+            )
         given = zip(
             text,
             spread("voice", voice, len(text)),
@@ -229,7 +207,10 @@ class Bark:
             spread("params", params, len(text)),
             strict=True,
         )
-        every = [self._ask(*each, None, cancel, options, scorer) for each in given]
+        every = [
+            self._ask(said, who, Manner(number, limits, options, scorer, cancel))
+            for said, who, number, limits in given
+        ]
         requests = [each for each in every if isinstance(each, Request)]
         finished = batch_progress(self.config, progress)
         results = iter(run_batch(self.backend, requests, finished=finished))
@@ -254,11 +235,13 @@ class Bark:
         """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
 
         Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
-        than `options.ahead` pieces are held. Leaving the loop early stops the work. latency: "low" hands out
-        audio below the sentence, which sounds a little different (docs/streaming.md). Raises as `generate`.
+        than `options.ahead` pieces are held. Leaving the loop early stops the work. A book starts as soon as a
+        sentence; what is wrong further on in it comes with its piece. latency: "low" hands out
+        audio below the sentence, which sounds a little different and cannot be judged, trimmed or made again
+        (docs/streaming.md). Raises as `generate`.
         """
-        how = self._ask(text, voice, seed, params, None, cancel, options, scorer)
-        asked = replace(how, latency=latency)
+        how = Manner(seed, params, options, scorer, cancel, lazily=True)
+        asked = replace(self._ask(text, voice, how), latency=latency)
         self.engine.start()
         return (
             asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)
@@ -277,6 +260,7 @@ class Bark:
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
+        listen: Listen | None = None,
     ) -> Clip:
         """Speak a script: dialogue, pauses, other voices, SSML, or subtitles at their times.
 
@@ -290,26 +274,15 @@ class Bark:
         cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
         how = Manner(seed, params, options, scorer, cancel, progress)
         script = Script(source, cast, format, markup)
-        return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine)
+        return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine, listen)
 
-    def _ask(
-        self,
-        text: str,
-        voice: VoiceLike | None,
-        seed: int | None,
-        params: GenerationParams | None,
-        progress: Progress | None,
-        cancel: Cancel | None,
-        options: LongFormOptions | None,
-        scorer: Scorer | None,
-    ) -> Request | Narration:
+    def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Request | Narration:
         """One request where that is enough, else a narration."""
-        is_text = isinstance(text, str)
-        if options is None and (
-            not is_text or fits(text, self.read, self.config, LongFormOptions())
+        in_pieces = how.options is not None or how.scorer is not None
+        if not isinstance(text, str) or (
+            not in_pieces and fits(text, self.read, self.config, LongFormOptions())
         ):
-            return self.request(text, voice, seed, params, progress, cancel)
-        how = Manner(seed, params, options, scorer, cancel, progress)
+            return self.request(text, voice, how.seed, how.params, how.progress, how.cancel)
         return narrate_text(self, text, self.find_voice(voice), how)
 
     def request(

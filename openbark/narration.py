@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -19,7 +19,7 @@ from openbark.engine.live_longform import LiveForm, check_live_options
 from openbark.engine.longform import LongForm, PieceEngine
 from openbark.engine.longform_options import LongFormOptions, Pauses
 from openbark.engine.plan import Plan, plan_script, plan_text
-from openbark.engine.request import Cancel, Progress, Tokens, check_latency
+from openbark.engine.request import Cancel, Listen, Progress, Tokens, check_latency
 from openbark.engine.scoring import DefaultScorer, Scorer
 from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
 from openbark.params import GenerationParams, check_seed
@@ -56,7 +56,8 @@ class Narration:
     recipe: what was asked besides, for `Clip.recipe`. latency: "low" hands out audio while a piece is made; then
     no piece is made again, compared or trimmed.
 
-    Raises ParamError for another latency than LATENCIES, and for "low" with `options.best_of`.
+    Raises ParamError for another latency than LATENCIES, and for "low" with what it cannot do
+    (`engine.live_longform.check_live_options`).
     """
 
     text: str
@@ -75,7 +76,7 @@ class Narration:
     def __post_init__(self) -> None:
         check_latency(self.latency)
         if self.latency == "low":
-            check_live_options(self.options)
+            check_live_options(self.options, self.scorer)
 
     def placed(self, engine: PieceEngine, eager: bool = True) -> Iterator[Placed]:
         """Audio block by block, with the piece each belongs to; see `LongForm.pieces` for errors."""
@@ -94,13 +95,15 @@ class Narration:
             if len(placed.block):
                 yield placed.block
 
-    def clip(self, engine: PieceEngine) -> Clip:
-        """Everything at once."""
+    def clip(self, engine: PieceEngine, listen: Listen | None = None) -> Clip:
+        """Everything at once. listen: told each block of it as soon as its piece is there."""
         blocks: list[Waveform] = []
         spoken: list[SpokenPiece] = []
         segments: list[Segment] = []
-        for placed in self.placed(engine):
+        for placed in self.placed(engine, eager=listen is None):
             blocks.append(placed.block)
+            if listen is not None and len(placed.block):
+                listen(placed.block)
             if placed.spoken is not None:
                 spoken.append(placed.spoken)
                 segments.append(segment_of(placed, placed.spoken))
@@ -130,8 +133,14 @@ class Narration:
             origin=self.origin,
             voice_digest=self.voice.digest if self.voice else None,
             segments=tuple(segments),
-            recipe={"long_form": asdict(self.options), **self.recipe},
+            recipe={"long_form": asdict(self._settled), **self.recipe},
         )
+
+    @property
+    def _settled(self) -> LongFormOptions:
+        """The options with today's defaults in them, so that the clip can be made again."""
+        given = self.options
+        return replace(given, retries=given.n_retries, keep_seconds=given.kept_seconds)
 
     @property
     def _advance(self) -> Callable[[float, float], None] | None:
@@ -163,7 +172,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Manner:
-    """How a text is to be spoken, as callers say it; see `Bark.generate`."""
+    """How a text is to be spoken, as callers say it; see `Bark.generate`. lazily: see `engine.plan.plan_script`."""
 
     seed: int | None = None
     params: GenerationParams | None = None
@@ -171,6 +180,7 @@ class Manner:
     scorer: Scorer | None = None
     cancel: Cancel | None = None
     progress: Progress | None = None
+    lazily: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,7 +197,7 @@ def narrate_text(model: Model, text: str, voice: Voice | None, how: Manner) -> N
     """A plain text in one voice. Raises TextError or ParamError."""
     squeeze(text)
     options = how.options or LongFormOptions()
-    plan = plan_text(text, model.read, voice, model.config, options)
+    plan = plan_text(text, model.read, voice, model.config, options, how.lazily)
     return _narration(model, text, plan, voice, how, {})
 
 
@@ -203,7 +213,7 @@ def narrate_script(model: Model, script: Script, voice: Voice | None, how: Manne
 
     options = how.options or LongFormOptions()
     items = parse_script(script.source, script.format, tuple(cast), script.markup)
-    plan = plan_script(items, model.read, voice_of, model.config, options)
+    plan = plan_script(items, model.read, voice_of, model.config, options, how.lazily)
     recipe = {
         "format": script_format(script.source, script.format),
         "markup": script.markup,

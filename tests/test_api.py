@@ -14,8 +14,9 @@ from tokenizers import Tokenizer as Rules
 from tokenizers.models import WordLevel
 
 import openbark
-from openbark.api import Bark, find_checkpoint
+from openbark.api import Bark
 from openbark.assets import has_embedded
+from openbark.checkpoints.find import find_checkpoint
 from openbark.config import BarkConfig
 from openbark.errors import (
     CancelledError,

@@ -13,6 +13,7 @@ import pytest
 from openbark import Bark
 from openbark.engine.longform import piece_seed
 from openbark.engine.longform_options import LongFormOptions, Pauses
+from openbark.engine.scoring import Attempt, DefaultScorer, Score
 from openbark.errors import CancelledError, ParamError, TextError, VoiceError
 from openbark.narration import Manner, narrate_text
 from openbark.params import GenerationParams
@@ -117,7 +118,7 @@ def test_everything_is_reported(clip: Clip, tmp_path: Path) -> None:
     assert first["text"] == TEXT[first["start"] : first["stop"]]
     clip.save(tmp_path / "a.wav")
     recipe = read_recipe(tmp_path / "a.wav")
-    assert recipe.options == LongFormOptions()
+    assert recipe.options == LongFormOptions(retries=2, keep_seconds=0.05)
 
 
 def test_replay_makes_the_same_long_audio(
@@ -127,7 +128,7 @@ def test_replay_makes_the_same_long_audio(
     made = bark.generate(TEXT, cast["V1"], 11, PARAMS, options=options)
     made.save(tmp_path / "a.flac")
     recipe = read_recipe(tmp_path / "a.flac")
-    assert recipe.options == options
+    assert recipe.options == replace(options, retries=2, keep_seconds=0.05)
     assert np.array_equal(make_again(recipe, bark, cast["V1"]).waveform, made.waveform)
 
 
@@ -204,6 +205,29 @@ def test_low_latency_of_a_text_that_fits_is_one_request(bark: Bark) -> None:
     assert sum(len(block) for block in blocks) == len(clip.waveform)
 
 
+def test_listeners_hear_a_clip_while_it_is_made(bark: Bark, cast: dict[str, Path]) -> None:
+    heard: list[tuple[np.ndarray, int]] = []
+    before = bark.engine.stats.finished
+
+    def listen(block: np.ndarray) -> None:
+        heard.append((block, bark.engine.stats.finished - before))
+
+    clip = bark.generate(TEXT, cast["V1"], 7, PARAMS, listen=listen)
+    np.testing.assert_array_equal(np.concatenate([block for block, _ in heard]), clip.waveform)
+    n_pieces = len(clip.segments)
+    assert heard[0][1] < n_pieces <= heard[-1][1]
+    again = bark.generate(TEXT, cast["V1"], 7, PARAMS)
+    np.testing.assert_array_equal(clip.waveform, again.waveform)
+    said: list[np.ndarray] = []
+    script = bark.generate_script("One.\nTwo.", seed=7, params=PARAMS, listen=said.append)
+    np.testing.assert_array_equal(np.concatenate(said), script.waveform)
+    said.clear()
+    short = bark.generate("Yes.", seed=7, params=PARAMS, listen=said.append)
+    assert [each.tolist() for each in said] == [short.waveform.tolist()]
+    with pytest.raises(ParamError, match="listen is for one text"):
+        bark.generate(["Yes."], listen=said.append)  # type: ignore[call-overload]
+
+
 def test_low_latency_tells_of_each_piece(bark: Bark, cast: dict[str, Path]) -> None:
     how = Manner(7, PARAMS)
     voice = bark.find_voice(cast["V1"])
@@ -216,9 +240,39 @@ def test_low_latency_tells_of_each_piece(bark: Bark, cast: dict[str, Path]) -> N
     assert ends[-1] <= sum(len(each.block) for each in placed)
 
 
+def test_low_latency_takes_what_asks_for_nothing(bark: Bark) -> None:
+    asked = LongFormOptions(best_of=1, retries=0, keep_seconds=None, policy="anchor")
+    plain = LongFormOptions(policy="anchor")
+    heard = [
+        np.concatenate(list(bark.stream(TEXT, None, 7, PARAMS, options=each, latency="low")))
+        for each in (asked, plain)
+    ]
+    np.testing.assert_array_equal(*heard)
+
+
+def test_a_scorer_judges_text_that_fits_too(bark: Bark) -> None:
+    class Picky:
+        def score(self, attempt: Attempt) -> Score:
+            return Score(0.0, ("too plain",))
+
+    clip = bark.generate("Yes.", seed=7, params=PARAMS, scorer=Picky())
+    assert [each.faults for each in clip.segments[0].attempts] == [("too plain",)] * 3
+
+
+def test_what_auto_stands_for_is_written_down(bark: Bark) -> None:
+    clip = bark.generate(TEXT, seed=7, params=PARAMS, options=LongFormOptions())
+    assert clip.recipe["long_form"]["retries"] == 2
+    assert clip.recipe["long_form"]["keep_seconds"] == 0.05
+
+
 def test_low_latency_refuses_what_it_cannot_do(bark: Bark) -> None:
-    with pytest.raises(ParamError, match="best_of is 2"):
-        bark.stream(TEXT, options=LongFormOptions(best_of=2), latency="low")
+    for name, value in (("best_of", 2), ("retries", 2), ("keep_seconds", 0.05)):
+        with pytest.raises(
+            ParamError, match=f"{name} is {value} with latency 'low'; legal: .*; leave"
+        ):
+            bark.stream(TEXT, options=LongFormOptions(**{name: value}), latency="low")
+    with pytest.raises(ParamError, match=r"scorer is .* with latency 'low'; legal: None"):
+        bark.stream("Yes.", scorer=DefaultScorer(), latency="low")
     with pytest.raises(ParamError, match="latency is 'now'"):
         bark.stream(TEXT, latency="now")
     with pytest.raises(ParamError, match="latency is 'now'"):

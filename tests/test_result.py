@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from openbark.audio import MAX_OGG_TAG_BYTES, read_audio, read_tags
+from openbark.audio.playback import Player
 from openbark.config import BarkConfig
 from openbark.errors import AudioError, ParamError
 from openbark.params import SUNO_PARAMS
@@ -111,10 +112,10 @@ def test_a_clip_plays_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     player = tmp_path / "player"
     player.write_text(f'#!/bin/sh\ncp "$1" {tmp_path}/played.wav\n')
     player.chmod(0o755)
-    monkeypatch.setattr("openbark.audio.playback.PLAYERS", ((str(player),),))
+    monkeypatch.setattr("openbark.audio.playback.PLAYERS", (Player((str(player),)),))
     make_clip().play()
     assert len(read_audio(tmp_path / "played.wav")[0]) == 3 * RATE
-    monkeypatch.setattr("openbark.audio.playback.PLAYERS", (("no-such-player",),))
+    monkeypatch.setattr("openbark.audio.playback.PLAYERS", (Player(("no-such-player",)),))
     with pytest.raises(AudioError, match="no-such-player"):
         make_clip().play()
 

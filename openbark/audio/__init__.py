@@ -11,7 +11,7 @@ from openbark.audio.files import check_output, read_audio, stored_format, write_
 from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
 from openbark.audio.joining import Joiner
 from openbark.audio.loudness import loudness, with_loudness
-from openbark.audio.playback import find_player, play
+from openbark.audio.playback import LivePlayer, find_player, play
 from openbark.audio.resample import resample
 from openbark.audio.samples import Waveform, count_clipped, pcm16
 from openbark.audio.stretch import Stretcher, stretch
@@ -26,6 +26,7 @@ __all__ = [
     "AudioEncoder",
     "Edits",
     "Joiner",
+    "LivePlayer",
     "Stretcher",
     "Waveform",
     "check_output",

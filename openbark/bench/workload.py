@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.api import find_checkpoint
 from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
+from openbark.checkpoints.find import find_checkpoint
 from openbark.checkpoints.random import checkpoint_of_random_weights
 from openbark.config import BarkConfig
 from openbark.errors import ParamError

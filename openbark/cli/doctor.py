@@ -156,8 +156,8 @@ def _check_folder() -> str:
 
 
 def _check_model(model: str | None) -> str:
-    from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
+    from openbark.checkpoints.find import find_checkpoint
     from openbark.voices.folders import library_of
 
     folder = find_checkpoint(model)

@@ -114,9 +114,9 @@ def _download(name: str, directory: str | None, revision: str | None) -> None:
 )
 def _convert(model: str, directory: str, layout: str) -> None:
     """Write MODEL, of any layout, to a new folder; weights keep every bit."""
-    from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
     from openbark.checkpoints.convert import convert_to_hf, convert_to_suno
+    from openbark.checkpoints.find import find_checkpoint
 
     checkpoint = open_checkpoint(find_checkpoint(model))
     write = convert_to_hf if layout == "hf" else convert_to_suno
@@ -127,8 +127,8 @@ def _open(model: str | None) -> Checkpoint:
     """A model as it is here, with or without tokenizer and codec."""
     from pathlib import Path
 
-    from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
+    from openbark.checkpoints.find import find_checkpoint
     from openbark.checkpoints.hub import cached, is_hub_id
     from openbark.errors import CheckpointNotFoundError
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +15,12 @@ import click
 
 from openbark.cli.cores import share_cores
 from openbark.cli.inputs import Source, read_sources
+from openbark.cli.live import Outlet, check_flags, check_latency, pipe, play_live, plays_live
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
 from openbark.cli.progress import ProgressBar
 from openbark.cli.sampling import given_params, sampling_options
 from openbark.cli.speech_options import (
+    Asked,
     ScriptAsked,
     given_edits,
     given_long_form,
@@ -29,8 +32,7 @@ from openbark.params import GenerationParams, check_seed
 
 if TYPE_CHECKING:
     from openbark.api import Bark
-    from openbark.audio import Edits, Waveform
-    from openbark.engine.longform_options import LongFormOptions
+    from openbark.audio import Waveform
     from openbark.result import Clip
 
 __all__ = ["say"]
@@ -38,25 +40,15 @@ __all__ = ["say"]
 
 @dataclass(frozen=True)
 class _Extras:
-    """What is written beside the audio."""
+    """What is done beside the audio, and told of it."""
 
     save_voice: Path | None
     timings: str | None
     words: bool
     sidecar: bool
-
-
-@dataclass(frozen=True)
-class _Asked:
-    """How each text is spoken."""
-
-    voice: str | None
-    seed: int
-    params: GenerationParams
-    options: LongFormOptions | None
-    script: ScriptAsked | None
-    edits: Edits
-    latency: str
+    play: bool
+    as_json: bool
+    quiet: bool
 
 
 @click.command()
@@ -86,7 +78,8 @@ class _Asked:
     "--latency",
     type=click.Choice(["sentence", "low"]),
     default="sentence",
-    help="With --stream, low writes audio before a sentence is whole; it sounds a little different.",
+    help="With --stream or --play, low hands audio on before a sentence is whole; it sounds a little different, "
+    "and --play then writes no file.",
 )
 @click.option("--voice", help="Name of a voice, or path of an .npz. See `openbark voices list`.")
 @click.option("--model", help="Checkpoint folder. [default: the embedded model]")
@@ -116,7 +109,11 @@ class _Asked:
 @click.option(
     "--save-voice", type=click.Path(path_type=Path), help="Save the clip as a voice (.npz)."
 )
-@click.option("--play", is_flag=True, help="Play the clip when it is done.")
+@click.option(
+    "--play",
+    is_flag=True,
+    help="Play the audio as it is made; when it is whole with --trim, --loudness or --sample-rate.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a text on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no card.")
 @click.pass_context
@@ -154,17 +151,19 @@ def say(
     openbark say --file story.txt --stream - | aplay
     """
     sources = read_sources(texts, files)
-    used_seed = check_seed(seed)
     params = given_params(ctx, greedy, max_seconds)
     options, script, edits = given_long_form(ctx), given_script(ctx), given_edits(ctx)
-    extras = _Extras(save_voice, timings, words, sidecar)
-    if stream:
-        _check_stream(sources, output, extras, script, edits, play, as_json)
-    elif latency == "low":
-        raise click.UsageError("--latency low is about --stream; give --stream - too")
-    outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
-    _check(outputs, extras, force, as_json)
-    player = _checked_player(play)
+    asked = Asked(voice, check_seed(seed), GenerationParams(), options, script, edits, latency)
+    extras = _Extras(save_voice, timings, words, sidecar, play, as_json, quiet)
+    only_plays = latency == "low" and play and not stream
+    _check_early(
+        sources, asked, extras, stream, {"-o": output, "--format": format, "--force": force}
+    )
+    outputs: list[Output] = []
+    if not only_plays:
+        outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
+        _check(outputs, extras, force)
+    is_live = play and plays_live(asked)
 
     share_cores()
     from openbark.api import Bark
@@ -173,30 +172,28 @@ def say(
     with ProgressBar(enabled=not quiet) as progress:
         bark = Bark.load(model, device, dtype, threads, backend)
         load_seconds = time.perf_counter() - started
-        used_params = params(bark.default_params)
-        asked = _Asked(voice, used_seed, used_params, options, script, edits, latency)
-        if stream:
-            _pipe(bark, sources[0], asked, outputs[0].format)
+        asked = replace(asked, params=params(bark.default_params))
+        if stream or only_plays:
+            only = sources[0]
+            said = (
+                play_live(bark, only, asked) if play else pipe(bark, only, asked, outputs[0].format)
+            )
+            if not quiet:
+                click.echo(said, err=True)
             return
-        clips = _spoken(bark, sources, asked, progress)
-        for clip, target in zip(clips, outputs, strict=True):
-            _write(clip, target, extras, len(outputs))
-            with progress.hidden():
-                if not quiet:
-                    click.echo(_card(clip, target, extras), err=True)
-                if as_json:
-                    click.echo(
-                        json.dumps(_report(clip, bark, target, load_seconds), ensure_ascii=False)
-                    )
-            if player:
-                player(clip)
+        _check_readable(bark, sources, asked.script)
+        for source, target in zip(sources, outputs, strict=True):
+            with _listener(bark, source, asked, is_live) as listen:
+                clip = _clip(bark, source, asked, progress, listen).edited_by(asked.edits)
+                _write(clip, target, extras, len(outputs))
+                with progress.hidden():
+                    _tell(clip, bark, target, extras, load_seconds)
+            if play and not is_live:
+                clip.play()
 
 
-def _spoken(
-    bark: Bark, sources: list[Source], asked: _Asked, progress: ProgressBar
-) -> Iterator[Clip]:
-    """The clip of each source, one after the other; what cannot be read is found before the first."""
-    script = asked.script
+def _check_readable(bark: Bark, sources: list[Source], script: ScriptAsked | None) -> None:
+    """What cannot be read is found before anything is spoken."""
     for source in sources:
         try:
             if script:
@@ -205,15 +202,41 @@ def _spoken(
                 bark.read(source.text)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
-    for source in sources:
-        yield _clip(bark, source, asked, progress).edited_by(asked.edits)
 
 
-def _clip(bark: Bark, source: Source, asked: _Asked, progress: ProgressBar) -> Clip:
+@contextmanager
+def _listener(
+    bark: Bark, source: Source, asked: Asked, is_live: bool
+) -> Iterator[Callable[[Waveform], None] | None]:
+    """What hears a clip while it is made; at the end everything was heard. Nobody, unless `is_live`."""
+    if not is_live:
+        yield None
+        return
+    from openbark.audio import LivePlayer
+
+    with LivePlayer(bark.sample_rate) as player:
+        outlet = Outlet(bark, source, asked, player.push)
+        yield outlet.push
+        outlet.finish()
+
+
+def _clip(
+    bark: Bark,
+    source: Source,
+    asked: Asked,
+    progress: ProgressBar,
+    listen: Callable[[Waveform], None] | None,
+) -> Clip:
     script = asked.script
     if script is None:
         return bark.generate(
-            source.text, asked.voice, asked.seed, asked.params, progress, options=asked.options
+            source.text,
+            asked.voice,
+            asked.seed,
+            asked.params,
+            progress,
+            options=asked.options,
+            listen=listen,
         )
     return bark.generate_script(
         source.text,
@@ -225,45 +248,48 @@ def _clip(bark: Bark, source: Source, asked: _Asked, progress: ProgressBar) -> C
         script.markup,
         progress,
         options=asked.options,
+        listen=listen,
     )
 
 
-def _check_stream(
+def _check_early(
     sources: list[Source],
-    output: str | None,
+    asked: Asked,
     extras: _Extras,
-    script: ScriptAsked | None,
-    edits: Edits,
-    play: bool,
-    as_json: bool,
+    stream: str | None,
+    files: dict[str, str | bool | None],
 ) -> None:
-    if len(sources) > 1:
-        raise click.UsageError("--stream speaks one text")
+    """Refuse what says something of audio that is whole where it is handed on before; `files` are flags of files."""
+    edits = asked.edits
     whole = {
-        "-o": output is not None,
+        "-o": files["-o"] is not None,
+        "--force": bool(files["--force"]),
         "--trim": edits.trim,
         "--loudness": edits.loudness is not None,
         "--sample-rate": edits.sample_rate is not None,
-        "--script": script is not None,
+        "--script": asked.script is not None,
         "--timings": extras.timings is not None,
         "--sidecar": extras.sidecar,
         "--save-voice": extras.save_voice is not None,
-        "--play": play,
-        "--json": as_json,
+        "--json": extras.as_json,
     }
-    given = [flag for flag, is_given in whole.items() if is_given]
-    if given:
+    if stream:
+        check_flags("--stream", sources, {**whole, "--play": extras.play})
+    elif asked.latency == "low" and extras.play:
+        check_flags("--latency low", sources, {**whole, "--format": files["--format"] is not None})
+    elif asked.latency == "low":
         raise click.UsageError(
-            f"--stream hands the audio on before it is whole; leave out {', '.join(given)}"
+            "--latency low is about audio as it is made; give --stream - or --play too"
         )
+    check_latency(asked)
 
 
-def _check(outputs: list[Output], extras: _Extras, force: bool, as_json: bool) -> None:
+def _check(outputs: list[Output], extras: _Extras, force: bool) -> None:
     """What is written beside the audio, before any work."""
     from openbark.result import sidecar_path
     from openbark.voices.npz import check_target
 
-    if as_json and outputs[0].path is None:
+    if extras.as_json and outputs[0].path is None:
         raise click.UsageError("-o - and --json both want stdout; give the audio a file")
     if extras.save_voice is not None:
         if len(outputs) > 1:
@@ -279,15 +305,6 @@ def _check(outputs: list[Output], extras: _Extras, force: bool, as_json: bool) -
             if output.path is None:
                 raise click.UsageError("--sidecar lies beside the audio; give it a file name")
             check_absent(sidecar_path(output.path), force)
-
-
-def _checked_player(play: bool) -> Callable[[Clip], None] | None:
-    if not play:
-        return None
-    from openbark.audio import find_player
-
-    find_player()
-    return lambda clip: clip.play()
 
 
 def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
@@ -307,32 +324,12 @@ def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
         write_atomically(path, clip.subtitles(kind, extras.words).encode())
 
 
-def _pipe(bark: Bark, source: Source, asked: _Asked, format: str) -> None:
-    """The audio to stdout, each block as soon as it is made."""
-    import numpy as np
-
-    from openbark.audio import Stretcher, open_encoder
-    from openbark.audio.playback_buffer import PlaybackBuffer
-    from openbark.text.speech_length import expected_seconds
-
-    encoder = open_encoder(format, bark.sample_rate)
-    blocks: Iterable[Waveform] = bark.stream(
-        source.text,
-        asked.voice,
-        asked.seed,
-        asked.params,
-        options=asked.options,
-        latency=asked.latency,
-    )
-    stretcher = Stretcher(bark.sample_rate, asked.edits.speed)
-    buffer = PlaybackBuffer(bark.sample_rate, expected_seconds(source.text) / asked.edits.speed)
-    out = sys.stdout.buffer
-    for block in blocks:
-        out.write(encoder.write(buffer.push(stretcher.push(block))))
-        out.flush()
-    last = np.concatenate([buffer.finish(), stretcher.finish()])
-    out.write(encoder.write(last) + encoder.finish())
-    out.flush()
+def _tell(clip: Clip, bark: Bark, target: Output, extras: _Extras, load_seconds: float) -> None:
+    if not extras.quiet:
+        click.echo(_card(clip, target, extras), err=True)
+    if extras.as_json:
+        report = _report(clip, bark, target, load_seconds)
+        click.echo(json.dumps(report, ensure_ascii=False))
 
 
 def _card(clip: Clip, target: Output, extras: _Extras) -> str:

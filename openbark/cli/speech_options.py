@@ -14,8 +14,16 @@ import click
 if TYPE_CHECKING:
     from openbark.audio import Edits
     from openbark.engine.longform_options import LongFormOptions
+    from openbark.params import GenerationParams
 
-__all__ = ["ScriptAsked", "given_edits", "given_long_form", "given_script", "speech_options"]
+__all__ = [
+    "Asked",
+    "ScriptAsked",
+    "given_edits",
+    "given_long_form",
+    "given_script",
+    "speech_options",
+]
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -79,6 +87,19 @@ class ScriptAsked:
         from openbark.text.script import parse_script
 
         parse_script(text, self.format, tuple(self.speakers), self.markup)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """How each text is spoken."""
+
+    voice: str | None
+    seed: int
+    params: GenerationParams
+    options: LongFormOptions | None
+    script: ScriptAsked | None
+    edits: Edits
+    latency: str
 
 
 def speech_options(command: _Command) -> _Command:

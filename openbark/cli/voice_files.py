@@ -80,7 +80,7 @@ def import_command(
 )
 def export_command(voice: str, output: Path, model: str | None, layout: str) -> None:
     """Write VOICE, a name or the path of an .npz, for another program."""
-    from openbark.api import find_checkpoint
+    from openbark.checkpoints.find import find_checkpoint
     from openbark.voices.folders import library_of
     from openbark.voices.npz import ARRAY_KEYS
     from openbark.voices.triplets import write_table

@@ -103,8 +103,8 @@ def _problem(path: Path, config: BarkConfig) -> str | None:
 
 
 def _library(model: str | None) -> tuple[VoiceLibrary, BarkConfig]:
-    from openbark.api import find_checkpoint
     from openbark.checkpoints.checkpoint import open_checkpoint
+    from openbark.checkpoints.find import find_checkpoint
     from openbark.voices.folders import library_of
 
     folder = find_checkpoint(model)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from openbark.engine.longform import LongForm, PieceEngine, Row
-from openbark.engine.longform_options import LongFormOptions
+from openbark.engine.longform_options import AUTO, LongFormOptions
 from openbark.engine.plan import Plan
 from openbark.engine.request import Cancel
 from openbark.engine.scoring import Scorer
@@ -21,13 +21,20 @@ from openbark.params import GenerationParams
 __all__ = ["LiveForm", "check_live_options"]
 
 
-def check_live_options(options: LongFormOptions) -> None:
-    """Raise ParamError for options that compare what was made: here it is heard by then."""
-    if options.best_of > 1:
-        raise ParamError(
-            f"best_of is {options.best_of} with latency 'low'; legal: 1, as a piece is heard while it is "
-            "made, or latency 'sentence'"
-        )
+def check_live_options(options: LongFormOptions, scorer: Scorer | None = None) -> None:
+    """Raise ParamError for what judges or cuts a piece that was made: here it is heard by then."""
+    for name, value, legal in (
+        ("best_of", options.best_of, (1,)),
+        ("retries", options.retries, (AUTO, 0)),
+        ("keep_seconds", options.keep_seconds, (AUTO, None)),
+        ("scorer", scorer, (None,)),
+    ):
+        if value not in legal:
+            values = " or ".join(repr(each) for each in legal)
+            raise ParamError(
+                f"{name} is {value!r} with latency 'low'; legal: {values}, as a piece is heard while it is "
+                f"made; leave out {name}, or take latency 'sentence'"
+            )
 
 
 class LiveForm(LongForm):
@@ -43,7 +50,7 @@ class LiveForm(LongForm):
         scorer: Scorer,
         cancel: Cancel | None = None,
     ) -> None:
-        """params: resolved. Raises ParamError for `best_of`."""
+        """params: resolved. scorer: for the report. Raises ParamError as `check_live_options`."""
         check_live_options(options)
         heard = replace(options, retries=0, keep_seconds=None)
         super().__init__(engine, plan, params, seed, heard, scorer, cancel, eager=False)
@@ -55,7 +62,7 @@ class LiveForm(LongForm):
         A piece that nothing was said of is tried again; others are not. Raises as `LongForm.pieces`.
         """
         try:
-            for index in range(len(self._plan.pieces)):
+            for index, _ in enumerate(self._plan.pieces):
                 self._enter(index)
                 row = self._rows[index]
                 while not row.is_done:

@@ -141,7 +141,7 @@ class LongForm:
         self._latency = "sentence"
         self._last_of_role: dict[str | None, Row] = {}
         self._rows: dict[int, Row] = {}
-        self._references = self._given_references() if options.best_of > 1 else {}
+        self._references: dict[str | None, NDArray[np.float64]] = {}
 
     def pieces(self) -> Iterator[SpokenPiece]:
         """The pieces in order, each as soon as it is there. Leaving early cancels what is in the works.
@@ -149,7 +149,7 @@ class LongForm:
         Raises CancelledError, TextError for a piece that nothing was said of, BusyError.
         """
         try:
-            for index in range(len(self._plan.pieces)):
+            for index, _ in enumerate(self._plan.pieces):
                 self._enter(index)
                 while not self._rows[index].is_done:
                     self._advance()
@@ -277,7 +277,7 @@ class LongForm:
             if each.score is None:
                 self._score(row, each)
         best = max(row.tries, key=lambda each: (not _faults(each), _value(each)))
-        most = self._options.best_of + self._options.retries
+        most = self._options.best_of + self._options.n_retries
         if best.result is None:
             most = max(most, _LEAST_ATTEMPTS)
         if _faults(best) and len(row.tries) < most:
@@ -289,7 +289,7 @@ class LongForm:
                 "another seed, or other words"
             )
         row.kept, row.is_done = best, True
-        seconds = best.attempt.last / self._config.sample_rate + (self._options.keep_seconds or 0.0)
+        seconds = best.attempt.last / self._config.sample_rate + (self._options.kept_seconds or 0.0)
         result = best.result
         row.heard = spoken_voice(result.semantic, result.coarse, result.fine, seconds, self._config)
 
@@ -307,18 +307,19 @@ class LongForm:
             result.stop_reason,
             result.waveform,
             self._config,
-            self._references.get(row.piece.role),
+            self._reference(row.piece),
         )
         each.score = self._scorer.score(each.attempt)
 
-    def _given_references(self) -> dict[str | None, NDArray[np.float64]]:
-        """Sound of the voices that were given, by role."""
-        found: dict[str | None, NDArray[np.float64]] = {}
-        for piece in self._plan.pieces:
-            if piece.voice is not None and piece.role not in found:
+    def _reference(self, piece: PlannedPiece) -> NDArray[np.float64] | None:
+        """Sound of the voice that was given to the role of a piece, where attempts are compared."""
+        if self._options.best_of > 1 and piece.voice is not None:
+            if piece.role not in self._references:
                 waveform = self._engine.backend.codec_decode(np.array(piece.voice.fine))
-                found[piece.role] = sound_profile(waveform, self._config.sample_rate)
-        return found
+                profile = sound_profile(waveform, self._config.sample_rate)
+                self._references[piece.role] = profile
+            return self._references[piece.role]
+        return None
 
     def _spoken(self, row: Row) -> SpokenPiece:
         kept = row.kept
@@ -368,8 +369,8 @@ def _cut(
     if attempt is None:
         raise RuntimeError("an attempt without audio cannot be cut")
     waveform, first, last = attempt.waveform, attempt.first, attempt.last
-    if options.keep_seconds is not None:
-        keep = int(options.keep_seconds * config.sample_rate)
+    if options.kept_seconds is not None:
+        keep = int(options.kept_seconds * config.sample_rate)
         start = max(0, first - keep)
         waveform = waveform[start : last + keep]
         first, last = first - start, last - start

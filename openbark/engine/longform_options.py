@@ -6,6 +6,7 @@ Frozen settings, checked once. Knows no text and no model.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from openbark.audio.joining import MAX_CROSSFADE_SECONDS
 from openbark.audio.trim import MAX_KEEP_SECONDS
@@ -13,7 +14,7 @@ from openbark.errors import ParamError
 from openbark.text.sentence_words import LANGUAGES
 from openbark.text.split import SPLITS, Boundary
 
-__all__ = ["POLICIES", "WHOLE", "LongFormOptions", "Pauses"]
+__all__ = ["AUTO", "POLICIES", "WHOLE", "Auto", "LongFormOptions", "Pauses"]
 
 POLICIES = ("anchor", "chain", "hybrid")
 """Voice of each piece: the given one; the piece before it; the given one with the end of the piece before it."""
@@ -21,6 +22,14 @@ POLICIES = ("anchor", "chain", "hybrid")
 WHOLE = "none"
 """The split that leaves a text in one piece."""
 
+Auto = Literal["auto"]
+
+AUTO: Auto = "auto"
+"""What suits the latency: 2 retries and 0.05 s of silence kept where whole pieces are handed out; no retries and all
+of the silence in low latency, which hands out what can no longer be changed."""
+
+_RETRIES = 2
+_KEPT_SECONDS = 0.05
 _MAX_PAUSE = 60.0
 _MAX_TRIES = 16
 
@@ -69,9 +78,10 @@ class LongFormOptions:
     piece. pace: the model's seconds over those an average reader takes.
     policy: one of POLICIES; anchor_every: a hybrid starts from the given voice alone at every so many pieces.
     pauses, crossfade_seconds: what is between pieces; keep_seconds: silence left at the ends of a piece, None
-    leaves all of it.
-    retries: how often a piece that ran away is made again; best_of: how many of each piece are made, the best
-    is kept. ahead: pieces in the works at a time.
+    leaves all of it, "auto" (default) is AUTO's.
+    retries: how often a piece that ran away is made again, "auto" (default) is AUTO's; a piece that says nothing is
+    tried three times whatever they are. best_of: how many of each piece are made, the best is kept.
+    ahead: pieces in the works at a time.
     Raises ParamError for values outside.
     """
 
@@ -84,8 +94,8 @@ class LongFormOptions:
     anchor_every: int = 4
     pauses: Pauses = field(default_factory=Pauses)
     crossfade_seconds: float = 0.015
-    keep_seconds: float | None = 0.05
-    retries: int = 2
+    keep_seconds: float | Auto | None = AUTO
+    retries: int | Auto = AUTO
     best_of: int = 1
     ahead: int = 8
 
@@ -104,11 +114,22 @@ class LongFormOptions:
         _check("min_seconds", self.min_seconds, 0.0, self.max_seconds)
         _check("pace", self.pace, 0.1, 10.0)
         _check("crossfade_seconds", self.crossfade_seconds, 0.0, MAX_CROSSFADE_SECONDS)
-        if self.keep_seconds is not None:
+        if self.keep_seconds not in (None, AUTO):
             _check("keep_seconds", self.keep_seconds, 0.0, MAX_KEEP_SECONDS)
         _check_whole("anchor_every", self.anchor_every, 1, 1000)
-        _check_whole("retries", self.retries, 0, _MAX_TRIES)
+        if self.retries != AUTO:
+            _check_whole("retries", self.retries, 0, _MAX_TRIES)
         _check_whole("best_of", self.best_of, 1, _MAX_TRIES)
         _check_whole("ahead", self.ahead, 1, 64)
         if not isinstance(self.pauses, Pauses):
             raise ParamError(f"pauses must be Pauses, is {type(self.pauses).__name__}")
+
+    @property
+    def n_retries(self) -> int:
+        """`retries` of pieces that are handed out whole."""
+        return _RETRIES if isinstance(self.retries, str) else self.retries
+
+    @property
+    def kept_seconds(self) -> float | None:
+        """`keep_seconds` of pieces that are handed out whole."""
+        return _KEPT_SECONDS if isinstance(self.keep_seconds, str) else self.keep_seconds

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import overload
 
 from openbark.config import BarkConfig
 from openbark.engine.longform_options import WHOLE, LongFormOptions
 from openbark.errors import TextError
+from openbark.text.language import check_language
 from openbark.text.script_items import Pause, ScriptItem, Speech
 from openbark.text.speech_length import expected_seconds
-from openbark.text.split import Boundary, Budget, Piece, split_text
+from openbark.text.split import Boundary, Budget, Piece, iter_pieces
 from openbark.voices.voice import Tokens, Voice
 
 __all__ = [
     "Encode",
+    "LazyPieces",
     "Plan",
     "PlannedPiece",
     "VoiceOf",
@@ -30,9 +34,16 @@ Encode = Callable[[str], tuple[str, Tokens]]
 VoiceOf = Callable[[Speech], tuple[str | None, Voice | None]]
 """Who says it: a name that pieces in the same voice share, and the voice."""
 
+_Turn = tuple[Speech, str | None, Voice | None] | Pause
+"""Speech with its role and voice, or silence."""
+
 _SHARE_OF_LIMIT = 0.85
 # Estimates of shorter texts are too rough to cut by.
 _LEAST_SECONDS = 4.0
+# One piece is tokenized to see whether it fits, to count it, and to be said.
+_ENCODED_AT_ONCE = 16
+# Any text of this length is longer than a request.
+_LOOKED_AT = 4000
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +70,42 @@ class PlannedPiece:
     stops_at: float | None = None
 
 
+class LazyPieces(Sequence[PlannedPiece]):
+    """Pieces that are worked out as far as somebody looks; their number asks for all of them."""
+
+    def __init__(self, pieces: Iterator[PlannedPiece]) -> None:
+        self._coming = pieces
+        self._known: list[PlannedPiece] = []
+
+    def __len__(self) -> int:
+        self._known += self._coming
+        return len(self._known)
+
+    @overload
+    def __getitem__(self, index: int) -> PlannedPiece: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[PlannedPiece]: ...
+
+    def __getitem__(self, index: int | slice) -> PlannedPiece | Sequence[PlannedPiece]:
+        end = index.stop if isinstance(index, slice) else index + 1
+        if end is None or end <= 0:
+            end = len(self)
+        while len(self._known) < end and (piece := next(self._coming, None)) is not None:
+            self._known.append(piece)
+        return self._known[index]
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """Pieces in the order in which they are heard, after `lead` seconds of silence."""
 
-    pieces: tuple[PlannedPiece, ...]
+    pieces: Sequence[PlannedPiece]
     lead: float = 0.0
 
     @property
     def seconds(self) -> float:
-        """Expected length of all."""
+        """Expected length of all, for which all must be known."""
         return self.lead + sum(piece.seconds / piece.rate + piece.pause for piece in self.pieces)
 
 
@@ -87,18 +124,26 @@ def piece_budget(config: BarkConfig, options: LongFormOptions) -> Budget:
 def fits(text: str, encode: Encode, config: BarkConfig, options: LongFormOptions) -> bool:
     """Whether a text is one request: its speech has time, and its tokens have slots."""
     budget = piece_budget(config, options)
-    # A book need not be tokenized to see that it is long.
-    if expected_seconds(text) * budget.pace > budget.max_seconds:
+    # A book need not be tokenized to see that it is long, nor read to its end.
+    if any(
+        expected_seconds(part) * budget.pace > budget.max_seconds
+        for part in (text[:_LOOKED_AT], text)
+    ):
         return False
     return len(encode(text)[1]) <= config.semantic_rules.max_text_tokens
 
 
 def plan_text(
-    text: str, encode: Encode, voice: Voice | None, config: BarkConfig, options: LongFormOptions
+    text: str,
+    encode: Encode,
+    voice: Voice | None,
+    config: BarkConfig,
+    options: LongFormOptions,
+    lazily: bool = False,
 ) -> Plan:
     """Pieces of a plain text in one voice. Raises TextError for text that is empty or cannot be read."""
     speech = Speech(text, language=options.language, boundary=Boundary.END)
-    return plan_script([speech], encode, lambda _: (None, voice), config, options)
+    return plan_script([speech], encode, lambda _: (None, voice), config, options, lazily)
 
 
 def plan_script(
@@ -107,48 +152,80 @@ def plan_script(
     voice_of: VoiceOf,
     config: BarkConfig,
     options: LongFormOptions,
+    lazily: bool = False,
 ) -> Plan:
-    """Pieces of a script; what `encode` and `voice_of` raise comes through."""
-    budget = piece_budget(config, options)
-    planned: list[PlannedPiece] = []
+    """Pieces of a script; what `encode` and `voice_of` raise comes through.
+
+    lazily: work out each piece when it is wanted, so that a book is heard as soon as a sentence. Letters that cannot
+    be read are found at once all the same, as far as each of them tells.
+    """
+    cast: list[_Turn] = []
     lead = 0.0
-    paused = False
     for item in items:
-        if isinstance(item, Pause):
-            if not planned:
-                lead += item.seconds
-            else:
-                before = planned[-1].pause if paused else 0.0
-                planned[-1] = replace(planned[-1], pause=before + item.seconds)
-                paused = True
+        if isinstance(item, Speech):
+            check_language(item.language or options.language, item.text)
+            cast.append((item, *voice_of(item)))
+        elif cast:
+            cast.append(item)
+        else:
+            lead += item.seconds
+    planned = _planned(cast, lru_cache(_ENCODED_AT_ONCE)(encode), config, options)
+    if lazily and _looks_readable(cast, encode):
+        return Plan(LazyPieces(planned), lead)
+    return Plan(tuple(planned), lead)
+
+
+def _looks_readable(cast: Sequence[_Turn], encode: Encode) -> bool:
+    """Whether every letter can be read by itself, which takes no longer for a book than for a page."""
+    letters = sorted(
+        {letter for turn in cast if isinstance(turn, tuple) for letter in set(turn[0].text)}
+    )
+    try:
+        encode(" ".join(letters))
+    except TextError:
+        return False
+    return True
+
+
+def _planned(
+    cast: Sequence[_Turn], encode: Encode, config: BarkConfig, options: LongFormOptions
+) -> Iterator[PlannedPiece]:
+    """The pieces of a script. Each waits for what follows it, as that decides its pause."""
+    budget = piece_budget(config, options)
+    last: PlannedPiece | None = None
+    pause: float | None = None
+    index = 0
+    for turn in cast:
+        if isinstance(turn, Pause):
+            pause = (pause or 0.0) + turn.seconds
             continue
-        paused = False
-        role, voice = voice_of(item)
+        item, role, voice = turn
         for piece in _pieces(item, encode, budget, options):
             normalized, text_tokens = encode(piece.text)
             _check_slots(text_tokens, config)
+            if last is not None:
+                yield last if pause is None else replace(last, pause=pause)
+            pause = None
             start, stop = item.source_span(piece.start, piece.stop)
             boundary = item.boundary if piece.boundary is Boundary.END else piece.boundary
-            planned.append(
-                PlannedPiece(
-                    index=len(planned),
-                    text=piece.text,
-                    start=start,
-                    stop=stop,
-                    normalized=normalized,
-                    text_tokens=text_tokens,
-                    seconds=piece.seconds,
-                    pause=options.pauses.after(boundary),
-                    role=role,
-                    voice=voice,
-                    rate=item.rate,
-                    starts_at=item.starts_at if piece.start == _first_letter(item.text) else None,
-                    stops_at=item.stops_at,
-                )
+            last = PlannedPiece(
+                index=index,
+                text=piece.text,
+                start=start,
+                stop=stop,
+                normalized=normalized,
+                text_tokens=text_tokens,
+                seconds=piece.seconds,
+                pause=options.pauses.after(boundary),
+                role=role,
+                voice=voice,
+                rate=item.rate,
+                starts_at=item.starts_at if piece.start == _first_letter(item.text) else None,
+                stops_at=item.stops_at,
             )
-    if planned and not paused:
-        planned[-1] = replace(planned[-1], pause=0.0)
-    return Plan(tuple(planned), lead)
+            index += 1
+    if last is not None:
+        yield replace(last, pause=pause or 0.0)
 
 
 def _check_slots(text_tokens: Tokens, config: BarkConfig) -> None:
@@ -166,13 +243,13 @@ def _first_letter(text: str) -> int:
 
 def _pieces(
     speech: Speech, encode: Encode, budget: Budget, options: LongFormOptions
-) -> Sequence[Piece]:
+) -> Iterator[Piece]:
     text = speech.text
     if options.split == WHOLE:
         start = _first_letter(text)
         whole = text.strip()
         seconds = expected_seconds(whole) * options.pace
-        return [Piece(whole, start, start + len(whole), Boundary.END, seconds, 0)]
+        return iter([Piece(whole, start, start + len(whole), Boundary.END, seconds, 0)])
 
     def count(said: str) -> int:
         try:
@@ -183,4 +260,4 @@ def _pieces(
                 raise
             return 0
 
-    return split_text(text, count, budget, speech.language or options.language, options.split)
+    return iter_pieces(text, count, budget, speech.language or options.language, options.split)

@@ -20,6 +20,7 @@ __all__ = [
     "STAGES",
     "Cancel",
     "CascadeResult",
+    "Listen",
     "Progress",
     "Request",
     "Tokens",
@@ -38,6 +39,9 @@ Cancel = Callable[[], bool] | threading.Event
 
 Progress = Callable[[str, float, float | None], None]
 """Told (stage, seconds of audio done in it, seconds in all); None where the end is not known yet."""
+
+Listen = Callable[[Waveform], None]
+"""Told samples [L] as they are made."""
 
 STAGES = ("semantic", "coarse", "fine", "codec")
 """Names of the stages in order, as progress and timings give them."""

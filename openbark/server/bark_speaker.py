@@ -102,7 +102,7 @@ class BarkSpeaker:
 
     def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
         """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
-        plan = self._narration(utterance, threading.Event()).plan
+        plan = self._narration(utterance, threading.Event(), lazily=False).plan
         return [(piece.text, piece.seconds / piece.rate) for piece in plan.pieces]
 
     def start(self, utterance: Utterance) -> BarkSpeech:
@@ -123,8 +123,12 @@ class BarkSpeaker:
         narration = self._narration(utterance, cancel)
         yield from narration.placed(self._engine, eager=False)
 
-    def _narration(self, utterance: Utterance, cancel: threading.Event) -> Narration:
-        how = Manner(utterance.seed, utterance.params, _options(utterance), None, cancel)
+    def _narration(
+        self, utterance: Utterance, cancel: threading.Event, lazily: bool = True
+    ) -> Narration:
+        how = Manner(
+            utterance.seed, utterance.params, _options(utterance), cancel=cancel, lazily=lazily
+        )
         model = _Reader(self._bark, utterance)
         if utterance.script == "off":
             found = narrate_text(model, utterance.text, utterance.voice, how)

@@ -99,9 +99,14 @@ class SpeechRequest(BaseModel):
     paragraph_pause: float | None = Field(
         default=None, ge=0.0, le=10.0, description="seconds between paragraphs"
     )
-    retries: int | None = Field(default=None, ge=0, le=16, description="of a piece that ran away")
+    retries: int | None = Field(
+        default=None, ge=0, le=16, description="of a piece that ran away; 0 with latency low"
+    )
     best_of: int | None = Field(
-        default=None, ge=1, le=16, description="make each piece so often, keep the best"
+        default=None,
+        ge=1,
+        le=16,
+        description="make each piece so often, keep the best; 1 with latency low",
     )
     latency: Literal["sentence", "low"] = Field(
         default="sentence",

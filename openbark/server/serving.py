@@ -109,6 +109,7 @@ class SpeechService:
                 f"{', '.join(name for name in _ENCODERS if name != 'aac')}",
                 "response_format",
             )
+        _check_latency(request)
         utterance = Utterance(
             text=request.input,
             voice=self._voice(request.voice, owner),
@@ -330,6 +331,20 @@ async def _tempo(speech: Speech, speed: float, sample_rate: int) -> AsyncGenerat
         yield await asyncio.to_thread(tempo.finish)
     finally:
         await speech.aclose()
+
+
+def _check_latency(request: SpeechRequest) -> None:
+    """Refuse before the queue what `engine.live_longform.check_live_options` refuses in it."""
+    if request.latency != "low":
+        return
+    for name, value, most in (("retries", request.retries, 0), ("best_of", request.best_of, 1)):
+        if value is not None and value > most:
+            raise invalid(
+                "parameter_invalid",
+                f"{name} is {value} with latency 'low'; legal: {most} or null, as a piece is heard while it is "
+                "made; leave it out, or take latency 'sentence'",
+                name,
+            )
 
 
 def _params(request: SpeechRequest, defaults: GenerationParams) -> GenerationParams:

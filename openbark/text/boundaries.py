@@ -6,6 +6,7 @@ One pass over the punctuation. Knows no budget; cuts between words and inside th
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -43,11 +44,12 @@ class Cut:
 
 @dataclass(frozen=True, slots=True)
 class TextMap:
-    """A text with its cuts of CLAUSE and stronger (and those punctuation marks inside stretches), in order."""
+    """A text with its cuts of CLAUSE and stronger (and those punctuation marks inside stretches), in order: found as
+    they are asked for, once."""
 
     text: str
     language: str
-    cuts: tuple[Cut, ...]
+    cuts: Iterator[Cut]
     protected: Stretches
 
 
@@ -75,7 +77,7 @@ def map_text(text: str, language: str) -> TextMap:
     """Find every cut of `text` by the rules of `language` (a key of SENTENCE_WORDS)."""
     protected = protected_stretches(text)
     cuts = _Scan(text, language, protected, quoted_stretches(text)).cuts()
-    return TextMap(text, language, tuple(cuts), protected)
+    return TextMap(text, language, cuts, protected)
 
 
 class _Scan:
@@ -90,16 +92,14 @@ class _Scan:
         self._has_case = any(letter.isupper() for letter in text[:_NO_CASE_SAMPLE])
         self._sentence_start = 0
 
-    def cuts(self) -> list[Cut]:
+    def cuts(self) -> Iterator[Cut]:
         """All cuts, in order."""
-        found: list[Cut] = []
         for match in _POINT.finditer(self._text):
             cut = self._cut(match)
             if cut is not None:
-                found.append(cut)
                 if cut.level >= Level.SENTENCE:
                     self._sentence_start = cut.position
-        return found
+                yield cut
 
     def _cut(self, match: re.Match[str]) -> Cut | None:
         kind = match.lastgroup

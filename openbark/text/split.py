@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from itertools import chain
 
 from openbark.errors import ParamError, TextError
-from openbark.text.boundaries import Level, TextMap, map_text
+from openbark.text.boundaries import Cut, Level, TextMap, map_text
 from openbark.text.cuts import character_cuts, inner_cuts, word_cuts
 from openbark.text.language import check_language
 from openbark.text.speech_length import running_seconds
 
-__all__ = ["SPLITS", "Boundary", "Budget", "CountTokens", "Piece", "split_text"]
+__all__ = ["SPLITS", "Boundary", "Budget", "CountTokens", "Piece", "iter_pieces", "split_text"]
 
 CountTokens = Callable[[str], int]
 """Tokens that a model reads for a text."""
@@ -102,6 +103,20 @@ def split_text(
     Raises TextError for a text without a character, ParamError for an unknown language or split, and what
     `count_tokens` raises.
     """
+    return tuple(iter_pieces(text, count_tokens, budget, language, split))
+
+
+def iter_pieces(
+    text: str,
+    count_tokens: CountTokens,
+    budget: Budget | None = None,
+    language: str | None = None,
+    split: str = "sentence",
+) -> Iterator[Piece]:
+    """`split_text`, each piece worked out when it is asked for; a paragraph at a time is read ahead.
+
+    Raises at once what is wrong with the arguments, and with the pieces what `count_tokens` raises.
+    """
     if split not in SPLITS:
         raise ParamError(f"unknown split {split!r}; legal: {', '.join(SPLITS)}")
     if not text.strip():
@@ -129,21 +144,37 @@ class _Splitter:
         self._count = count_tokens
         self._budget = budget
         self._running = running_seconds(found.text)
-        self._cut_positions = [cut.position for cut in found.cuts]
+        self._seen_cuts: list[Cut] = []
+        self._seen_positions: list[int] = []
 
-    def pieces(self, packed: bool) -> tuple[Piece, ...]:
-        whole = self._trim(0, len(self._text), Level.PARAGRAPH)
-        stretches: list[_Stretch] = []
-        for paragraph in self._divide(whole, Level.PARAGRAPH):
+    def pieces(self, packed: bool) -> Iterator[Piece]:
+        last: _Stretch | None = None
+        for stretch in self._join_short(self._stretches(packed)):
+            if last is not None:
+                yield self._piece(last)
+            last = stretch
+        if last is not None:
+            yield replace(self._piece(last), boundary=Boundary.END)
+
+    def _stretches(self, packed: bool) -> Iterator[_Stretch]:
+        for paragraph in self._paragraphs():
             if packed:
-                stretches += self._fill(paragraph, Level.SENTENCE)
+                yield from self._fill(paragraph, Level.SENTENCE)
             else:
                 for sentence in self._divide(paragraph, Level.SENTENCE):
-                    stretches += self._fill(sentence, Level.QUOTED)
-        joined = self._join_short(stretches)
-        pieces = [self._piece(stretch) for stretch in joined]
-        pieces[-1] = replace(pieces[-1], boundary=Boundary.END)
-        return tuple(pieces)
+                    yield from self._fill(sentence, Level.QUOTED)
+
+    def _paragraphs(self) -> Iterator[_Stretch]:
+        """Each paragraph, once every cut in it was seen."""
+        start = 0
+        for cut in chain(self._map.cuts, [Cut(len(self._text), Level.PARAGRAPH)]):
+            self._seen_cuts.append(cut)
+            self._seen_positions.append(cut.position)
+            if cut.level is Level.PARAGRAPH:
+                paragraph = self._trim(start, cut.position, Level.PARAGRAPH)
+                start = cut.position
+                if paragraph.start < paragraph.stop:
+                    yield paragraph
 
     def _piece(self, stretch: _Stretch) -> Piece:
         said = self._text[stretch.start : stretch.stop]
@@ -183,9 +214,9 @@ class _Splitter:
         if level is Level.WORD:
             words = word_cuts(self._text, start, stop, self._map.language, self._map.protected)
             return [(at, level) for at in words]
-        first = bisect_right(self._cut_positions, start)
-        last = bisect_left(self._cut_positions, stop)
-        inside = self._map.cuts[first:last]
+        first = bisect_right(self._seen_positions, start)
+        last = bisect_left(self._seen_positions, stop)
+        inside = self._seen_cuts[first:last]
         return [(cut.position, cut.level) for cut in inside if cut.level >= level]
 
     def _divide(self, stretch: _Stretch, level: Level) -> list[_Stretch]:
@@ -252,16 +283,19 @@ class _Splitter:
                 return even
         return last
 
-    def _join_short(self, stretches: Sequence[_Stretch]) -> list[_Stretch]:
+    def _join_short(self, stretches: Iterable[_Stretch]) -> Iterator[_Stretch]:
         """Pieces too short to say alone join a neighbour of their paragraph; those without a word, any."""
-        joined: list[_Stretch] = []
+        before: _Stretch | None = None
         for stretch in stretches:
-            before = joined[-1] if joined else None
-            if before is not None and self._joins(before, stretch):
-                joined[-1] = _Stretch(before.start, stretch.stop, stretch.level)
+            if before is None:
+                before = stretch
+            elif self._joins(before, stretch):
+                before = _Stretch(before.start, stretch.stop, stretch.level)
             else:
-                joined.append(stretch)
-        return joined
+                yield before
+                before = stretch
+        if before is not None:
+            yield before
 
     def _joins(self, before: _Stretch, after: _Stretch) -> bool:
         least = self._budget.min_seconds

@@ -79,6 +79,23 @@ def test_rows_together_draw_what_they_draw_alone(
         np.testing.assert_array_equal(first.session.step(3), second.session.step(3))
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("kernels", variants())
+def test_it_does_not_matter_which_thread_takes_a_piece_of_a_step(kernels: str, dtype: str) -> None:
+    """More threads than cores take pieces of each other, one thread has all of them; few rows and many."""
+    alone, crowd = (_backend("wide", dtype, kernels, threads) for threads in (1, 7))
+    for rows in (range(1), range(1, N_ROWS)):
+        expected = [
+            _plain(drawn)
+            for drawn in alone.draw_batch([_run(alone, Stage.COARSE, row) for row in rows])
+        ]
+        runs = [_run(crowd, Stage.COARSE, row) for row in rows]
+        assert [_plain(drawn) for drawn in crowd.draw_batch(runs)] == expected
+        last = _run(alone, Stage.COARSE, rows[-1])
+        alone.draw_batch([last])
+        np.testing.assert_array_equal(runs[-1].session.step(3), last.session.step(3))
+
+
 def test_rows_join_and_leave_between_calls() -> None:
     backend = _backend("wide", "float32", variants()[-1])
     expected = [_plain(_alone(_run(backend, Stage.COARSE, row)))[0] for row in range(N_ROWS)]

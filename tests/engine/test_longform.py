@@ -14,7 +14,7 @@ from openbark.config import BarkConfig
 from openbark.engine.continuity import blended_voice, spoken_voice, waits_for
 from openbark.engine.longform import LongForm, piece_seed
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.plan import Plan, fits, piece_budget, plan_script, plan_text
+from openbark.engine.plan import Plan, plan_script, plan_text
 from openbark.engine.request import CascadeResult, Request
 from openbark.engine.scoring import (
     Attempt,
@@ -64,43 +64,6 @@ def speak(
 
 def plan(options: LongFormOptions = ANY, given: Voice | None = None, text: str = TEXT) -> Plan:
     return plan_text(text, encode, given, CONFIG, options)
-
-
-def test_N15_a_plan_covers_the_text_and_pauses_by_what_ends() -> None:
-    options = dataclasses.replace(ANY, pauses=Pauses(0.1, 0.2, 0.9))
-    pieces = plan(options).pieces
-    assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(TEXT.split())
-    assert [piece.pause for piece in pieces] == [0.2, 0.2, 0.2, 0.9, 0.0]
-    assert all(TEXT[piece.start : piece.stop] == piece.text for piece in pieces)
-
-
-def test_what_fits_is_one_request() -> None:
-    assert fits("One two three.", encode, CONFIG, ANY)
-    assert not fits("word " * 17, encode, CONFIG, ANY)  # tokens
-    assert not fits("abcdefghijklmno" * 6, encode, CONFIG, ANY)  # seconds
-    budget = piece_budget(CONFIG, ANY)
-    assert budget.max_tokens == CONFIG.semantic_rules.max_text_tokens - 1
-
-
-def test_split_none_keeps_one_piece_and_refuses_what_is_too_long() -> None:
-    whole = dataclasses.replace(ANY, split="none")
-    assert [piece.text for piece in plan(whole, text=" a b. c d. ").pieces] == ["a b. c d."]
-    with pytest.raises(TextError, match="20 tokens long, this model takes at most 16"):
-        plan(whole, text="word " * 20)
-
-
-def test_text_without_a_sound_joins_its_neighbour_and_unreadable_text_is_refused() -> None:
-    def english(text: str) -> tuple[str, np.ndarray]:
-        said = text.replace("*", "").strip()
-        if not said or "漢" in said:
-            raise TextError(f"cannot read {text}")
-        return encode(said)
-
-    planned = plan_text("One.\n\n***\n\nTwo.", english, None, CONFIG, ANY)
-    assert [piece.text for piece in planned.pieces] == ["One.\n\n***", "Two."]
-    for bad in ("***", "One. 漢."):
-        with pytest.raises(TextError, match="cannot read"):
-            plan_text(bad, english, None, CONFIG, ANY)
 
 
 def test_seeds_follow_from_the_seed_and_the_place_alone() -> None:

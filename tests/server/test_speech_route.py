@@ -102,6 +102,8 @@ def test_a_failure_before_the_first_audio_is_an_error_answer(start: Start) -> No
         ({"response_format": "wma"}, "format_unsupported", "response_format"),
         ({"input": "unspeakable"}, "input_invalid", "input"),
         ({"temperature": "hot"}, "parameter_invalid", "temperature"),
+        ({"latency": "low", "retries": 1}, "parameter_invalid", "retries"),
+        ({"latency": "low", "best_of": 2}, "parameter_invalid", "best_of"),
     ],
 )
 def test_errors_name_the_field(

@@ -13,7 +13,7 @@ from openbark.errors import ParamError, TextError
 from openbark.text.language import guess_language
 from openbark.text.sentence_words import LANGUAGES
 from openbark.text.speech_length import expected_seconds, running_seconds
-from openbark.text.split import SPLITS, Boundary, Budget, Piece, split_text
+from openbark.text.split import SPLITS, Boundary, Budget, Piece, iter_pieces, split_text
 
 WIDE = Budget(max_tokens=10**6, max_seconds=1e6, min_seconds=0.0)
 SMALL = Budget(max_tokens=30, max_seconds=2.0, min_seconds=0.5)
@@ -114,6 +114,25 @@ def test_long_text_of_anything_is_split_whole(unit: str, size: int) -> None:
     check_whole(text, pieces)
     assert all(piece.n_tokens <= 255 and piece.seconds <= 12 for piece in pieces)
     assert counted <= 40 * len(text)
+
+
+def test_pieces_are_worked_out_when_they_are_asked_for() -> None:
+    text = "Hello there, you. Good day!\n\n" * 1000
+    counted: list[str] = []
+
+    def count(said: str) -> int:
+        counted.append(said)
+        return len(said)
+
+    pieces = iter_pieces(text, count, Budget(min_seconds=0.0))
+    assert counted == []
+    first = [next(pieces).text for _ in range(4)]
+    assert first == ["Hello there, you.", "Good day!"] * 2
+    assert sum(map(len, counted)) < 1000
+    assert [*first, *(piece.text for piece in pieces)] == ["Hello there, you.", "Good day!"] * 1000
+    for wrong in ({"split": "x"}, {"language": "x"}):
+        with pytest.raises(ParamError):
+            iter_pieces(text, count, **wrong)  # type: ignore[arg-type]
 
 
 def test_boundaries_say_what_ends() -> None:

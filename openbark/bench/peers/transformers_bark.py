@@ -10,9 +10,9 @@ import torch
 import transformers
 from transformers.models.bark.generation_configuration_bark import BarkGenerationConfig
 
-from openbark.api import find_checkpoint
 from openbark.bench.contestant import Round
 from openbark.bench.workload import Workload, history_of, model_config, text_ids
+from openbark.checkpoints.find import find_checkpoint
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointUnsupportedError
 

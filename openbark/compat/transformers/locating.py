@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypedDict
 
-from openbark.api import find_checkpoint
+from openbark.checkpoints.find import find_checkpoint
 from openbark.checkpoints.hub import HubAccess
 from openbark.errors import ParamError
 

@@ -28,16 +28,16 @@ class Ahead {
 // One thread's part of a step.
 class Part {
  public:
-  Part(ThreadPool& pool, const Model& model, Workspace& w, const Span* spans, int n, int threads, int worker,
-       Barrier& barrier)
-      : kernels_(pool.kernels()),
+  Part(const Kernels& kernels, const Model& model, Workspace& w, const Span* spans, int n, int worker,
+       Barrier& barrier, Pieces& pieces)
+      : kernels_(kernels),
         model_(model),
         w_(w),
         spans_(spans),
         n_(n),
-        threads_(threads),
         worker_(worker),
         barrier_(barrier),
+        pieces_(pieces),
         width_(model.shape().n_embd),
         few_(n <= Workspace::kFewRows) {}
 
@@ -45,14 +45,17 @@ class Part {
     const std::vector<Layer>& layers = model_.layers();
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Layer& layer = layers[i];
-      look(layer, static_cast<int>(i));
+      const int index = static_cast<int>(i);
+      meet(layer.att_proj);
+      product(layer.att_proj, &layer.norm_1, w_.x(0), w_.ldx(), Finish::kStore, w_.wide(0), w_.ldw());
+      meet_heads(index);
+      look(index, layer.attn_out);
       meet(layer.attn_out);
       product(layer.attn_out, nullptr, w_.hidden(0), w_.ldx(), Finish::kAdd, w_.x(0), w_.ldx());
       meet(layer.mlp_in);
       product(layer.mlp_in, &layer.norm_2, w_.x(0), w_.ldx(), Finish::kGelu, w_.wide(0), w_.ldw());
       meet(layer.mlp_out);
       product(layer.mlp_out, nullptr, w_.wide(0), w_.ldw(), Finish::kAdd, w_.x(0), w_.ldx());
-      if (i + 1 < layers.size()) meet(layers[i + 1].att_proj, projections(layers[i + 1], 0));
     }
     barrier_.wait(worker_, [] {});
     const Range rows = share(n_);
@@ -62,9 +65,7 @@ class Part {
   }
 
  private:
-  struct Range {
-    int first, last;
-  };
+  using Range = Pieces::Range;
   // What a product reads: rows of floats, and what they were converted to.
   struct Operand {
     const float* x;
@@ -72,24 +73,34 @@ class Part {
     Inputs* inputs;
   };
 
-  Range share(int n) const { return {n * worker_ / threads_, n * (worker_ + 1) / threads_}; }
-
-  Range columns(const Matrix& matrix) const {
-    const int width = panel_rows(kernels_, matrix);
-    const Range panels = share((matrix.n + width - 1) / width);
-    return {panels.first * width, std::min(matrix.n, panels.last * width)};
+  Range share(int n) const {
+    const int threads = barrier_.threads();
+    return {n * worker_ / threads, n * (worker_ + 1) / threads};
   }
 
-  void meet(const Matrix& next) { meet(next, columns(next)); }
+  Range panels(const Matrix& matrix) const {
+    const int width = panel_rows(kernels_, matrix);
+    return share((matrix.n + width - 1) / width);
+  }
 
-  void meet(const Matrix& next, Range own) {
-    const Matrix rest = rows_from(kernels_, next, own.first);
-    Ahead ahead(own.first < own.last ? rest.weights : nullptr, bytes_of(next, own));
+  // Deals a round of pieces and waits for the others, asking for what the first of its own will read.
+  void meet(Range own, Ahead ahead) {
+    pieces_.deal(worker_, ++round_, own);
     barrier_.wait(worker_, [&] { ahead.some(); });
   }
 
-  std::size_t bytes_of(const Matrix& matrix, Range columns) const {
-    return matrix_bytes(kernels_, matrix.precision, columns.last - columns.first, matrix.k).weights;
+  void meet(const Matrix& next) {
+    const Range own = panels(next);
+    meet(own, Ahead(first_weights(next), matrix_bytes(kernels_, next.precision, own.last - own.first, next.k).weights));
+  }
+
+  void meet_heads(int layer) {
+    const Range own = share(model_.shape().n_head * n_);
+    for (int pair = own.first; pair < own.last; ++pair) {
+      const Span& span = spans_[pair % n_];
+      span.cache->expect(layer, pair / n_, span.start);
+    }
+    meet(own, Ahead(nullptr, 0));
   }
 
   void normalise(const Norm& norm, const float* x, float* out) const {
@@ -112,64 +123,29 @@ class Part {
     return made;
   }
 
-  void multiply_columns(const Matrix& matrix, const Operand& a, Range columns, Finish finish, float* y,
-                        std::ptrdiff_t ldy) {
-    if (columns.first >= columns.last) return;
-    const Tile tile{0, n_, columns.first, columns.last - columns.first};
-    multiply(kernels_, matrix, *a.inputs, tile, a.x, a.ldx, finish, y, ldy);
-  }
-
   void product(const Matrix& matrix, const Norm* norm, const float* x, std::ptrdiff_t ldx, Finish finish, float* y,
                std::ptrdiff_t ldy) {
     const Operand a = prepare(matrix, norm, x, ldx);
-    multiply_columns(matrix, a, columns(matrix), finish, y, ldy);
-  }
-
-  bool whole_heads(const Layer& layer) const {
-    return few_ && model_.head_dim() % panel_rows(kernels_, layer.att_proj) == 0 &&
-           model_.shape().n_head % threads_ == 0;
-  }
-
-  // Columns of queries (0), keys (1) or values (2) that belong to this thread's heads.
-  Range projections(const Layer& layer, int third) const {
-    if (!whole_heads(layer)) return columns(layer.att_proj);
-    const Range heads = share(model_.shape().n_head);
-    const int dim = model_.head_dim();
-    return {third * width_ + heads.first * dim, third * width_ + heads.last * dim};
-  }
-
-  // Projections, then attention. A thread that projects whole heads goes on with them at once.
-  void look(const Layer& layer, int index) {
-    const int n_head = model_.shape().n_head;
-    const Operand a = prepare(layer.att_proj, &layer.norm_1, w_.x(0), w_.ldx());
-    if (whole_heads(layer)) {
-      for (int third = 0; third < 3; ++third) {
-        if (third == 2) expect(index);
-        multiply_columns(layer.att_proj, a, projections(layer, third), Finish::kStore, w_.wide(0), w_.ldw());
-      }
-      const Range heads = share(n_head);
-      return attend_pairs(layer, index, {heads.first * n_, heads.last * n_});
+    const int width = panel_rows(kernels_, matrix);
+    for (Range own = take(); own.first < own.last; own = take()) {
+      const int column = own.first * width;
+      const Tile tile{0, n_, column, std::min(own.last * width, matrix.n) - column};
+      multiply(kernels_, matrix, *a.inputs, tile, a.x, a.ldx, finish, y, ldy);
     }
-    multiply_columns(layer.att_proj, a, columns(layer.att_proj), Finish::kStore, w_.wide(0), w_.ldw());
-    barrier_.wait(worker_, [] {});
-    attend_pairs(layer, index, share(n_head * n_));
   }
 
-  // Heads of rows: pair p is head p / n of row p % n. What is written is not read at once: a line that has just been
-  // written in pieces is slow to read as a whole.
-  void attend_pairs(const Layer& layer, int index, Range pairs) {
-    for (int pair = pairs.first; pair < pairs.last; ++pair) append(index, pair / n_, pair % n_);
-    for (int pair = pairs.first; pair < pairs.last; ++pair) {
+  // Two pieces at once: float32 kernels multiply two panels together.
+  Range take(int most = 2) { return pieces_.take(worker_, round_, most); }
+
+  // Heads of rows: pair p is head p / n of row p % n.
+  void look(int layer, const Matrix& after) {
+    const int last = share(model_.shape().n_head * n_).last;
+    for (Range own = take(1); own.first < own.last; own = take(1)) {
+      const int pair = own.first;
       const int next = pair + 1;
-      attend(index, pair / n_, pair % n_,
-             next < pairs.last ? spans_[next % n_].cache->start(index, next / n_) : first_weights(layer.attn_out));
-    }
-  }
-
-  void expect(int layer) const {
-    const Range heads = share(model_.shape().n_head);
-    for (int row = 0; row < n_; ++row) {
-      for (int head = heads.first; head < heads.last; ++head) spans_[row].cache->expect(layer, head, spans_[row].start);
+      append(layer, pair / n_, pair % n_);
+      attend(layer, pair / n_, pair % n_,
+             next < last ? spans_[next % n_].cache->start(layer, next / n_) : first_weights(after));
     }
   }
 
@@ -189,16 +165,19 @@ class Part {
 
   // Where this thread's share of a matrix starts; null if it has none.
   const void* first_weights(const Matrix& matrix) const {
-    const Range own = columns(matrix);
-    return own.first < own.last ? rows_from(kernels_, matrix, own.first).weights : nullptr;
+    const Range own = panels(matrix);
+    return own.first < own.last ? rows_from(kernels_, matrix, own.first * panel_rows(kernels_, matrix)).weights
+                                : nullptr;
   }
 
   const Kernels& kernels_;
   const Model& model_;
   Workspace& w_;
   const Span* spans_;
-  const int n_, threads_, worker_;
+  const int n_, worker_;
   Barrier& barrier_;
+  Pieces& pieces_;
+  int round_ = 0;
   const int width_;
   const bool few_;
 };
@@ -209,10 +188,12 @@ void run_step(ThreadPool& pool, const Model& model, Workspace& w, const Span* sp
   const double width = model.shape().n_embd;
   if (pool.size() == 1 || n * width * width < kWorthSharing) {
     Barrier alone(1);
-    return Part(pool, model, w, spans, n, 1, 0, alone).run();
+    Pieces all(1);
+    return Part(pool.kernels(), model, w, spans, n, 0, alone, all).run();
   }
+  Pieces pieces(pool.size());
   pool.team([&](int worker, Barrier& barrier) {
-    Part(pool, model, w, spans, n, barrier.threads(), worker, barrier).run();
+    Part(pool.kernels(), model, w, spans, n, worker, barrier, pieces).run();
   });
 }
 

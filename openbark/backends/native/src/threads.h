@@ -1,6 +1,7 @@
 // A pool of threads that share the iterations of a loop. Knows no arithmetic.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -49,6 +50,71 @@ class Barrier {
   }
 
   std::vector<Arrival> arrivals_;
+};
+
+// Pieces of work that a team shares out, round after round. Every thread has some of its own, which it takes in
+// order; then it takes the last ones of others, so that a thread whose core is slow holds nobody up for long.
+class Pieces {
+ public:
+  struct Range {
+    int first, last;
+  };
+
+  explicit Pieces(int threads) : threads_(threads), left_(static_cast<std::size_t>(2 * threads)) {}
+
+  // The caller's own pieces of a round. Between it and the round's first `take` all threads meet at a barrier;
+  // rounds are numbered in order.
+  void deal(int worker, int round, Range own) {
+    left(worker, round).store(packed(own), std::memory_order_relaxed);
+  }
+
+  // Up to `most` pieces that nobody has taken: nothing in them (first == last) means that none are left.
+  Range take(int worker, int round, int most) {
+    Range got = taken(left(worker, round), [most](Range own) {
+      return Range{own.first, std::min(own.last, own.first + most)};
+    });
+    for (int other = 1; other < threads_ && got.first == got.last; ++other) {
+      got = taken(left((worker + other) % threads_, round), [](Range rest) {
+        return Range{std::max(rest.first, rest.last - 1), rest.last};
+      });
+    }
+    return got;
+  }
+
+ private:
+  // Both ends in one word: what is taken from the front is not taken from the back.
+  struct alignas(64) Left {
+    std::atomic<std::uint64_t> ends{0};
+  };
+
+  static std::uint64_t packed(Range range) {
+    return static_cast<std::uint64_t>(static_cast<std::uint32_t>(range.last)) << 32 |
+           static_cast<std::uint32_t>(range.first);
+  }
+  static Range unpacked(std::uint64_t ends) {
+    return {static_cast<int>(static_cast<std::uint32_t>(ends)), static_cast<int>(ends >> 32)};
+  }
+
+  // Rounds alternate: one is dealt while others may still look at the round before.
+  std::atomic<std::uint64_t>& left(int worker, int round) {
+    return left_[static_cast<std::size_t>(2 * worker + round % 2)].ends;
+  }
+
+  // Takes what `choose` wants of a range: its front or its back.
+  template <class Choose>
+  static Range taken(std::atomic<std::uint64_t>& left, Choose&& choose) {
+    std::uint64_t ends = left.load(std::memory_order_relaxed);
+    for (;;) {
+      const Range rest = unpacked(ends);
+      const Range wanted = choose(rest);
+      if (wanted.first >= wanted.last) return {0, 0};
+      const Range kept = wanted.first == rest.first ? Range{wanted.last, rest.last} : Range{rest.first, wanted.first};
+      if (left.compare_exchange_weak(ends, packed(kept), std::memory_order_relaxed)) return wanted;
+    }
+  }
+
+  int threads_;
+  std::vector<Left> left_;
 };
 
 // Loops run on the calling thread and up to `size() - 1` workers. Workers wait for the next loop by spinning for

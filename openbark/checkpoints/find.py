@@ -1,0 +1,50 @@
+"""What a user calls a model to the folder that it is in: the embedded one, a folder, a name on the hub."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from openbark.assets import EMBEDDED_NAME, embedded_directory
+from openbark.checkpoints.hub import HubAccess, download, is_hub_id
+from openbark.errors import CheckpointNotFoundError
+
+__all__ = ["find_checkpoint", "public_source", "tell"]
+
+
+def find_checkpoint(
+    path: str | os.PathLike[str] | None = None, access: HubAccess | None = None
+) -> Path:
+    """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
+    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched as `access` says unless
+    it is cached. A subfolder counts for folders too.
+
+    Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
+    """
+    if path is None or path == EMBEDDED_NAME:
+        return embedded_directory()
+    access = access or HubAccess()
+    folder = Path(path).expanduser()
+    if folder.exists():
+        return folder / access.subfolder
+    if isinstance(path, str) and is_hub_id(path):
+        return download(path, tell, access)
+    raise CheckpointNotFoundError(
+        f"no checkpoint folder at {folder}; give the path of a folder, {EMBEDDED_NAME!r} for the model "
+        "inside the package, or the name of a model on the hub such as 'suno/bark-small'"
+    )
+
+
+def public_source(path: str | os.PathLike[str] | None) -> str | None:
+    """A model's name where it means the same on every machine; a user's folders are nobody else's business."""
+    if path is None or path == EMBEDDED_NAME:
+        return EMBEDDED_NAME
+    if isinstance(path, str) and is_hub_id(path) and not Path(path).expanduser().exists():
+        return path
+    return None
+
+
+def tell(line: str) -> None:
+    """What takes seconds or gigabytes is said before it starts."""
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,135 @@
+"""Audio as it is made: to stdout, or to a player. What cannot be done to audio that is not whole is refused here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from openbark.cli.inputs import Source
+from openbark.cli.speech_options import Asked
+
+if TYPE_CHECKING:
+    from openbark.api import Bark
+    from openbark.audio import Waveform
+
+__all__ = ["Outlet", "check_flags", "check_latency", "pipe", "play_live", "plays_live"]
+
+
+def check_flags(flag: str, sources: list[Source], whole: Mapping[str, bool]) -> None:
+    """Raise UsageError where `flag`, which hands audio on early, is given with several texts or with a flag of
+    `whole`, which needs all of the audio."""
+    if len(sources) > 1:
+        raise click.UsageError(f"{flag} speaks one text")
+    given = [name for name, is_given in whole.items() if is_given]
+    if given:
+        raise click.UsageError(
+            f"{flag} hands the audio on before it is whole; leave out {', '.join(given)}"
+        )
+
+
+def check_latency(asked: Asked) -> None:
+    """Raise ParamError for options that low latency cannot do."""
+    from openbark.engine.live_longform import check_live_options
+
+    if asked.latency == "low" and asked.options is not None:
+        check_live_options(asked.options)
+
+
+def plays_live(asked: Asked) -> bool:
+    """Whether a clip can be played while it is made. Raises AudioError where no player is installed at all."""
+    from openbark.audio import find_player
+    from openbark.errors import AudioError
+
+    edits = asked.edits
+    find_player()
+    if edits.trim or edits.loudness is not None or edits.sample_rate is not None:
+        return False
+    try:
+        find_player(live=True)
+    except AudioError:
+        if asked.latency == "low":
+            raise
+        return False
+    return True
+
+
+class Outlet:
+    """Where blocks go that were just made: at their speed, held back at first so that playback does not run dry."""
+
+    def __init__(
+        self, bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform], None]
+    ) -> None:
+        from openbark.audio import Stretcher
+        from openbark.audio.playback_buffer import PlaybackBuffer
+        from openbark.text.speech_length import expected_seconds
+
+        speed = asked.edits.speed
+        self._stretcher = Stretcher(bark.sample_rate, speed)
+        self._buffer = PlaybackBuffer(bark.sample_rate, expected_seconds(source.text) / speed)
+        self._rate = bark.sample_rate
+        self._sink = sink
+        self._n_samples = 0
+
+    @property
+    def seconds(self) -> float:
+        """Audio that was handed on."""
+        return self._n_samples / self._rate
+
+    def push(self, block: Waveform) -> None:
+        """Take samples [L]."""
+        self._hand_on(self._buffer.push(self._stretcher.push(block)))
+
+    def finish(self) -> None:
+        """Hand on what is left."""
+        self._hand_on(self._buffer.finish())
+        self._hand_on(self._stretcher.finish())
+
+    def _hand_on(self, samples: Waveform) -> None:
+        self._n_samples += len(samples)
+        self._sink(samples)
+
+
+def pipe(bark: Bark, source: Source, asked: Asked, format: str) -> str:
+    """The audio to stdout, each block as soon as it is made; a line about it."""
+    from openbark.audio import open_encoder
+
+    encoder = open_encoder(format, bark.sample_rate)
+    out = sys.stdout.buffer
+
+    def write(samples: Waveform) -> None:
+        out.write(encoder.write(samples))
+        out.flush()
+
+    said = _spoken(bark, source, asked, write)
+    out.write(encoder.finish())
+    out.flush()
+    return said
+
+
+def play_live(bark: Bark, source: Source, asked: Asked) -> str:
+    """The audio to a player and nowhere else; a line about it. Raises AudioError."""
+    from openbark.audio import LivePlayer
+
+    with LivePlayer(bark.sample_rate) as player:
+        return _spoken(bark, source, asked, player.push)
+
+
+def _spoken(bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform], None]) -> str:
+    outlet = Outlet(bark, source, asked, sink)
+    for block in bark.stream(
+        source.text,
+        asked.voice,
+        asked.seed,
+        asked.params,
+        options=asked.options,
+        latency=asked.latency,
+    ):
+        outlet.push(block)
+    outlet.finish()
+    return (
+        f"{outlet.seconds:.2f} s of audio, seed {asked.seed}, voice {asked.voice or 'none'}, "
+        f"model {bark.config.name}"
+    )
