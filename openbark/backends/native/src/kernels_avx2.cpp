@@ -55,11 +55,23 @@ OB_INLINE void store_bytes(void* p, VI words) {
 constexpr std::int32_t kKeyOffset = 0;
 constexpr float kWeightSteps = 127.0f;
 
-OB_INLINE bool any_below(V x, float bound) {
-  return _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(x), _mm256_set1_ps(bound), _CMP_LT_OQ)) != 0;
+OB_INLINE VWords words_of(V a, V b) {
+  return reinterpret_cast<VWords>(_mm256_packus_epi32(_mm256_cvtps_epi32(reinterpret_cast<__m256>(a)),
+                                                      _mm256_cvtps_epi32(reinterpret_cast<__m256>(b))));
 }
-OB_INLINE bool any_above(V x, float bound) {
-  return _mm256_movemask_ps(_mm256_cmp_ps(reinterpret_cast<__m256>(x), _mm256_set1_ps(bound), _CMP_GT_OQ)) != 0;
+// Weights and bounds are below 2^15.
+OB_INLINE bool any_below(VWords x, std::uint16_t bound) {
+  const __m256i bounds = _mm256_set1_epi16(static_cast<short>(bound));
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi16(bounds, reinterpret_cast<__m256i>(x))) != 0;
+}
+OB_INLINE bool any_above(VWords x, std::uint16_t bound) {
+  const __m256i bounds = _mm256_set1_epi16(static_cast<short>(bound));
+  return _mm256_movemask_epi8(_mm256_cmpgt_epi16(reinterpret_cast<__m256i>(x), bounds)) != 0;
+}
+OB_INLINE void store_halves(void* p, VWords words) {
+  const __m256i order = _mm256_setr_epi32(0x07050301, 0x06040200, 0x0f0d0b09, 0x0e0c0a08, 0x07050301, 0x06040200,
+                                          0x0f0d0b09, 0x0e0c0a08);
+  _mm256_storeu_si256(static_cast<__m256i*>(p), _mm256_shuffle_epi8(reinterpret_cast<__m256i>(words), order));
 }
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }

@@ -84,11 +84,20 @@ OB_INLINE void store_bytes(void* p, VI words) {
 constexpr std::int32_t kKeyOffset = 128;
 constexpr float kWeightSteps = 255.0f;
 
-OB_INLINE bool any_below(V x, float bound) {
-  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(x), _mm512_set1_ps(bound), _CMP_LT_OQ) != 0;
+OB_INLINE VWords words_of(V a, V b) {
+  const __m512i low = _mm512_maskz_cvtps_epi32(0xffff, reinterpret_cast<__m512>(a));
+  const __m512i high = _mm512_maskz_cvtps_epi32(0xffff, reinterpret_cast<__m512>(b));
+  return reinterpret_cast<VWords>(_mm512_packus_epi32(low, high));
 }
-OB_INLINE bool any_above(V x, float bound) {
-  return _mm512_cmp_ps_mask(reinterpret_cast<__m512>(x), _mm512_set1_ps(bound), _CMP_GT_OQ) != 0;
+OB_INLINE bool any_below(VWords x, std::uint16_t bound) {
+  return _mm512_cmplt_epu16_mask(reinterpret_cast<__m512i>(x), _mm512_set1_epi16(static_cast<short>(bound))) != 0;
+}
+OB_INLINE bool any_above(VWords x, std::uint16_t bound) {
+  return _mm512_cmpgt_epu16_mask(reinterpret_cast<__m512i>(x), _mm512_set1_epi16(static_cast<short>(bound))) != 0;
+}
+OB_INLINE void store_halves(void* p, VWords words) {
+  const __m512i order = _mm512_set4_epi32(0x0e0c0a08, 0x0f0d0b09, 0x06040200, 0x07050301);
+  _mm512_storeu_si512(p, _mm512_shuffle_epi8(reinterpret_cast<__m512i>(words), order));
 }
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, query, keys); }

@@ -46,11 +46,32 @@ OB_INLINE void store_bytes(void* p, VI words) {
 constexpr std::int32_t kKeyOffset = 0;
 constexpr float kWeightSteps = 127.0f;
 
-OB_INLINE bool any_below(V x, float bound) {
-  const VI below = x < splat(bound);
-  return (below[0] | below[1] | below[2] | below[3]) != 0;
+OB_INLINE VWords words_of(V a, V b) {
+  VWords words;
+  const VI low = reinterpret_cast<VI>(a + splat(12582912.0f));
+  const VI high = reinterpret_cast<VI>(b + splat(12582912.0f));
+  for (int i = 0; i < 4; ++i) {
+    words[i] = static_cast<std::uint16_t>(low[i]);
+    words[4 + i] = static_cast<std::uint16_t>(high[i]);
+  }
+  return words;
 }
-OB_INLINE bool any_above(V x, float bound) { return any_below(-x, -bound); }
+OB_INLINE bool any_of(VWords lanes) {
+  std::uint64_t halves[2];
+  __builtin_memcpy(halves, &lanes, 16);
+  return (halves[0] | halves[1]) != 0;
+}
+OB_INLINE bool any_below(VWords x, std::uint16_t bound) { return any_of(reinterpret_cast<VWords>(x < bound)); }
+OB_INLINE bool any_above(VWords x, std::uint16_t bound) { return any_of(reinterpret_cast<VWords>(x > bound)); }
+OB_INLINE void store_halves(void* p, VWords words) {
+  std::uint8_t bytes[16];
+  for (int i = 0; i < 8; ++i) {
+    const int at = i / 4 * 8 + i % 4;
+    bytes[at] = static_cast<std::uint8_t>(words[i] >> 8);
+    bytes[at + 4] = static_cast<std::uint8_t>(words[i]);
+  }
+  __builtin_memcpy(p, bytes, 16);
+}
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }
 OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }

@@ -50,11 +50,17 @@ OB_INLINE void store_bytes(void* p, VI words) {
 constexpr std::int32_t kKeyOffset = 0;
 constexpr float kWeightSteps = 127.0f;
 
-OB_INLINE bool any_below(V x, float bound) {
-  const VI below = x < splat(bound);
-  return (below[0] | below[1] | below[2] | below[3]) != 0;
+OB_INLINE VWords words_of(V a, V b) {
+  const uint16x4_t low = vmovn_u32(vcvtnq_u32_f32(reinterpret_cast<float32x4_t>(a)));
+  const uint16x4_t high = vmovn_u32(vcvtnq_u32_f32(reinterpret_cast<float32x4_t>(b)));
+  return reinterpret_cast<VWords>(vcombine_u16(low, high));
 }
-OB_INLINE bool any_above(V x, float bound) { return any_below(-x, -bound); }
+OB_INLINE bool any_below(VWords x, std::uint16_t bound) { return vminvq_u16(reinterpret_cast<uint16x8_t>(x)) < bound; }
+OB_INLINE bool any_above(VWords x, std::uint16_t bound) { return vmaxvq_u16(reinterpret_cast<uint16x8_t>(x)) > bound; }
+OB_INLINE void store_halves(void* p, VWords words) {
+  constexpr std::uint8_t kOrder[] = {1, 3, 5, 7, 0, 2, 4, 6, 9, 11, 13, 15, 8, 10, 12, 14};
+  vst1q_u8(static_cast<std::uint8_t*>(p), vqtbl1q_u8(reinterpret_cast<uint8x16_t>(words), vld1q_u8(kOrder)));
+}
 
 OB_INLINE VI dot_key(VI acc, VI keys, VI query) { return dot_int8(acc, keys, query); }
 OB_INLINE VI dot_value(VI acc, VI values, VI weights) { return dot_int8(acc, values, weights); }
