@@ -21,6 +21,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -217,7 +218,9 @@ def measure(engines: Sequence[Engine], probes: Probes, shape: str, rounds: int) 
     for what, call, amount, unit in kinds:
         times: dict[str, list[float]] = {engine.label: [] for engine in engines}
         shares: dict[str, list[float]] = {engine.label: [] for engine in engines}
-        probe = probes.bandwidth if what == "step" else lambda: probes.gemm(precision)
+        # Many rows multiply 4-bit weights as 8-bit ones.
+        gemm = "int8" if precision == "int4" else precision
+        probe = probes.bandwidth if what == "step" else partial(probes.gemm, gemm)
         for engine in engines:
             call(engine)
         before = probe()

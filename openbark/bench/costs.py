@@ -22,7 +22,7 @@ from openbark.voices.voice import Voice
 __all__ = ["BITS", "Cost", "Widths", "clip_costs", "decode_cost", "prefill_operations"]
 
 BITS: Mapping[str, float] = MappingProxyType(
-    {"float32": 32.0, "bfloat16": 16.0, "int8": 8.0, "int4": 4.5}
+    {"float32": 32.0, "bfloat16": 16.0, "int8": 8.0, "int4": 4.25}
 )
 """Bits per weight of a block, scales included; heads have 8 in int4."""
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
-from openbark.backends.base import Backend
+from openbark.backends.base import Backend, BatchingBackend
+from openbark.bench.ceiling import SoloWork, StepMeter, ceiling_of
 from openbark.bench.traffic import Traffic
 from openbark.engine.batch import run_batch
-from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
 from openbark.engine.request import CascadeResult
@@ -47,25 +47,34 @@ class Serving:
 
 
 def together(
-    backend: Backend, traffic: Traffic, serving: Serving, say: Callable[[str], None]
+    backend: BatchingBackend, traffic: Traffic, serving: Serving, say: Callable[[str], None]
 ) -> _Report:
-    """`clips` requests one by one, then at once; medians over the rounds, and whether the tokens are equal."""
+    """`clips` requests one by one, then at once; medians over the rounds, whether the tokens are equal, and what a
+    batch could reach (`bench.ceiling`)."""
     requests = [traffic.request(number) for number in range(serving.clips)]
     rounds: list[tuple[float, float]] = []
     same = True
     audio_seconds = 0.0
+    work, meter = SoloWork(), StepMeter(backend, serving.clips)
     for number in range(serving.repeat):
+        before = sum(work.seconds.values())
+        alone = []
+        for request in requests:
+            alone.append(work.run(backend, request))
+            if not meter.rows:
+                meter.open(request, work)
+            meter.measure()
         started = time.perf_counter()
-        alone = [run(backend, request) for request in requests]
-        between = time.perf_counter()
         batch = run_batch(backend, requests, serving.max_batch)
-        rounds.append((between - started, time.perf_counter() - between))
+        spent = time.perf_counter() - started
+        rounds.append((sum(work.seconds.values()) - before, spent))
         say(f"round {number + 1}: {rounds[-1][0]:.2f} s alone, {rounds[-1][1]:.2f} s together")
         same &= all(
             np.array_equal(one.fine, other.fine) for one, other in zip(alone, batch, strict=True)
         )
         audio_seconds = sum(_seconds(result, backend) for result in alone)
     solo, batched = (statistics.median(column) for column in zip(*rounds, strict=True))
+    ceiling = ceiling_of(work, meter)
     return {
         "clips": serving.clips,
         "rounds": serving.repeat,
@@ -76,6 +85,8 @@ def together(
         "batch_throughput": audio_seconds / batched,
         "gain": solo / batched,
         "tokens_equal": same,
+        "ceiling": asdict(ceiling),
+        "share_of_ceiling": solo / batched / ceiling.in_turn,
     }
 
 
@@ -158,14 +169,19 @@ def _listen(engine: Engine, traffic: Traffic, listener: Listener, number: int) -
 
 
 def overrun(backend: Backend, traffic: Traffic, serving: Serving, throughput: float) -> _Report:
-    """Ten times as many requests as can be served: how long a refusal takes, and what the queue holds."""
-    pause = traffic.workload.seconds / (_OVERLOAD * throughput)
+    """Ten times as many requests as can be served, or as many more as fill the queue in a quarter of the listeners'
+    time: how long a refusal takes, and what the queue holds."""
+    span = serving.seconds / 4
+    pause = min(
+        traffic.workload.seconds / (_OVERLOAD * throughput),
+        span / (serving.max_batch + serving.max_queued + _FEWEST_REFUSALS),
+    )
     refused: list[float] = []
     waits: list[float] = []
     most_queued = n_accepted = 0
     with Engine(backend, max_batch=serving.max_batch, max_queued=serving.max_queued) as engine:
         engine.start()
-        until = time.perf_counter() + serving.seconds / 4
+        until = time.perf_counter() + span
         while (now := time.perf_counter()) < until or len(refused) < _FEWEST_REFUSALS:
             try:
                 engine.submit(traffic.request(n_accepted))

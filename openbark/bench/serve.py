@@ -37,7 +37,7 @@ def serve_report(
     batch = together(backend, traffic, serving, say)
     say(f"listeners for {serving.seconds:g} s at {serving.load:.0%} of the throughput")
     steady = listening(backend, traffic, serving, batch["batch_throughput"])
-    say("ten times too many requests")
+    say("at least ten times too many requests")
     overload = overrun(backend, traffic, serving, batch["batch_throughput"])
     return {
         "benchmark": "serve",
@@ -69,6 +69,7 @@ def serve_card(report: dict[str, Any]) -> str:
             f"  together   {batch['batch_seconds']:8.2f} s   {batch['batch_throughput']:7.2f} s of audio "
             f"per second   {batch['gain']:.2f} times as fast, "
             f"tokens {'equal' if batch['tokens_equal'] else 'DIFFER'}",
+            _ceiling_line(batch),
             f"{steady['listeners']} listeners of {steady['pieces']} clips each, at random, "
             f"{steady['load']:.0%} of that:",
             f"  first audio after {steady['ttfa_p50_seconds']:.2f} s (p50), "
@@ -80,4 +81,16 @@ def serve_card(report: dict[str, Any]) -> str:
             f"{overload['reject_p50_ms']:.2f} ms (p50), {overload['reject_p99_ms']:.2f} ms (p99); "
             f"at most {overload['most_queued']} waited, {overload['left_running']} left behind",
         ]
+    )
+
+
+def _ceiling_line(batch: dict[str, Any]) -> str:
+    ceiling = batch["ceiling"]
+    steps = ", ".join(
+        f"{stage} {ceiling['solo_step_ms'][stage]:.2f} ms for one, {together:.2f} for {batch['clips']}"
+        for stage, together in ceiling["step_ms"].items()
+    )
+    return (
+        f"  ceiling of this mix: {ceiling['in_turn']:.2f} with steps as measured ({steps}), reached "
+        f"{batch['share_of_ceiling']:.0%} of it; {ceiling['draws_free']:.2f} were draws free"
     )

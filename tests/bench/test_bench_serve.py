@@ -48,6 +48,14 @@ def test_a_run_ends_in_one_json_document() -> None:
     report = json.loads(result.stdout.splitlines()[-1])
     assert report["together"]["tokens_equal"] is True
     assert report["together"]["gain"] > 0
+    ceiling = report["together"]["ceiling"]
+    assert set(ceiling["seconds"]) == {"prompts", "draws", "fine", "codec"}
+    assert set(ceiling["step_ms"]) == set(ceiling["solo_step_ms"]) == {"semantic", "coarse"}
+    assert ceiling["draws_free"] > ceiling["in_turn"] > 0
+    assert report["together"]["share_of_ceiling"] == pytest.approx(
+        report["together"]["gain"] / ceiling["in_turn"]
+    )
+    assert "ceiling of this mix" in result.stdout
     assert report["listeners"]["listeners"] >= 1
     assert report["listeners"]["ttfa_p99_seconds"] >= report["listeners"]["ttfa_p50_seconds"] > 0
     assert report["overload"]["rejected"] >= 1

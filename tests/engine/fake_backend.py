@@ -14,9 +14,13 @@ from numpy.typing import NDArray
 
 from openbark.backends.base import Drawn, DrawRun, Flag, Logits
 from openbark.config import BarkConfig
-from openbark.params import SamplingParams
+from openbark.engine.cascade import run
+from openbark.engine.engine import EngineStats
+from openbark.engine.request import CascadeResult, Request
+from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
+from openbark.voices.voice import Voice
 
 Tokens = NDArray[np.int64]
 
@@ -140,3 +144,48 @@ class FakeBackend:
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         raise AssertionError("nobody encodes here")
+
+
+def fake_request(
+    seed: int,
+    n_text: int = 5,
+    limit: int | None = None,
+    temperature: float = 0.7,
+    early: bool = True,
+    with_voice: bool = False,
+) -> Request:
+    """A small request for it."""
+    generator = np.random.default_rng(seed % 100)
+    codes = generator.integers(0, 32, (8, 45))
+    params = GenerationParams(
+        SamplingParams(temperature),
+        SamplingParams(temperature),
+        SamplingParams(temperature),
+        max_semantic_tokens=limit,
+        allow_early_stop=early,
+    )
+    voice = Voice(generator.integers(0, 100, 30), codes[:2], codes) if with_voice else None
+    return Request(np.arange(1, 1 + n_text), params.resolve(SUNO_PARAMS), seed, voice)
+
+
+def plain(result: CascadeResult) -> tuple[object, ...]:
+    """What two equal results have in common."""
+    return (
+        result.semantic.tolist(),
+        result.coarse.tolist(),
+        result.fine.tolist(),
+        result.waveform.tolist(),
+        result.stop_reason,
+        result.n_text_tokens,
+    )
+
+
+def alone(request: Request) -> tuple[object, ...]:
+    """What a request is when nothing runs beside it."""
+    return plain(run(FakeBackend(), request))
+
+
+def is_idle(stats: EngineStats) -> bool:
+    """Whether an engine has nothing to do."""
+    gauges = (stats.queued, stats.running, stats.semantic, stats.coarse, stats.fine, stats.codec)
+    return not any(gauges) and stats.queued_seconds == 0

@@ -35,7 +35,7 @@ from openbark.stages.semantic import Prompt
 __all__ = ["LEAST_OVERLAP", "EngineRows", "load_auto"]
 
 LEAST_OVERLAP = 0.9
-"""At 0.87 (int4) the embedded model still has the word error rate of float32; see docs/native.md."""
+"""At 0.88 (int4) the embedded model still has the word error rate of float32; see docs/native.md."""
 
 _LOG = logging.getLogger(__name__)
 _PREFIXES = (SEMANTIC_PREFIX, COARSE_PREFIX, FINE_PREFIX)

@@ -97,7 +97,7 @@ OB_API int ob_matrix_create(ob::ThreadPool* pool, int precision, int n, int k, c
     auto made = std::make_unique<ob::OwnedMatrix>();
     made->memory = ob::Memory(bytes.weights + bytes.scales + bytes.sums);
     auto* start = made->memory.as<std::uint8_t>();
-    made->matrix = {kind, n, k, start, start + bytes.weights,
+    made->matrix = {kind, n, k, start, reinterpret_cast<float*>(start + bytes.weights),
                     reinterpret_cast<std::int32_t*>(start + bytes.weights + bytes.scales), nullptr};
     ob::pack(*pool, made->matrix, rows);
     *out = made.release();

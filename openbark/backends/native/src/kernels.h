@@ -18,8 +18,14 @@ enum class Finish : int { kStore, kAdd, kGelu };
 
 // Rows of a packed integer or bfloat16 panel, in every variant.
 constexpr int kPanel = 64;
-// Positions along k that share one scale in 4-bit weights.
+// Positions along k that share one factor in 4-bit weights.
 constexpr int kGroup = 32;
+// A 4-bit weight stands for (w - 8) times its group's factor times its row's scale; with factors up to this either way
+// the first two make a number of 8 bits. A group in a panel: the factors of its rows, a byte each, then its weights.
+// Factors of rows 16 apart share a word, so that shifts make vectors of them.
+constexpr int kMostFactor = 15;
+constexpr int kGroupBytes = kPanel + kPanel * kGroup / 2;
+constexpr int factor_at(int row) { return row % 16 * 4 + row / 16; }
 // Keys of one block of the attention cache.
 constexpr int kKeyBlock = 16;
 constexpr int kMaxHeadDim = 256;
@@ -83,7 +89,9 @@ struct Kernels {
   void (*int8)(const Product& product, const QuantisedRows& a, const std::int8_t* panels,
                const float* scales, const std::int32_t* sums);
   void (*int4)(const Product& product, const QuantisedRows& a, const std::uint8_t* panels,
-               const std::uint16_t* scales);
+               const float* scales);
+  // A panel of 4-bit weights in the form of 8-bit ones: the same whole numbers.
+  void (*widen)(const std::uint8_t* panel, int k, std::int8_t* out);
 
   // q[0..padded) and its scale for x[0..k); group_sums may be null.
   void (*quantise)(const float* x, int k, int padded, std::int8_t* q, float* scale,

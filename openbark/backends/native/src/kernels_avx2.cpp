@@ -92,6 +92,7 @@ const Kernels kAvx2Kernels = {
     nullptr,
     avx2::int8_product,
     avx2::int4_product,
+    avx2::widen,
     avx2::quantise,
     nullptr,
     avx2::layer_norm,

@@ -153,6 +153,7 @@ const Kernels kAvx512Kernels = {
     avx512::bf16_product,
     avx512::int8_product,
     avx512::int4_product,
+    avx512::widen,
     avx512::quantise,
     avx512::to_bf16,
     avx512::layer_norm,

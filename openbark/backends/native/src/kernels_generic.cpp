@@ -87,6 +87,7 @@ const Kernels kGenericKernels = {
     nullptr,
     generic::int8_product,
     generic::int4_product,
+    generic::widen,
     generic::quantise,
     nullptr,
     generic::layer_norm,

@@ -80,6 +80,7 @@ const Kernels kNeonKernels = {
     nullptr,
     neon::int8_product,
     neon::int4_product,
+    neon::widen,
     neon::quantise,
     nullptr,
     neon::layer_norm,

@@ -12,6 +12,8 @@ namespace ob {
 
 namespace {
 
+// Rows from which on a product with 8-bit weights is faster by more than it takes to make them of 4-bit ones.
+constexpr int kWorthWidening = 96;
 constexpr int kPad = kGroup;  // k of integer and bfloat16 weights is padded to whole groups
 
 int padded(int n, int to) { return (n + to - 1) / to * to; }
@@ -22,13 +24,6 @@ std::uint16_t to_bfloat16(float x) {
   std::uint32_t bits;
   std::memcpy(&bits, &x, 4);
   return static_cast<std::uint16_t>((bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-
-float from_bfloat16(std::uint16_t half) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(half) << 16;
-  float x;
-  std::memcpy(&x, &bits, 4);
-  return x;
 }
 
 float largest(const float* row, int n) {
@@ -51,38 +46,70 @@ void pack_int8_row(const Matrix& matrix, int row, const float* values) {
     panel[static_cast<std::ptrdiff_t>(i / 4) * kPanel * 4 + (row % kPanel) * 4 + i % 4] = q;
     sum += q;
   }
-  static_cast<float*>(matrix.scales)[row] = scale;
+  matrix.scales[row] = scale;
   matrix.sums[row] = sum;
 }
 
-// As int8, but two consecutive words share one: the even step in the low half of each byte, the odd step
-// in the high half. Stored as q + 8 in 0..15.
+// A group's weights in 4 bits, in steps of `step`; returns their squared error.
+double round_group(const float* values, int count, float step, std::int8_t* q) {
+  double error = 0;
+  for (int i = 0; i < count; ++i) {
+    const float steps = step != 0 ? values[i] / step : 0.0f;
+    q[i] = static_cast<std::int8_t>(std::clamp(static_cast<int>(std::lrint(steps)), -8, 7));
+    const double off = static_cast<double>(q[i]) * step - values[i];
+    error += off * off;
+  }
+  return error;
+}
+
+// The value of largest magnitude is to become -8, the one step more on that side.
+float group_step(const float* values, int count) {
+  float extreme = 0;
+  for (int i = 0; i < count; ++i) {
+    if (std::fabs(values[i]) > std::fabs(extreme)) extreme = values[i];
+  }
+  return extreme / -8.0f;
+}
+
+// Rounds a group with the whole factors on both sides of the wanted one and keeps the better; returns that factor.
+int best_group(const float* values, int count, float wanted, float scale, std::int8_t* q) {
+  const int size = std::min(static_cast<int>(std::fabs(wanted)), kMostFactor);
+  const int sign = wanted < 0 ? -1 : 1;
+  const int larger = std::min(size + 1, kMostFactor);
+  std::int8_t other[kGroup] = {};
+  const double error = round_group(values, count, static_cast<float>(sign * size) * scale, q);
+  if (error <= round_group(values, count, static_cast<float>(sign * larger) * scale, other)) return sign * size;
+  std::memcpy(q, other, kGroup);
+  return sign * larger;
+}
+
+// Two consecutive words of an int8 panel share one: the even step in the low half of each byte, the odd step in the
+// high half. Stored as q + 8 in 0..15.
 void pack_int4_row(const Matrix& matrix, int row, const float* values) {
   const int k = matrix.k;
   const int groups = padded(k, kPad) / kGroup;
-  auto* panel = static_cast<std::uint8_t*>(matrix.weights) +
-                static_cast<std::ptrdiff_t>(row / kPanel) * kPanel * groups * (kGroup / 2);
-  auto* scales = static_cast<std::uint16_t*>(matrix.scales) +
-                 static_cast<std::ptrdiff_t>(row / kPanel) * kPanel * groups;
-  for (int g = 0; g < groups; ++g) {
-    const int first = g * kGroup;
-    const int count = std::min(kGroup, k - first);
-    // The value of largest magnitude becomes -8, the one step more on that side.
-    float extreme = 0;
-    for (int i = 0; i < count; ++i) {
-      if (std::fabs(values[first + i]) > std::fabs(extreme)) extreme = values[first + i];
-    }
-    const std::uint16_t half = to_bfloat16(extreme / -8.0f);
-    const float scale = from_bfloat16(half);
-    scales[static_cast<std::ptrdiff_t>(g) * kPanel + row % kPanel] = half;
+  auto* group = static_cast<std::uint8_t*>(matrix.weights) +
+                static_cast<std::ptrdiff_t>(row / kPanel) * groups * kGroupBytes;
+  const auto count = [&](int g) { return std::min(kGroup, k - g * kGroup); };
+  float most = 0;
+  for (int g = 0; g < groups; ++g) most = std::max(most, std::fabs(group_step(values + g * kGroup, count(g))));
+  const float scale = most / static_cast<float>(kMostFactor);
+  std::int32_t sum = 0;
+  for (int g = 0; g < groups; ++g, group += kGroupBytes) {
+    const float* own = values + g * kGroup;
+    std::int8_t q[kGroup] = {};
+    const float wanted = scale > 0 ? group_step(own, count(g)) / scale : 0.0f;
+    const int factor = best_group(own, count(g), wanted, scale, q);
+    group[factor_at(row % kPanel)] = static_cast<std::uint8_t>(factor);
     for (int i = 0; i < kGroup; ++i) {
-      const float value = i < count && scale != 0 ? values[first + i] / scale : 0.0f;
-      const int q = std::clamp(static_cast<int>(std::lrint(value)) + 8, 0, 15);
-      const int step = (first + i) / 4;
-      auto& byte = panel[static_cast<std::ptrdiff_t>(step / 2) * kPanel * 4 + (row % kPanel) * 4 + i % 4];
-      byte = static_cast<std::uint8_t>(byte | (q << (step % 2 * 4)));
+      const int step = i / 4;
+      auto& byte = group[kPanel + step / 2 * kPanel * 4 + (row % kPanel) * 4 + i % 4];
+      byte = static_cast<std::uint8_t>(byte | ((q[i] + 8) << (step % 2 * 4)));
+      sum += factor * q[i];
     }
   }
+  matrix.scales[row] = scale;
+  matrix.sums[row] = sum;
 }
 
 void pack_bfloat16_row(const Matrix& matrix, int row, const float* values) {
@@ -108,7 +135,7 @@ MatrixBytes matrix_bytes(const Kernels& kernels, Precision precision, int n, int
     case Precision::kInt8:
       return {rows * wide, rows * 4, rows * 4};
     case Precision::kInt4:
-      return {rows * wide / 2, rows * wide / kGroup * 2, 0};
+      return {rows / kPanel * (wide / kGroup) * kGroupBytes, rows * 4, rows * 4};
   }
   throw std::invalid_argument("precision");
 }
@@ -139,7 +166,7 @@ Matrix rows_from(const Kernels& kernels, const Matrix& matrix, int row) {
   Matrix rest = matrix;
   rest.n -= row;
   rest.weights = static_cast<std::uint8_t*>(matrix.weights) + skipped.weights;
-  if (skipped.scales > 0) rest.scales = static_cast<std::uint8_t*>(matrix.scales) + skipped.scales;
+  if (skipped.scales > 0) rest.scales = matrix.scales + row;
   if (skipped.sums > 0) rest.sums = matrix.sums + row;
   if (matrix.bias != nullptr) rest.bias = matrix.bias + row;
   return rest;
@@ -215,17 +242,37 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs
   const QuantisedRows a{inputs.converted_.as<std::int8_t>() + first, stride,
                         inputs.scales_.as<float>() + tile.row,
                         inputs.sums_.as<std::int32_t>() + static_cast<std::ptrdiff_t>(tile.row) * groups, groups};
+  const float* scales = matrix.scales + tile.column;
   if (matrix.precision == Precision::kInt8) {
-    kernels.int8(product, a, static_cast<const std::int8_t*>(matrix.weights) + skipped,
-                 static_cast<const float*>(matrix.scales) + tile.column, matrix.sums + tile.column);
+    kernels.int8(product, a, static_cast<const std::int8_t*>(matrix.weights) + skipped, scales,
+                 matrix.sums + tile.column);
   } else {
-    kernels.int4(product, a, static_cast<const std::uint8_t*>(matrix.weights) + skipped / 2,
-                 static_cast<const std::uint16_t*>(matrix.scales) + skipped / kGroup);
+    const std::ptrdiff_t panels = tile.column / kPanel;
+    kernels.int4(product, a, static_cast<const std::uint8_t*>(matrix.weights) + panels * groups * kGroupBytes, scales);
   }
+}
+
+Matrix Inputs::widened(ThreadPool& pool, const Matrix& matrix) {
+  const Kernels& kernels = pool.kernels();
+  const int wide = padded(matrix.k, kPad);
+  const std::size_t bytes = matrix_bytes(kernels, Precision::kInt8, matrix.n, matrix.k).weights;
+  if (widened_.size() < bytes) widened_ = Memory(bytes);
+  Matrix made = matrix;
+  made.precision = Precision::kInt8;
+  made.weights = widened_.as<std::int8_t>();
+  pool.parallel((matrix.n + kPanel - 1) / kPanel, [&](int panel, int) {
+    const std::ptrdiff_t groups = static_cast<std::ptrdiff_t>(panel) * (wide / kGroup);
+    kernels.widen(static_cast<const std::uint8_t*>(matrix.weights) + groups * kGroupBytes, wide,
+                  widened_.as<std::int8_t>() + groups * kGroup * kPanel);
+  });
+  return made;
 }
 
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs) {
+  if (matrix.precision == Precision::kInt4 && m >= kWorthWidening) {
+    return linear(pool, inputs.widened(pool, matrix), m, n, x, ldx, finish, y, ldy, inputs);
+  }
   const Kernels& kernels = pool.kernels();
   if (matrix.precision != Precision::kFloat32) {
     for_each_row(pool, m,

@@ -18,8 +18,8 @@ struct Matrix {
   int n = 0;
   int k = 0;
   void* weights = nullptr;
-  void* scales = nullptr;      // int8: float [n padded]; int4: bfloat16 [panel][group][row of panel]
-  std::int32_t* sums = nullptr;  // int8: sum of each row's weights
+  float* scales = nullptr;       // int8, int4: of each row
+  std::int32_t* sums = nullptr;  // int8, int4: sum of each row's whole numbers
   const float* bias = nullptr;
 };
 
@@ -50,10 +50,13 @@ class Inputs {
   void convert(const Kernels& kernels, const Matrix& matrix, int first, int last, const float* x,
                std::ptrdiff_t ldx);
 
+  // 4-bit weights as 8-bit ones, the same numbers: right until the next call. Made on all threads.
+  Matrix widened(ThreadPool& pool, const Matrix& matrix);
+
  private:
   friend void multiply(const Kernels&, const Matrix&, const Inputs&, const Tile&, const float*,
                        std::ptrdiff_t, Finish, float*, std::ptrdiff_t);
-  Memory converted_, scales_, sums_;
+  Memory converted_, scales_, sums_, widened_;
 };
 
 // Rows of the matrix that are stored together, and computed best together.

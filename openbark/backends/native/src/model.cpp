@@ -90,7 +90,7 @@ Matrix Model::matrix(Precision precision, int n, int k) {
   made.n = n;
   made.k = k;
   made.weights = take(bytes.weights);
-  made.scales = take(bytes.scales);
+  made.scales = reinterpret_cast<float*>(take(bytes.scales));
   made.sums = reinterpret_cast<std::int32_t*>(take(bytes.sums));
   return made;
 }

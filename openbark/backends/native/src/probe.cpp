@@ -65,7 +65,7 @@ struct ProbeOperands {
     matrix.n = kPanel;
     matrix.k = kProbeDepth;
     matrix.weights = start;
-    matrix.scales = start + bytes.weights;
+    matrix.scales = reinterpret_cast<float*>(start + bytes.weights);
     matrix.sums = reinterpret_cast<std::int32_t*>(start + bytes.weights + bytes.scales);
     x = reinterpret_cast<float*>(start + bytes.weights + bytes.scales + bytes.sums);
     y = x + kProbeRows * kProbeDepth;

@@ -91,7 +91,8 @@ class Part {
 
   void meet(const Matrix& next) {
     const Range own = panels(next);
-    meet(own, Ahead(first_weights(next), matrix_bytes(kernels_, next.precision, own.last - own.first, next.k).weights));
+    const int rows = (own.last - own.first) * panel_rows(kernels_, next);
+    meet(own, Ahead(first_weights(next), matrix_bytes(kernels_, next.precision, rows, next.k).weights));
   }
 
   void meet_heads(int layer) {

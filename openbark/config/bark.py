@@ -1,55 +1,28 @@
-"""What a Bark model IS: frozen sizes, token layout and rates, and the ratios derived from them.
+"""A Bark: its three transformers, their token layouts and windows, and the ratios between stages.
 
-Bark's own figures (256 text slots, 10,000 semantic tokens, windows of 630 and 60, 1,024 frames, 75 Hz)
-are the default values of these classes and appear nowhere else. What a request ASKS is `openbark.params`;
-how a config is read from or written to disk is `openbark.checkpoints`. Standard library only.
+Standard library only.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, field
 
-from openbark.errors import CheckpointCorruptError
+from openbark.config.checks import check_numbers, require
+from openbark.config.codecs import (
+    CodecConfig,
+    EncodecConfig,
+    SemanticEncoderConfig,
+)
 
 __all__ = [
     "BarkConfig",
     "CoarseRules",
-    "CodecConfig",
-    "EncodecConfig",
     "FineGPTConfig",
     "FineRules",
     "GPTConfig",
-    "IstftCodecConfig",
-    "SemanticEncoderConfig",
     "SemanticRules",
 ]
-
-
-def _require(condition: bool, message: str) -> None:
-    if not condition:
-        raise CheckpointCorruptError(f"config: {message}")
-
-
-_MOST_RATIOS = 16
-_MOST_REPEATS = 1024
-"""Layers or codebooks: a file that claims more is damaged, and believing it would cost its claim in memory."""
-
-
-def _check_numbers(part: str, config: Any, repeats: Collection[str], least: int = 1) -> None:
-    """Whole numbers of a config are positive; those that say how often something is repeated are from
-    `least` to _MOST_REPEATS."""
-    for item in fields(config):
-        value = getattr(config, item.name)
-        if item.name in repeats:
-            legal = f"{least}..{_MOST_REPEATS}"
-            _require(
-                least <= value <= _MOST_REPEATS, f"{part}{item.name} is {value}; legal: {legal}"
-            )
-        elif type(value) is int:
-            _require(value > 0, f"{part}{item.name} must be positive, is {value}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +39,8 @@ class GPTConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _check_numbers("", self, ("n_layer", "n_codes_total"))
-        _require(
+        check_numbers("", self, ("n_layer", "n_codes_total"))
+        require(
             self.n_embd % self.n_head == 0,
             f"n_embd {self.n_embd} must be a multiple of n_head {self.n_head}",
         )
@@ -87,145 +60,6 @@ class FineGPTConfig(GPTConfig):
     output_vocab_size: int = 1056
     n_codes_total: int = 8
     n_codes_given: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class EncodecConfig:
-    """EnCodec as the Hugging Face `encodec` config names it (arXiv 2210.13438; parity C2)."""
-
-    model_type: str = "encodec"
-    sampling_rate: int = 24_000
-    audio_channels: int = 1
-    target_bandwidths: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
-    hidden_size: int = 128
-    num_filters: int = 32
-    num_residual_layers: int = 1
-    upsampling_ratios: tuple[int, ...] = (8, 5, 4, 2)
-    norm_type: str = "weight_norm"
-    kernel_size: int = 7
-    last_kernel_size: int = 7
-    residual_kernel_size: int = 3
-    dilation_growth_rate: int = 2
-    use_causal_conv: bool = True
-    pad_mode: str = "reflect"
-    compress: int = 2
-    num_lstm_layers: int = 2
-    trim_right_ratio: float = 1.0
-    codebook_size: int = 1024
-    codebook_dim: int = 128
-    use_conv_shortcut: bool = True
-    normalize: bool = False
-
-    def __post_init__(self) -> None:
-        _check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
-        _require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
-        ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
-        _require(
-            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
-            f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
-        )
-        _require(
-            bool(bandwidths) and 0 <= self.n_codebooks <= _MOST_REPEATS,
-            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
-            f"{_MOST_REPEATS} codebooks",
-        )
-
-    @property
-    def hop_length(self) -> int:
-        """Samples per codec frame."""
-        return math.prod(self.upsampling_ratios)
-
-    @property
-    def frame_rate(self) -> float:
-        """Codec frames per second."""
-        return self.sampling_rate / self.hop_length
-
-    @property
-    def n_codebooks(self) -> int:
-        """Residual levels stored in a checkpoint: those that the highest bandwidth needs."""
-        bits = math.ceil(math.log2(self.codebook_size))
-        return int(1000 * self.target_bandwidths[-1] // (math.ceil(self.frame_rate) * bits))
-
-
-@dataclass(frozen=True, slots=True)
-class IstftCodecConfig:
-    """The embedded model's codec: ConvNeXt encoder and decoder around an inverse STFT (Vocos,
-    arXiv 2306.00814) and a residual quantiser.
-
-    One codec frame is `hop_length` samples and holds `subframes` STFT frames. Only the lowest `n_bins`
-    of `n_fft // 2 + 1` bins are predicted: the output ends at `bandwidth_hz` because the training
-    material does.
-    """
-
-    model_type: str = "istft"
-    sampling_rate: int = 24_000
-    hop_length: int = 480
-    subframes: int = 2
-    n_fft: int = 960
-    n_bins: int = 322
-    n_mels: int = 80
-    mel_n_fft: int = 1024
-    codebook_size: int = 1024
-    codebook_dim: int = 32
-    n_codebooks: int = 8
-    encoder_dim: int = 112
-    encoder_layers: int = 4
-    decoder_dim: int = 208
-    decoder_layers: int = 6
-    mlp_ratio: int = 3
-    kernel_size: int = 7
-
-    def __post_init__(self) -> None:
-        _check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
-        _require(
-            self.hop_length % self.subframes == 0,
-            f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
-        )
-        _require(
-            self.n_bins <= self.n_fft // 2 + 1,
-            f"codec n_bins {self.n_bins} must be at most n_fft/2+1 = {self.n_fft // 2 + 1}",
-        )
-
-    @property
-    def frame_rate(self) -> float:
-        """Codec frames per second."""
-        return self.sampling_rate / self.hop_length
-
-    @property
-    def stft_hop(self) -> int:
-        """Samples between two STFT frames."""
-        return self.hop_length // self.subframes
-
-    @property
-    def bandwidth_hz(self) -> float:
-        """Highest frequency the codec can produce."""
-        return (self.n_bins - 1) * self.sampling_rate / self.n_fft
-
-
-CodecConfig = EncodecConfig | IstftCodecConfig
-
-
-@dataclass(frozen=True, slots=True)
-class SemanticEncoderConfig:
-    """The network that turns a waveform into semantic tokens, for checkpoints that carry one.
-
-    A semantic token is `unit * pitch_bins + pitch_bin`; `pitch_bins=1` is a plain vocabulary.
-    """
-
-    sampling_rate: int = 24_000
-    hop_length: int = 480
-    subframes: int = 2
-    n_mels: int = 80
-    mel_n_fft: int = 1024
-    dim: int = 96
-    n_layer: int = 4
-    mlp_ratio: int = 2
-    kernel_size: int = 7
-    vocab_size: int = 492
-    pitch_bins: int = 4
-
-    def __post_init__(self) -> None:
-        _check_numbers("semantic encoder ", self, ("n_layer",))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,41 +127,41 @@ class BarkConfig:
 
     def __post_init__(self) -> None:
         s, c, f = self.semantic_rules, self.coarse_rules, self.fine_rules
-        _require(
+        require(
             self.sample_rate == self.codec.sampling_rate,
             f"sample_rate {self.sample_rate} differs from the codec's {self.codec.sampling_rate}",
         )
-        _require(
+        require(
             max(s.semantic_vocab_size, s.eos_token + 1) <= self.semantic.output_vocab_size,
             f"semantic output_vocab_size {self.semantic.output_vocab_size} does not hold the semantic "
             f"vocabulary ({s.semantic_vocab_size}) and the end token ({s.eos_token})",
         )
-        _require(
+        require(
             max(s.infer_token, s.text_pad_token, s.semantic_pad_token)
             < self.semantic.input_vocab_size,
             f"semantic input_vocab_size {self.semantic.input_vocab_size} does not hold the special tokens",
         )
-        _require(
+        require(
             self.coarse_offset + c.n_codebooks * self.codebook_size
             <= self.coarse.output_vocab_size,
             f"coarse output_vocab_size {self.coarse.output_vocab_size} does not hold "
             f"{c.n_codebooks} codebooks of {self.codebook_size} after {self.coarse_offset} semantic tokens",
         )
-        _require(
+        require(
             self.coarse_positions(c.max_history, c.sliding_window) <= self.coarse.block_size,
             f"coarse windows ({c.max_semantic_input} + 1 + {c.max_history} + {c.sliding_window}, the last "
             f"of which is drawn and not read) exceed block_size {self.coarse.block_size}",
         )
-        _require(
+        require(
             f.max_input <= self.fine.block_size and 0 < f.max_history < f.max_input,
             f"fine windows ({f.max_history} of {f.max_input}) do not fit block_size {self.fine.block_size}",
         )
-        _require(
+        require(
             c.n_codebooks <= f.n_codebooks == self.fine.n_codes_total,
             f"codebooks disagree: coarse {c.n_codebooks}, fine {f.n_codebooks}, "
             f"fine model {self.fine.n_codes_total}",
         )
-        _require(
+        require(
             1 <= self.fine.n_codes_given <= c.n_codebooks,
             f"fine n_codes_given {self.fine.n_codes_given} must be 1..{c.n_codebooks}",
         )

@@ -1,0 +1,151 @@
+"""Codecs and the encoder to semantic tokens: frozen sizes, and the rates derived from them. Standard library only."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from openbark.config.checks import MOST_REPEATS, check_numbers, require
+
+__all__ = ["CodecConfig", "EncodecConfig", "IstftCodecConfig", "SemanticEncoderConfig"]
+
+_MOST_RATIOS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class EncodecConfig:
+    """EnCodec as the Hugging Face `encodec` config names it (arXiv 2210.13438; parity C2)."""
+
+    model_type: str = "encodec"
+    sampling_rate: int = 24_000
+    audio_channels: int = 1
+    target_bandwidths: tuple[float, ...] = (1.5, 3.0, 6.0, 12.0, 24.0)
+    hidden_size: int = 128
+    num_filters: int = 32
+    num_residual_layers: int = 1
+    upsampling_ratios: tuple[int, ...] = (8, 5, 4, 2)
+    norm_type: str = "weight_norm"
+    kernel_size: int = 7
+    last_kernel_size: int = 7
+    residual_kernel_size: int = 3
+    dilation_growth_rate: int = 2
+    use_causal_conv: bool = True
+    pad_mode: str = "reflect"
+    compress: int = 2
+    num_lstm_layers: int = 2
+    trim_right_ratio: float = 1.0
+    codebook_size: int = 1024
+    codebook_dim: int = 128
+    use_conv_shortcut: bool = True
+    normalize: bool = False
+
+    def __post_init__(self) -> None:
+        check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
+        require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
+        ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
+        require(
+            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
+            f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
+        )
+        require(
+            bool(bandwidths) and 0 <= self.n_codebooks <= MOST_REPEATS,
+            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
+            f"{MOST_REPEATS} codebooks",
+        )
+
+    @property
+    def hop_length(self) -> int:
+        """Samples per codec frame."""
+        return math.prod(self.upsampling_ratios)
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sampling_rate / self.hop_length
+
+    @property
+    def n_codebooks(self) -> int:
+        """Residual levels stored in a checkpoint: those that the highest bandwidth needs."""
+        bits = math.ceil(math.log2(self.codebook_size))
+        return int(1000 * self.target_bandwidths[-1] // (math.ceil(self.frame_rate) * bits))
+
+
+@dataclass(frozen=True, slots=True)
+class IstftCodecConfig:
+    """The embedded model's codec: ConvNeXt encoder and decoder around an inverse STFT (Vocos,
+    arXiv 2306.00814) and a residual quantiser.
+
+    One codec frame is `hop_length` samples and holds `subframes` STFT frames. Only the lowest `n_bins`
+    of `n_fft // 2 + 1` bins are predicted: the output ends at `bandwidth_hz` because the training
+    material does.
+    """
+
+    model_type: str = "istft"
+    sampling_rate: int = 24_000
+    hop_length: int = 480
+    subframes: int = 2
+    n_fft: int = 960
+    n_bins: int = 322
+    n_mels: int = 80
+    mel_n_fft: int = 1024
+    codebook_size: int = 1024
+    codebook_dim: int = 32
+    n_codebooks: int = 8
+    encoder_dim: int = 112
+    encoder_layers: int = 4
+    decoder_dim: int = 208
+    decoder_layers: int = 6
+    mlp_ratio: int = 3
+    kernel_size: int = 7
+
+    def __post_init__(self) -> None:
+        check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
+        require(
+            self.hop_length % self.subframes == 0,
+            f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
+        )
+        require(
+            self.n_bins <= self.n_fft // 2 + 1,
+            f"codec n_bins {self.n_bins} must be at most n_fft/2+1 = {self.n_fft // 2 + 1}",
+        )
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sampling_rate / self.hop_length
+
+    @property
+    def stft_hop(self) -> int:
+        """Samples between two STFT frames."""
+        return self.hop_length // self.subframes
+
+    @property
+    def bandwidth_hz(self) -> float:
+        """Highest frequency the codec can produce."""
+        return (self.n_bins - 1) * self.sampling_rate / self.n_fft
+
+
+CodecConfig = EncodecConfig | IstftCodecConfig
+
+
+@dataclass(frozen=True, slots=True)
+class SemanticEncoderConfig:
+    """The network that turns a waveform into semantic tokens, for checkpoints that carry one.
+
+    A semantic token is `unit * pitch_bins + pitch_bin`; `pitch_bins=1` is a plain vocabulary.
+    """
+
+    sampling_rate: int = 24_000
+    hop_length: int = 480
+    subframes: int = 2
+    n_mels: int = 80
+    mel_n_fft: int = 1024
+    dim: int = 96
+    n_layer: int = 4
+    mlp_ratio: int = 2
+    kernel_size: int = 7
+    vocab_size: int = 492
+    pitch_bins: int = 4
+
+    def __post_init__(self) -> None:
+        check_numbers("semantic encoder ", self, ("n_layer",))
