@@ -28,8 +28,8 @@ from openbark.stages.sampling import Noise, Stage
 
 __all__ = ["Ceiling", "SoloWork", "StepMeter", "ceiling_of"]
 
-_STEPS = 4
-"""Draws of all rows between two clips."""
+_STEPS = 8
+"""Draws of all rows between two clips: a turn of the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +101,16 @@ class StepMeter:
     def measure(self) -> None:
         """Take the time of some steps of each stage, as long as there is room behind the prompts."""
         for stage, rows in self.rows.items():
-            known = self.spent.setdefault(stage, [])
-            first = len(known) * _STEPS
-            if first + _STEPS > _room(self.backend, stage):
+            known, room = self.spent.setdefault(stage, []), _room(self.backend, stage)
+            n_steps = min(_STEPS, room)
+            first = len(known) * n_steps
+            if first + n_steps > room:
                 continue
             started = time.perf_counter()
-            self.backend.draw_batch([replace(run, first_step=first) for run in rows])
-            known.append((time.perf_counter() - started) / _STEPS)
+            self.backend.draw_batch(
+                [replace(run, first_step=first, n_steps=n_steps) for run in rows]
+            )
+            known.append((time.perf_counter() - started) / n_steps)
 
 
 def ceiling_of(work: SoloWork, meter: StepMeter) -> Ceiling:
