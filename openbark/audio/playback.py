@@ -89,19 +89,21 @@ class LivePlayer:
         """Raises AudioError where no player can do this."""
         command = find_player(live=True).from_stdin or ()
         self._command = [part.format(rate=sample_rate) for part in command]
-        self._waiting: queue.Queue[Waveform | None] = queue.Queue(_BLOCKS_WAITING)
+        self._waiting: queue.Queue[bytes | None] = queue.Queue(_BLOCKS_WAITING)
         self._feeder = threading.Thread(target=self._feed, name="openbark-player", daemon=True)
         self._process: subprocess.Popen[bytes] | None = None
         self._opened = ExitStack()
         self._errors: IO[bytes] | None = None
 
     def push(self, samples: Waveform) -> None:
-        """Play samples [L] after those before. Raises AudioError when the player cannot be started."""
+        """Play samples [L] after those before. Raises AudioError for samples that are no waveform, or when the player
+        cannot be started."""
         if len(samples) == 0:
             return
+        data = pcm16(samples).astype("<i2").tobytes()
         if self._process is None:
             self._start()
-        self._waiting.put(samples)
+        self._waiting.put(data)
 
     def finish(self) -> None:
         """Wait until everything was heard. Raises AudioError when the player failed."""
@@ -118,6 +120,9 @@ class LivePlayer:
         if self._process is not None:
             self._process.kill()
             self._process.wait()
+            if self._feeder.is_alive():
+                self._waiting.put(None)
+                self._feeder.join()
 
     def __enter__(self) -> LivePlayer:
         return self
@@ -156,10 +161,10 @@ class LivePlayer:
         if process is None or process.stdin is None:
             return
         is_open = True
-        while (samples := self._waiting.get()) is not None:
+        while (data := self._waiting.get()) is not None:
             if is_open:
                 try:
-                    process.stdin.write(pcm16(samples).astype("<i2").tobytes())
+                    process.stdin.write(data)
                     process.stdin.flush()
                 except OSError:
                     is_open = False

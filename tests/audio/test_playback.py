@@ -80,6 +80,7 @@ def test_what_goes_wrong_meanwhile_stops_the_player(install: Install) -> None:
         player.push(samples(10, 1))
         wait_for((folder / "pid").exists)
         raise KeyboardInterrupt
+    assert not player._feeder.is_alive()
     with pytest.raises(ProcessLookupError):
         os.kill(int((folder / "pid").read_text()), 0)
 
