@@ -2,61 +2,19 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
-import uvicorn
 from browsing import browser, visit  # noqa: F401 - fixtures
 from fake_speaker import FakeSpeaker
+from running_server import RunningServer
 
 pytest.importorskip("fastapi", reason="needs the extra [server]")
 
-from openbark.server.app import create_app
-from openbark.server.run import listen, uvicorn_config
-from openbark.server.settings import load_settings
-from openbark.server.tracing import Tracing
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
-
-
-class RunningServer:
-    """A server in a thread: its address, its speaker, a client."""
-
-    def __init__(
-        self, speaker: FakeSpeaker, tracing: Tracing | None = None, **settings: object
-    ) -> None:
-        self.speaker = speaker
-        self.settings = load_settings(None, {"port": 0, **settings})
-        self.app = create_app(speaker, self.settings, tracing)  # type: ignore[arg-type]
-        self.parts = self.app.state.parts
-        config = uvicorn_config(self.app, self.settings)
-        self._socket = listen(self.settings)
-        self.port = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
-        self._thread.start()
-        self.client = httpx.Client(base_url=self.url, timeout=20)
-        self.wait_for(lambda: self._server.started)
-
-    def wait_for(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-        """Wait until it holds; fails when it does not."""
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError("the condition never held")
-            time.sleep(0.005)
-
-    def close(self) -> None:
-        self.client.close()
-        self._server.should_exit = True
-        self._thread.join()
-        self._socket.close()
 
 
 @pytest.fixture

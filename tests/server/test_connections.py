@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import uvicorn
-from conftest import RunningServer
+from running_server import RunningServer
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from openbark.server.connections import protocol_with_deadlines

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RunningServer
+from running_server import RunningServer
 
 from openbark.audio import encode_audio
 from openbark.server.keys import key_line

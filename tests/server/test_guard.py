@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import openai
 import pytest
-from conftest import RunningServer
+from running_server import RunningServer
 
 from openbark.errors import ParamError
 from openbark.server.keys import KeyRing, hash_key, key_line, new_key

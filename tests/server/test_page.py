@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from browsing import DESKTOP, PHONE, Visit
-from conftest import RunningServer
+from running_server import RunningServer
 
 pytestmark = pytest.mark.browser
 

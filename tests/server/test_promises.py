@@ -13,8 +13,8 @@ import numpy as np
 import openai
 import pytest
 import soundfile
-from conftest import RunningServer
 from fake_speaker import RATE, waveform_of
+from running_server import RunningServer
 
 from openbark.audio import open_encoder, pcm16
 from openbark.errors import BusyError, OpenBarkError

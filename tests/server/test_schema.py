@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import RunningServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Unsatisfiable
+from running_server import RunningServer
 
 schemathesis = pytest.importorskip("schemathesis")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import RunningServer
+from running_server import RunningServer
 
 from openbark.errors import MissingExtraError
 from openbark.server.speaker import StageTime

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from conftest import RunningServer
+from running_server import RunningServer
 
 from openbark.server.errors import ApiError
 from openbark.server.speaker import SpeakerStats

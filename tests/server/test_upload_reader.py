@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from conftest import RunningServer
+from running_server import RunningServer
 
 from openbark.errors import AudioError, VoiceError
 from openbark.server.errors import ApiError

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import RunningServer
+from running_server import RunningServer
 
 from openbark.errors import ParamError
 from openbark.server.keys import key_line

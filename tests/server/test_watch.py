@@ -13,8 +13,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import RunningServer
 from fake_speaker import FakeSpeaker
+from running_server import RunningServer
 
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError, TextError
 from openbark.server.speaker import Utterance

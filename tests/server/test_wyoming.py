@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from conftest import RunningServer
 from fake_speaker import RATE, waveform_of
+from running_server import RunningServer
 
 pytest.importorskip("wyoming", reason="needs the extra [wyoming]")
 
