@@ -270,14 +270,16 @@ Matrix Inputs::widened(ThreadPool& pool, const Matrix& matrix) {
 
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs) {
-  if (matrix.precision == Precision::kInt4 && m >= kWorthWidening) {
-    return linear(pool, inputs.widened(pool, matrix), m, n, x, ldx, finish, y, ldy, inputs);
-  }
-  const Kernels& kernels = pool.kernels();
   if (matrix.precision != Precision::kFloat32) {
     for_each_row(pool, m,
-                 [&](int row) { inputs.convert(kernels, matrix, row, row + 1, x, ldx); });
+                 [&](int row) { inputs.convert(pool.kernels(), matrix, row, row + 1, x, ldx); });
   }
+  linear_of_converted(pool, matrix, m, n, x, ldx, finish, y, ldy, inputs);
+}
+
+void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
+                         Finish finish, float* y, int ldy, const Inputs& inputs) {
+  const Kernels& kernels = pool.kernels();
   const double work = static_cast<double>(m) * n * matrix.k / (matrix.precision == Precision::kFloat32 ? 1 : 4);
   const int width = panel_rows(kernels, matrix);
   const int panels = (n + width - 1) / width;

@@ -70,4 +70,8 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs);
 
+// The same of inputs that are converted already: float32 alone looks at x.
+void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
+                         Finish finish, float* y, int ldy, const Inputs& inputs);
+
 }  // namespace ob

@@ -22,14 +22,20 @@ void shared(ThreadPool& pool, int count, double work, Body&& body) {
   }
 }
 
-void normalise(ThreadPool& pool, const Model& model, const Norm& norm, Workspace& w, int first, int last) {
+// Normalises rows first..last, into the inputs of `next` if it multiplies converted ones, else into w.hidden.
+void normalise(ThreadPool& pool, const Model& model, const Norm& norm, Workspace& w, int first, int last,
+               const Matrix* next) {
+  const Kernels& kernels = pool.kernels();
   const int width = model.shape().n_embd;
+  const bool converted = next != nullptr && next->precision != Precision::kFloat32;
   constexpr int kRows = 16;
   const int blocks = (last - first + kRows - 1) / kRows;
-  shared(pool, blocks, 4.0 * (last - first) * width, [&](int block, int) {
+  shared(pool, blocks, 4.0 * (last - first) * width, [&](int block, int worker) {
     const int from = first + block * kRows;
     for (int row = from; row < std::min(last, from + kRows); ++row) {
-      pool.kernels().layer_norm(w.x(row), norm.weight, norm.bias, width, w.hidden(row));
+      float* out = converted ? w.own_hidden(worker, 0) : w.hidden(row);
+      kernels.layer_norm(w.x(row), norm.weight, norm.bias, width, out);
+      if (converted) w.inputs().convert(kernels, *next, row - first, row - first + 1, out, 0);
     }
   });
 }
@@ -147,19 +153,19 @@ void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* 
     const bool last = i + 1 == n_layer;
     const int first = last ? wanted : 0;
     const int kept = rows.n - first;
-    normalise(pool, model, layer.norm_1, w, 0, rows.n);
-    linear(pool, layer.att_proj, rows.n, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
-           w.inputs());
+    normalise(pool, model, layer.norm_1, w, 0, rows.n, &layer.att_proj);
+    linear_of_converted(pool, layer.att_proj, rows.n, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
+                        w.inputs());
     attention(pool, model, w, i, rows, last ? rows.last : rows.all);
     if (kept == 0) return;
     linear(pool, layer.attn_out, kept, width, w.hidden(first), ldx, Finish::kAdd, w.x(first), ldx,
            w.inputs());
-    normalise(pool, model, layer.norm_2, w, first, rows.n);
-    linear(pool, layer.mlp_in, kept, 4 * width, w.hidden(first), ldx, Finish::kGelu, w.wide(first), ldw,
-           w.inputs());
+    normalise(pool, model, layer.norm_2, w, first, rows.n, &layer.mlp_in);
+    linear_of_converted(pool, layer.mlp_in, kept, 4 * width, w.hidden(first), ldx, Finish::kGelu, w.wide(first), ldw,
+                        w.inputs());
     linear(pool, layer.mlp_out, kept, width, w.wide(first), ldw, Finish::kAdd, w.x(first), ldx, w.inputs());
   }
-  normalise(pool, model, model.final_norm(), w, wanted, rows.n);
+  normalise(pool, model, model.final_norm(), w, wanted, rows.n, nullptr);
 }
 
 }  // namespace ob
