@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from openbark.checkpoints.canonical import Source
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.shapes import Shape, expected_shapes
+from openbark.checkpoints.shapes import CODEC_PREFIX, Shape, expected_shapes
 from openbark.config import BarkConfig
 from openbark.params import SUNO_PARAMS
 
@@ -38,12 +38,15 @@ def random_checkpoint(config: BarkConfig, seed: int = 0) -> dict[str, NDArray[np
 
 
 def checkpoint_of_random_weights(config: BarkConfig, seed: int = 0) -> Checkpoint:
-    """A checkpoint with the weights of `random_checkpoint`, in no folder and without a tokenizer."""
+    """A checkpoint with the weights of `random_checkpoint`, in no folder and without a tokenizer.
+
+    Engines read a codec when the first clip needs it: its tensors are made here, so that no clip waits for dice.
+    """
     tensors = {
         name: RandomTensor(name, shape, seed) for name, shape in expected_shapes(config).items()
     }
     # What is read of a source is its `read`, and its `parts` where it lies in files; these do not.
-    sources = cast(Mapping[str, Source], tensors)
+    sources = cast(Mapping[str, Source], tensors | _codec_in_a_file(tensors))
     return Checkpoint(Path(config.name), config, SUNO_PARAMS, Path("tokenizer.json"), sources)
 
 
@@ -66,7 +69,7 @@ class RandomTensor:
         if not _is_table(self.name, self.shape):
             return self.made()
         with tempfile.TemporaryFile() as stream:
-            self._write(stream)
+            self.write(stream)
             stream.flush()
             return np.asarray(np.memmap(stream, np.float32, "r", shape=self.shape))
 
@@ -74,7 +77,8 @@ class RandomTensor:
         """The whole tensor in memory."""
         return self._rows(self._generator(), self.shape)
 
-    def _write(self, stream: IO[bytes]) -> None:
+    def write(self, stream: IO[bytes]) -> None:
+        """Its bytes, without ever holding all of a large table."""
         generator = self._generator()
         for first in range(0, self.shape[0], _ROWS_AT_ONCE):
             rows = min(_ROWS_AT_ONCE, self.shape[0] - first)
@@ -90,6 +94,39 @@ class RandomTensor:
 
     def _generator(self) -> np.random.Generator:
         return np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
+
+
+@dataclass(frozen=True, slots=True)
+class _MappedTensor:
+    """One tensor in a file without a name."""
+
+    array: NDArray[np.float32]
+
+    @property
+    def parts(self) -> tuple[()]:
+        """It lies in no file that anybody else could read."""
+        return ()
+
+    def read(self) -> NDArray[np.float32]:
+        """The same memory every time."""
+        return self.array
+
+
+def _codec_in_a_file(tensors: Mapping[str, RandomTensor]) -> dict[str, _MappedTensor]:
+    codec = [tensor for name, tensor in tensors.items() if name.startswith(CODEC_PREFIX)]
+    if not codec:
+        return {}
+    with tempfile.TemporaryFile() as stream:
+        for tensor in codec:
+            tensor.write(stream)
+        stream.flush()
+        values = np.asarray(np.memmap(stream, np.float32, "r"))
+    ends = np.cumsum([math.prod(tensor.shape) for tensor in codec])
+    pieces = np.split(values, ends[:-1])
+    return {
+        tensor.name: _MappedTensor(piece.reshape(tensor.shape))
+        for tensor, piece in zip(codec, pieces, strict=True)
+    }
 
 
 def _is_table(name: str, shape: Shape) -> bool:

@@ -63,6 +63,10 @@ def test_random_weights_made_one_by_one_are_those_made_at_once(
         np.testing.assert_array_equal(found[name], array)
         assert found[name].dtype == np.float32
     assert not found["semantic.input_embeds_layer.weight"].flags.writeable
+    codec = [name for name in expected if name.startswith("codec_model.")]
+    assert codec
+    # Made when the checkpoint was: the first clip does not wait for it.
+    assert all(np.shares_memory(found[name], found[name]) for name in codec)
 
 
 def test_the_same_workload_is_the_same_everywhere() -> None:

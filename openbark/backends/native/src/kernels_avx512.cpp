@@ -114,7 +114,7 @@ static void bf16_rows(const Product& p, const std::uint16_t* a, std::ptrdiff_t l
 #pragma GCC unroll 4
     for (int v = 0; v < kPanelVectors; ++v) {
       const auto w = reinterpret_cast<__m512bh>(load_words(panel + v * kWidth * 2));
-      if (M == 1) __builtin_prefetch(panel + 2048 + v * kWidth * 2, 0, 3);
+      if (M == 1) __builtin_prefetch(panel + kAhead / 2 + v * kWidth * 2, 0, 2);
 #pragma GCC unroll 8
       for (int m = 0; m < M; ++m) {
         const auto pair = reinterpret_cast<__m512bh>(splat_word(x + m * lda + i));
