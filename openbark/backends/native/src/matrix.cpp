@@ -252,7 +252,8 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs
   }
 }
 
-Matrix Inputs::widened(ThreadPool& pool, const Matrix& matrix) {
+Matrix Inputs::suited(ThreadPool& pool, const Matrix& matrix, int rows) {
+  if (matrix.precision != Precision::kInt4 || rows < kWorthWidening) return matrix;
   const Kernels& kernels = pool.kernels();
   const int wide = padded(matrix.k, kPad);
   const std::size_t bytes = matrix_bytes(kernels, Precision::kInt8, matrix.n, matrix.k).weights;
@@ -270,11 +271,12 @@ Matrix Inputs::widened(ThreadPool& pool, const Matrix& matrix) {
 
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs) {
-  if (matrix.precision != Precision::kFloat32) {
+  const Matrix weights = inputs.suited(pool, matrix, m);
+  if (weights.precision != Precision::kFloat32) {
     for_each_row(pool, m,
-                 [&](int row) { inputs.convert(pool.kernels(), matrix, row, row + 1, x, ldx); });
+                 [&](int row) { inputs.convert(pool.kernels(), weights, row, row + 1, x, ldx); });
   }
-  linear_of_converted(pool, matrix, m, n, x, ldx, finish, y, ldy, inputs);
+  linear_of_converted(pool, weights, m, n, x, ldx, finish, y, ldy, inputs);
 }
 
 void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,

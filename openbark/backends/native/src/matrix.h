@@ -50,8 +50,9 @@ class Inputs {
   void convert(const Kernels& kernels, const Matrix& matrix, int first, int last, const float* x,
                std::ptrdiff_t ldx);
 
-  // 4-bit weights as 8-bit ones, the same numbers: right until the next call. Made on all threads.
-  Matrix widened(ThreadPool& pool, const Matrix& matrix);
+  // The weights as `rows` rows are multiplied fastest: for many, 4-bit ones as 8-bit ones, the same numbers. Made on
+  // all threads; right until the next call.
+  Matrix suited(ThreadPool& pool, const Matrix& matrix, int rows);
 
  private:
   friend void multiply(const Kernels&, const Matrix&, const Inputs&, const Tile&, const float*,
@@ -70,7 +71,7 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs);
 
-// The same of inputs that are converted already: float32 alone looks at x.
+// The same of inputs that are converted already, to what this `matrix` multiplies: float32 alone looks at x.
 void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
                          Finish finish, float* y, int ldy, const Inputs& inputs);
 
