@@ -252,26 +252,46 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs
   }
 }
 
-Matrix Inputs::suited(ThreadPool& pool, const Matrix& matrix, int rows) {
+Matrix suited(const Matrix& matrix, int rows) {
   if (matrix.precision != Precision::kInt4 || rows < kWorthWidening) return matrix;
-  const Kernels& kernels = pool.kernels();
-  const int wide = padded(matrix.k, kPad);
-  const std::size_t bytes = matrix_bytes(kernels, Precision::kInt8, matrix.n, matrix.k).weights;
-  if (widened_.size() < bytes) widened_ = Memory(bytes);
   Matrix made = matrix;
   made.precision = Precision::kInt8;
-  made.weights = widened_.as<std::int8_t>();
-  pool.parallel((matrix.n + kPanel - 1) / kPanel, [&](int panel, int) {
-    const std::ptrdiff_t groups = static_cast<std::ptrdiff_t>(panel) * (wide / kGroup);
-    kernels.widen(static_cast<const std::uint8_t*>(matrix.weights) + groups * kGroupBytes, wide,
-                  widened_.as<std::int8_t>() + groups * kGroup * kPanel);
-  });
+  made.narrow = static_cast<const std::uint8_t*>(matrix.weights);
+  made.weights = nullptr;
+  return made;
+}
+
+void Inputs::make_room(int workers, std::size_t bytes) {
+  pieces_.resize(std::max(pieces_.size(), static_cast<std::size_t>(workers)));
+  for (Piece& piece : pieces_) {
+    if (piece.memory.size() < bytes) piece = {Memory(bytes), nullptr, 0};
+  }
+}
+
+Matrix Inputs::widened(const Kernels& kernels, const Matrix& matrix, int first, int count, int worker) {
+  const int wide = padded(matrix.k, kPad);
+  const std::ptrdiff_t panel_bytes = static_cast<std::ptrdiff_t>(wide) / kGroup * kGroupBytes;
+  const std::uint8_t* of = matrix.narrow + first * panel_bytes;
+  Piece& piece = pieces_[static_cast<std::size_t>(worker)];
+  if (piece.of != of || piece.count != count) {
+    auto* to = piece.memory.as<std::int8_t>();
+    for (int panel = 0; panel < count; ++panel) {
+      kernels.widen(of + panel * panel_bytes, wide, to + static_cast<std::ptrdiff_t>(panel) * kPanel * wide);
+    }
+    piece.of = of;
+    piece.count = count;
+  }
+  Matrix made = matrix;
+  made.weights = piece.memory.as<std::int8_t>();
+  made.scales += first * kPanel;
+  made.sums += first * kPanel;
+  if (made.bias != nullptr) made.bias += first * kPanel;
   return made;
 }
 
 void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
             float* y, int ldy, Inputs& inputs) {
-  const Matrix weights = inputs.suited(pool, matrix, m);
+  const Matrix weights = suited(matrix, m);
   if (weights.precision != Precision::kFloat32) {
     for_each_row(pool, m,
                  [&](int row) { inputs.convert(pool.kernels(), weights, row, row + 1, x, ldx); });
@@ -280,16 +300,21 @@ void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x
 }
 
 void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
-                         Finish finish, float* y, int ldy, const Inputs& inputs) {
+                         Finish finish, float* y, int ldy, Inputs& inputs) {
   const Kernels& kernels = pool.kernels();
   const double work = static_cast<double>(m) * n * matrix.k / (matrix.precision == Precision::kFloat32 ? 1 : 4);
   const int width = panel_rows(kernels, matrix);
   const int panels = (n + width - 1) / width;
   const std::size_t panel_bytes = matrix_bytes(kernels, matrix.precision, width, matrix.k).weights;
-  for_each_tile(pool, m, panels, panel_bytes, work, [&](int row, int rows, int panel, int count, int) {
+  if (matrix.narrow != nullptr) inputs.make_room(pool.size(), std::max(kResident, panel_bytes));
+  for_each_tile(pool, m, panels, panel_bytes, work, [&](int row, int rows, int panel, int count, int worker) {
     const int column = panel * width;
-    const Tile tile{row, rows, column, std::min(count * width, n - column)};
-    multiply(kernels, matrix, inputs, tile, x, ldx, finish, y, ldy);
+    const int columns = std::min(count * width, n - column);
+    if (matrix.narrow == nullptr) {
+      return multiply(kernels, matrix, inputs, {row, rows, column, columns}, x, ldx, finish, y, ldy);
+    }
+    const Matrix piece = inputs.widened(kernels, matrix, panel, count, worker);
+    multiply(kernels, piece, inputs, {row, rows, 0, columns}, x, ldx, finish, y + column, ldy);
   });
 }
 

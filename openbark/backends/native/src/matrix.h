@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "memory.h"
 #include "threads.h"
@@ -21,6 +22,8 @@ struct Matrix {
   float* scales = nullptr;       // int8, int4: of each row
   std::int32_t* sums = nullptr;  // int8, int4: sum of each row's whole numbers
   const float* bias = nullptr;
+  // The 4-bit panels of which a product makes the int8 weights piece by piece; else null.
+  const std::uint8_t* narrow = nullptr;
 };
 
 // Bytes of the three parts of a packed matrix, each a multiple of 64.
@@ -50,15 +53,28 @@ class Inputs {
   void convert(const Kernels& kernels, const Matrix& matrix, int first, int last, const float* x,
                std::ptrdiff_t ldx);
 
-  // The weights as `rows` rows are multiplied fastest: for many, 4-bit ones as 8-bit ones, the same numbers. Made on
-  // all threads; right until the next call.
-  Matrix suited(ThreadPool& pool, const Matrix& matrix, int rows);
+  // Panels first..first + count of 4-bit weights as an int8 matrix, the same numbers: right until the worker's next.
+  Matrix widened(const Kernels& kernels, const Matrix& matrix, int first, int count, int worker);
 
  private:
   friend void multiply(const Kernels&, const Matrix&, const Inputs&, const Tile&, const float*,
                        std::ptrdiff_t, Finish, float*, std::ptrdiff_t);
-  Memory converted_, scales_, sums_, widened_;
+  friend void linear_of_converted(ThreadPool&, const Matrix&, int, int, const float*, int, Finish, float*, int,
+                                  Inputs&);
+  // What a thread has widened last: it stays in the core's second-level cache while rows pass by.
+  struct Piece {
+    Memory memory;
+    const std::uint8_t* of = nullptr;
+    int count = 0;
+  };
+  void make_room(int workers, std::size_t bytes);
+
+  Memory converted_, scales_, sums_;
+  std::vector<Piece> pieces_;
 };
+
+// The matrix as `rows` rows are multiplied fastest: for many, 4-bit weights become 8-bit ones on the way.
+Matrix suited(const Matrix& matrix, int rows);
 
 // Rows of the matrix that are stored together, and computed best together.
 int panel_rows(const Kernels& kernels, const Matrix& matrix);
@@ -73,6 +89,6 @@ void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x
 
 // The same of inputs that are converted already, to what this `matrix` multiplies: float32 alone looks at x.
 void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
-                         Finish finish, float* y, int ldy, const Inputs& inputs);
+                         Finish finish, float* y, int ldy, Inputs& inputs);
 
 }  // namespace ob

@@ -11,14 +11,15 @@ namespace ob {
 // Below this many multiplications a product is not worth waking a second thread.
 constexpr double kWorthSharing = 3e4;
 
+// Weights that stay in a core's second-level cache while all rows pass by.
+constexpr std::size_t kResident = std::size_t{384} << 10;
+
 // Calls tile(first_row, rows, first_panel, panels, worker) for tiles that cover `rows` x `panels`. A panel has
 // `panel_bytes` of weights.
 template <class Tile>
 void for_each_tile(ThreadPool& pool, int rows, int panels, std::size_t panel_bytes, double work, Tile&& tile) {
   // A multiple of every variant's rows per register tile.
   constexpr int kRowBlock = 48;
-  // Weights that stay in a core's second-level cache while all rows pass by.
-  constexpr std::size_t kResident = std::size_t{384} << 10;
   const int threads = work < kWorthSharing ? 1 : pool.size();
   if (threads == 1 && rows <= kRowBlock) return tile(0, rows, 0, panels, 0);
   const int row_blocks = (rows + kRowBlock - 1) / kRowBlock;
