@@ -65,8 +65,9 @@ def test_random_weights_made_one_by_one_are_those_made_at_once(
     assert not found["semantic.input_embeds_layer.weight"].flags.writeable
     codec = [name for name in expected if name.startswith("codec_model.")]
     assert codec
-    # Made when the checkpoint was: the first clip does not wait for it.
+    # Made once, when the checkpoint was, so that the first clip does not wait for it; others at every look.
     assert all(np.shares_memory(found[name], found[name]) for name in codec)
+    assert not np.shares_memory(found["semantic.lm_head.weight"], found["semantic.lm_head.weight"])
 
 
 def test_the_same_workload_is_the_same_everywhere() -> None:
