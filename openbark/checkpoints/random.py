@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import weakref
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -96,11 +97,21 @@ class RandomTensor:
         return np.random.default_rng([self.seed, zlib.crc32(self.name.encode())])
 
 
-@dataclass(frozen=True, slots=True)
-class _MappedTensor:
-    """One tensor in a file without a name."""
+class _NamelessFile:
+    """A file that is gone with the last who holds it."""
 
-    array: NDArray[np.float32]
+    def __init__(self) -> None:
+        self.stream = tempfile.TemporaryFile()  # noqa: SIM115
+        weakref.finalize(self, self.stream.close)
+
+
+@dataclass(frozen=True, slots=True)
+class _FiledTensor:
+    """One tensor in a file."""
+
+    file: _NamelessFile
+    start: int
+    shape: Shape
 
     @property
     def parts(self) -> tuple[()]:
@@ -108,25 +119,19 @@ class _MappedTensor:
         return ()
 
     def read(self) -> NDArray[np.float32]:
-        """The same memory every time."""
-        return self.array
+        """As of a checkpoint's file: mapped, for as long as somebody holds it."""
+        return np.asarray(np.memmap(self.file.stream, np.float32, "r", self.start, self.shape))
 
 
-def _codec_in_a_file(tensors: Mapping[str, RandomTensor]) -> dict[str, _MappedTensor]:
-    codec = [tensor for name, tensor in tensors.items() if name.startswith(CODEC_PREFIX)]
-    if not codec:
-        return {}
-    with tempfile.TemporaryFile() as stream:
-        for tensor in codec:
-            tensor.write(stream)
-        stream.flush()
-        values = np.asarray(np.memmap(stream, np.float32, "r"))
-    ends = np.cumsum([math.prod(tensor.shape) for tensor in codec])
-    pieces = np.split(values, ends[:-1])
-    return {
-        tensor.name: _MappedTensor(piece.reshape(tensor.shape))
-        for tensor, piece in zip(codec, pieces, strict=True)
-    }
+def _codec_in_a_file(tensors: Mapping[str, RandomTensor]) -> dict[str, _FiledTensor]:
+    file = _NamelessFile()
+    filed = {}
+    for name, tensor in tensors.items():
+        if name.startswith(CODEC_PREFIX):
+            filed[name] = _FiledTensor(file, file.stream.tell(), tensor.shape)
+            tensor.write(file.stream)
+    file.stream.flush()
+    return filed
 
 
 def _is_table(name: str, shape: Shape) -> bool:

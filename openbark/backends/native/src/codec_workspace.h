@@ -4,33 +4,27 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
-#include <new>
 
+#include "memory.h"
 #include "threads.h"
 
 namespace ob {
 
-// Floats that grow on demand and keep their memory; contents are undefined after growing.
+// Floats that grow on demand and keep their memory; contents are undefined after growing. They come from the system and
+// go back to it: malloc keeps what is freed, and from the second clip on a process would be 30 MB larger.
 class Buffer {
  public:
   float* ensure(int64_t count) {
-    if (count > capacity_) {
-      // A plain array new leaves the floats unset: they are about to be written anyway.
-      data_.reset(new (kAlignment) float[static_cast<std::size_t>(count)]);
-      capacity_ = count;
+    const std::size_t bytes = sizeof(float) * static_cast<std::size_t>(count);
+    if (bytes > memory_.size()) {
+      memory_ = Memory();
+      memory_ = Memory(bytes);
     }
-    return data_.get();
+    return memory_.as<float>();
   }
 
  private:
-  static constexpr std::align_val_t kAlignment{64};
-  struct Free {
-    void operator()(float* p) const { operator delete[](p, kAlignment); }
-  };
-
-  std::unique_ptr<float[], Free> data_;
-  int64_t capacity_ = 0;
+  Memory memory_;
 };
 
 // Calls body(first, last) on pieces of [0, count) of at least `grain` elements. Like any task of the
