@@ -31,7 +31,7 @@ KERNELS_VARIABLE = "OPENBARK_KERNELS"
 LIBRARY_VARIABLE = "OPENBARK_NATIVE_LIBRARY"
 """Environment variable that names another build of the library, such as one with sanitizers."""
 
-_VERSION = 3
+_VERSION = 4
 _STATUS_INVALID, _STATUS_NO_MEMORY = 1, 2
 
 

@@ -32,7 +32,7 @@ void keep_error(const char* message) noexcept {
 using ob::guarded;
 
 // Raised whenever a function below changes: a library of another build is refused.
-OB_API int ob_version() { return 3; }
+OB_API int ob_version() { return 4; }
 
 OB_API const char* ob_error() { return ob::last_error.c_str(); }
 

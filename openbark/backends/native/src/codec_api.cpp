@@ -2,6 +2,10 @@
 #include "codec.h"
 #include "guard.h"
 
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
+
 namespace ob {
 namespace {
 
@@ -36,6 +40,13 @@ OB_API int ob_codec_create(ob::ThreadPool* pool, int kind, const int32_t* sizes,
     description.finish();
     *out = codec.release();
   });
+}
+
+// Gives the system what its users freed and malloc kept: what a codec's arrays were laid out in.
+OB_API void ob_release_freed_memory() {
+#if defined(__GLIBC__)
+  malloc_trim(0);
+#endif
 }
 
 OB_API void ob_codec_destroy(ob::Codec* codec) { delete codec; }
