@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from planned_text import ANY, CONFIG, TEXT, encode, voice
 from spoken_words import SAMPLE_RATE, ToneEngine, spoken, tone
 
-from openbark.config import BarkConfig
 from openbark.engine.continuity import blended_voice, spoken_voice, waits_for
 from openbark.engine.longform import LongForm, piece_seed
 from openbark.engine.longform_options import LongFormOptions, Pauses
@@ -27,20 +27,6 @@ from openbark.params import SUNO_PARAMS
 from openbark.stages.semantic import StopReason
 from openbark.text.script import parse_script
 from openbark.voices.voice import Voice
-
-CONFIG = BarkConfig.tiny()
-TEXT = "One two three four. Five six seven. Eight nine ten! Eleven twelve?\n\nThe end of it."
-ANY = LongFormOptions(min_seconds=0.0, retries=0)
-
-
-def encode(text: str) -> tuple[str, np.ndarray]:
-    return text, np.arange(len(text.split()))
-
-
-def voice(token: int = 7) -> Voice:
-    return Voice(
-        np.full(60, token), np.full((2, 90), token), np.full((8, 90), token), name=f"v{token}"
-    )
 
 
 class Fair:

@@ -7,8 +7,8 @@ import itertools
 
 import numpy as np
 import pytest
+from planned_text import ANY, CONFIG, TEXT, encode, voice
 
-from openbark.config import BarkConfig
 from openbark.engine.longform_options import LongFormOptions, Pauses
 from openbark.engine.plan import (
     LazyPieces,
@@ -23,20 +23,6 @@ from openbark.errors import TextError
 from openbark.text.script import parse_script
 from openbark.text.script_items import Speech
 from openbark.voices.voice import Voice
-
-CONFIG = BarkConfig.tiny()
-TEXT = "One two three four. Five six seven. Eight nine ten! Eleven twelve?\n\nThe end of it."
-ANY = LongFormOptions(min_seconds=0.0, retries=0)
-
-
-def encode(text: str) -> tuple[str, np.ndarray]:
-    return text, np.arange(len(text.split()))
-
-
-def voice(token: int = 7) -> Voice:
-    return Voice(
-        np.full(60, token), np.full((2, 90), token), np.full((8, 90), token), name=f"v{token}"
-    )
 
 
 def plan(options: LongFormOptions = ANY, given: Voice | None = None, text: str = TEXT) -> Plan:

@@ -11,7 +11,7 @@
 namespace ob {
 
 // Floats that grow on demand and keep their memory; contents are undefined after growing. They come from the system and
-// go back to it: malloc keeps what is freed, and from the second clip on a process would be 30 MB larger.
+// go back to it: malloc keeps what is freed, and from the second clip on a process would be 16 MB larger.
 class Buffer {
  public:
   float* ensure(int64_t count) {
