@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 import httpx
+import openai
 import pytest
 import uvicorn
 from fake_speaker import FakeSpeaker
@@ -37,6 +38,7 @@ class RunningServer:
         self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
         self._thread.start()
         self.client = httpx.Client(base_url=self.url, timeout=20)
+        self._official: list[openai.OpenAI] = []
         self.wait_for(lambda: self._server.started)
 
     def wait_for(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
@@ -47,8 +49,16 @@ class RunningServer:
                 raise TimeoutError("the condition never held")
             time.sleep(0.005)
 
+    def official_client(self, **options: object) -> openai.OpenAI:
+        """OpenAI's own client of this server; it is closed with the server."""
+        given = {"api_key": "any", "max_retries": 0, **options}
+        client = openai.OpenAI(base_url=f"{self.url}/v1", **given)  # type: ignore[arg-type]
+        self._official.append(client)
+        return client
+
     def close(self) -> None:
-        self.client.close()
+        for client in (self.client, *self._official):
+            client.close()
         self._server.should_exit = True
         self._thread.join()
         self._socket.close()

@@ -24,7 +24,7 @@ LONG = {"input": "long " * 100, "response_format": "pcm"}
 
 @pytest.fixture
 def client(server: RunningServer) -> openai.OpenAI:
-    return openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=0)
+    return server.official_client()
 
 
 @pytest.mark.parametrize("format", ["mp3", "opus", "aac", "flac", "wav", "pcm"])
@@ -102,7 +102,7 @@ def test_openai_comes_back_after_an_overload_by_itself(start: Start) -> None:
     try:
         server.wait_for(lambda: server.parts.service.admission.in_flight == 1)
         threading.Timer(0.3, released.set).start()
-        client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any", max_retries=5)
+        client = server.official_client(max_retries=5)
         answer = client.audio.speech.create(
             model="bark", voice="en_0", input="Hi.", response_format="pcm"
         )
@@ -117,7 +117,7 @@ def test_openai_uploads_and_deletes_voices_by_plain_requests(
     start: Start, tmp_path, voice_folder
 ) -> None:
     server = start(data_directory=tmp_path / "data")
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any")
+    client = server.official_client()
     made = client.post(
         "/audio/voices",
         cast_to=object,

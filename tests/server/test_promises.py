@@ -67,18 +67,13 @@ def test_what_is_not_used_is_said(server: RunningServer) -> None:
     assert answer.status_code == 200 and "instructions" in answer.headers["x-openbark-warning"]
 
 
-def client_of(server: RunningServer, **options: object) -> openai.OpenAI:
-    given = {"api_key": "any", "max_retries": 0, **options}
-    return openai.OpenAI(base_url=f"{server.url}/v1", **given)
-
-
 def speak(client: openai.OpenAI) -> object:
     return client.audio.speech.create(model="bark", voice="en_0", input=TEXT)
 
 
 def test_openai_s_client_knows_the_server_s_errors_by_class(start: Start) -> None:
     server = start(first_audio_timeout=0.2)
-    client = client_of(server)
+    client = server.official_client()
     server.speaker.failure = RuntimeError("a bug")
     with pytest.raises(openai.InternalServerError) as caught:
         speak(client)
@@ -91,7 +86,7 @@ def test_openai_s_client_knows_the_server_s_errors_by_class(start: Start) -> Non
     server.speaker.failure = None
     server.speaker.first_delay = 2.0
     with pytest.raises(openai.InternalServerError) as caught:
-        speak(client_of(server, max_retries=2))
+        speak(server.official_client(max_retries=2))
     assert (caught.value.status_code, caught.value.code) == (504, "deadline_exceeded")
     # Asked once: the same request would be as late again.
     assert len([each for each in server.speaker.started if each.text == TEXT]) == 3
@@ -99,7 +94,7 @@ def test_openai_s_client_knows_the_server_s_errors_by_class(start: Start) -> Non
 
 def test_openai_s_client_knows_its_own_limits_by_class(start: Start) -> None:
     server = start(api_key="secret", streams_per_key=1, delay=0.05)
-    client = client_of(server, api_key="secret")
+    client = server.official_client(api_key="secret")
     headers = {"Authorization": "Bearer secret"}
     url = f"{server.url}/v1/audio/speech"
     with (

@@ -139,7 +139,7 @@ def test_unknown_models_and_urls_are_not_found(server: RunningServer) -> None:
 
 
 def test_the_official_client_speaks(server: RunningServer) -> None:
-    client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="any")
+    client = server.official_client()
     answer = client.audio.speech.create(
         model="tts-1", voice="alloy", input=TEXT, response_format="wav", extra_body={"seed": 1}
     )
