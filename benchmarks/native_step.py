@@ -2,6 +2,7 @@
 
     python -m benchmarks.native_step                                    # bark-small's shape, every precision
     python -m benchmarks.native_step --shape large --precisions int8
+    python -m benchmarks.native_step --rows 8 --cached 880              # a step of 8 rows that draw together
     python -m benchmarks.native_step --against old/libopenbark.so       # another build, interleaved
 
 Random weights; no clip, no voice (`openbark bench say` times those). A step's bytes are the packed weights it
@@ -27,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.native.library import LIBRARY_VARIABLE, Pool
-from openbark.backends.native.sessions import CausalStage, FineSession, NativeSession
+from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, Sampling, Shape
 from openbark.backends.native.weights import Tensors, Transformer, causal_shape, fine_shape
 from openbark.bench.costs import Widths, decode_cost
@@ -64,8 +65,13 @@ class Engine:
     label: str
     precision: str
     pool: Pool
-    causal: NativeSession
+    rows: list[NativeSession]
     fine: FineSession
+
+    @property
+    def causal(self) -> NativeSession:
+        """The row that draws alone."""
+        return self.rows[0]
 
 
 class Probes:
@@ -128,7 +134,7 @@ def _transformer(pool: Pool, shape: Shape, names: dict[str, tuple[int, ...]]) ->
 
 
 def build(
-    library: str, label: str, precision: str, shape: str, threads: int | None = None
+    library: str, label: str, precision: str, shape: str, threads: int | None = None, rows: int = 1
 ) -> Engine:
     """Models of random weights in the library at `library` ("" for the installed one)."""
     os.environ[LIBRARY_VARIABLE] = library
@@ -150,7 +156,8 @@ def build(
     names |= {f"input_embeds_layers.{k}.weight": (1056, width) for k in range(8)}
     fine = _transformer(pool, fine_shape(fine_config, kind), names)
     stage = CausalStage(causal)
-    return Engine(label, precision, pool, NativeSession(stage), FineSession(fine))
+    sessions = [NativeSession(stage) for _ in range(rows)]
+    return Engine(label, precision, pool, sessions, FineSession(fine))
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -163,13 +170,15 @@ def _ids(n: int) -> NDArray[np.int64]:
     return np.arange(n, dtype=np.int64) * 7 % VOCABULARY
 
 
-def step_seconds(engine: Engine) -> float:
-    """Seconds of one step, head and draw included, around CACHED positions."""
+def step_seconds(engine: Engine, cached: int = CACHED) -> float:
+    """Seconds of one step of all rows, head and draw included, around `cached` positions."""
     rules = DrawRules(Sampling(0.7, 1.0, 2.0, 0), 1, 1, 0, 1, 10_000, HEAD_ROWS, 1, -1)
-    engine.causal.read(Prompt(_ids(CACHED - STEPS // 2)))
-    engine.causal.draw(rules)
+    draws: list[Draw] = [(row, rules, None) for row in engine.rows]
+    for row in engine.rows:
+        row.read(Prompt(_ids(max(cached - STEPS // 2, 1))))
+    engine.causal.rows.draw(draws)
     rules.n_steps = STEPS
-    return _seconds(lambda: engine.causal.draw(rules)) / STEPS
+    return _seconds(lambda: engine.causal.rows.draw(draws)) / STEPS
 
 
 def prefill_seconds(engine: Engine) -> float:
@@ -185,11 +194,14 @@ def fine_seconds(engine: Engine) -> float:
     return _seconds(lambda: engine.fine.draw(codes, 4, 0, sampling, (1, 2, 0), HEAD_ROWS))
 
 
-def step_bytes(shape: str, precision: str) -> float:
-    """Bytes one step reads: weights of the blocks, drawable head rows, keys and values."""
+def step_bytes(shape: str, precision: str, rows: int = 1, cached: int = CACHED) -> float:
+    """Bytes one step reads: weights of the blocks and drawable head rows once, keys and values of every row."""
     n_layer, n_head, width = SHAPES[shape]
     config = GPTConfig(1024, VOCABULARY, VOCABULARY, n_layer, n_head, width)
-    return decode_cost(config, HEAD_ROWS, CACHED, Widths.of(precision)).decode_bytes
+    widths = Widths.of(precision)
+    one = decode_cost(config, HEAD_ROWS, cached, widths).decode_bytes
+    weights = decode_cost(config, HEAD_ROWS, -1, widths).decode_bytes
+    return weights + rows * (one - weights)
 
 
 def prefill_operations(shape: str) -> float:
@@ -206,15 +218,20 @@ def fine_operations(shape: str) -> float:
     return blocks + 4.0 * width * FRAMES * FRAMES * n_layer
 
 
-def measure(engines: Sequence[Engine], probes: Probes, shape: str, rounds: int) -> list[Figure]:
-    """All figures of engines of one precision, taken in turn."""
-    precision = engines[0].precision
+def measure(
+    engines: Sequence[Engine], probes: Probes, shape: str, rounds: int, cached: int = CACHED
+) -> list[Figure]:
+    """All figures of engines of one precision, taken in turn; of several rows only their step."""
+    precision, n_rows = engines[0].precision, len(engines[0].rows)
+    step = partial(step_seconds, cached=cached)
     kinds: tuple[tuple[str, Callable[[Engine], float], float, str], ...] = (
-        ("step", step_seconds, step_bytes(shape, precision), "GB/s"),
+        ("step", step, step_bytes(shape, precision, n_rows, cached), "GB/s"),
         ("prefill", prefill_seconds, prefill_operations(shape), "GOP/s"),
         ("fine pass", fine_seconds, fine_operations(shape), "GOP/s"),
     )
     figures = []
+    if n_rows > 1:
+        kinds = kinds[:1]
     for what, call, amount, unit in kinds:
         times: dict[str, list[float]] = {engine.label: [] for engine in engines}
         shares: dict[str, list[float]] = {engine.label: [] for engine in engines}
@@ -246,6 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--shape", choices=SHAPES, default="small")
     parser.add_argument("--precisions", default=",".join(DTYPES))
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rows", type=int, default=1, help="rows that draw together")
+    parser.add_argument("--cached", type=int, default=CACHED, help="positions that a step sees")
     parser.add_argument("--against", default="", help="another build of the library")
     parser.add_argument("--threads", type=int, help="default: the cores of this process")
     options = parser.parse_args(arguments)
@@ -254,9 +273,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     builds = [(own, "this")] + ([(options.against, "other")] if options.against else [])
     for precision in options.precisions.split(","):
         engines = [
-            build(path, label, precision, options.shape, options.threads) for path, label in builds
+            build(path, label, precision, options.shape, options.threads, options.rows)
+            for path, label in builds
         ]
-        figures += measure(engines, Probes(engines[0].pool), options.shape, options.rounds)
+        probes = Probes(engines[0].pool)
+        figures += measure(engines, probes, options.shape, options.rounds, options.cached)
     for figure in figures:
         print(
             f"{figure.what:10} {figure.precision:9} {figure.library:6} {figure.ms:8.2f} ms "
@@ -269,6 +290,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 "shape": options.shape,
                 "kernels": pool.kernels,
                 "threads": pool.threads,
+                "rows": options.rows,
+                "cached": options.cached,
                 "figures": [asdict(figure) for figure in figures],
             }
         )

@@ -97,5 +97,6 @@ def join_workers(device: str) -> Iterator[Workers]:
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
     try:
         yield Workers(dist.get_rank(), world, chosen)
+        dist.barrier()  # nobody hangs up on those who still work
     finally:
         dist.destroy_process_group()

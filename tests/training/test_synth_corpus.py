@@ -157,7 +157,7 @@ def test_a_corpus_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str])
             assert semantic.min() >= 0 and semantic.max() < SEMANTIC_VOCAB_SIZE
             assert guide.min() >= -1 and guide.max() < len(utterance.text)
             assert seen.issuperset(words_of(utterance.text))
-    spoken = speak_flite(train[0].text, "kal16").phones
+    spoken = speak_flite(plan_corpus(TINY)["train"][0].spoken, "kal16").phones
     assert train[0].semantic is not None
     assert phones_of(train[0].semantic).tolist() == phone_ids(spoken).tolist()
 

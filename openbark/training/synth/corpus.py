@@ -1,8 +1,8 @@
 """Build the synthetic corpus: sentences spoken by flite, labelled and written in shards.
 
-The plan (who says what) follows from the options alone; each shard is built in one process and
-kept if it exists, so an interrupted build goes on where it stopped. The layout is train/, valid/,
-test/, codec_only/ (espeak-ng, without labels) and corpus.json with the figures.
+The plan (who says what) follows from the options and the system's word list; each shard is built
+in one process and kept if it exists, so an interrupted build goes on where it stopped. The layout
+is train/, valid/, test/, codec_only/ (espeak-ng, without labels) and corpus.json with the figures.
 """
 
 from __future__ import annotations
@@ -22,7 +22,13 @@ from openbark.files import write_atomically
 from openbark.training.data import shard_path, write_shard
 from openbark.training.synth.calibrate import calibrate
 from openbark.training.synth.parallel import Workers
-from openbark.training.synth.sentences import TEST_PROMPTS, Sentence, make_sentence_sets
+from openbark.training.synth.sentences import (
+    SPELLING_LIST,
+    TEST_PROMPTS,
+    Sentence,
+    load_spelling_words,
+    make_sentence_sets,
+)
 from openbark.training.synth.speak import FLITE_VOICES
 from openbark.training.synth.statistics import corpus_report
 from openbark.training.synth.utterances import Calibration, Line, speak_line
@@ -94,6 +100,11 @@ def build_corpus(options: CorpusOptions, directory: Path) -> dict[str, Any]:
     directory = Path(directory)
     plan = plan_corpus(options)
     _claim(directory, options, plan)
+    if not load_spelling_words():
+        _say(
+            f"no word list at {SPELLING_LIST}: nothing is said of rare words; Debian's package "
+            "wamerican brings one"
+        )
     workers = options.workers or os.cpu_count() or 1
     with Workers(workers) as pool:
         calibration = calibrate(plan, directory / "calibration.json", pool)
@@ -114,7 +125,7 @@ def build_corpus(options: CorpusOptions, directory: Path) -> dict[str, Any]:
 
 
 def plan_corpus(options: CorpusOptions) -> dict[str, tuple[Line, ...]]:
-    """Who says what in each split; follows from the options alone."""
+    """Who says what in each split; follows from the options and the system's word list."""
     unknown = sorted(set(options.voices) - set(FLITE_VOICES))
     if unknown or not options.voices:
         raise TrainingError(f"voices {unknown} unknown; choose from {', '.join(FLITE_VOICES)}")

@@ -17,6 +17,7 @@ from openbark.training.synth.grammar import Grammar
 
 __all__ = [
     "MAX_CHARACTERS",
+    "SPELLING_LIST",
     "TEST_PROMPTS",
     "Sentence",
     "SentenceSets",
@@ -27,7 +28,7 @@ __all__ = [
 ]
 
 MAX_CHARACTERS = 92
-_SPELLING_LIST = Path("/usr/share/dict/words")
+SPELLING_LIST = Path("/usr/share/dict/words")
 
 TEST_PROMPTS = (
     "Yes.",
@@ -92,7 +93,7 @@ def sentence_key(text: str) -> str:
     return " ".join(words_of(text))
 
 
-def load_spelling_words(path: Path = _SPELLING_LIST) -> tuple[str, ...]:
+def load_spelling_words(path: Path = SPELLING_LIST) -> tuple[str, ...]:
     """Plain lower-case words of 3-12 letters from a system word list; empty if there is none."""
     if not path.is_file():
         return ()
