@@ -47,12 +47,18 @@ class Serving:
 
 
 def together(
-    backend: BatchingBackend, traffic: Traffic, serving: Serving, say: Callable[[str], None]
+    backend: BatchingBackend,
+    traffic: Traffic,
+    serving: Serving,
+    read_rate: Callable[[], float],
+    say: Callable[[str], None],
 ) -> _Report:
     """`clips` requests one by one, then at once; medians over the rounds, whether the tokens are equal, and what a
-    batch could reach (`bench.ceiling`)."""
+    batch could reach (`bench.ceiling`). read_rate: bytes per second of a plain read now, on which all of it depends;
+    asked before and after each half of a round."""
     requests = [traffic.request(number) for number in range(serving.clips)]
     rounds: list[tuple[float, float]] = []
+    rates = [read_rate()]
     same = True
     audio_seconds = 0.0
     work, meter = SoloWork(), StepMeter(backend, serving.clips)
@@ -64,11 +70,17 @@ def together(
             if not meter.rows:
                 meter.open(request, work)
             meter.measure()
+        rates.append(read_rate())
         started = time.perf_counter()
         batch = run_batch(backend, requests, serving.max_batch)
         spent = time.perf_counter() - started
+        rates.append(read_rate())
         rounds.append((sum(work.seconds.values()) - before, spent))
-        say(f"round {number + 1}: {rounds[-1][0]:.2f} s alone, {rounds[-1][1]:.2f} s together")
+        say(
+            f"round {number + 1}: {rounds[-1][0]:.2f} s alone, {rounds[-1][1]:.2f} s together; memory "
+            + ", ".join(f"{rate / 1e9:.0f}" for rate in rates[-3:])
+            + " GB/s"
+        )
         same &= all(
             np.array_equal(one.fine, other.fine) for one, other in zip(alone, batch, strict=True)
         )
@@ -84,6 +96,8 @@ def together(
         "solo_throughput": audio_seconds / solo,
         "batch_throughput": audio_seconds / batched,
         "gain": solo / batched,
+        "gains": [one / other for one, other in rounds],
+        "read_gb_per_second": [rate / 1e9 for rate in rates],
         "tokens_equal": same,
         "ceiling": asdict(ceiling),
         "share_of_ceiling": solo / batched / ceiling.in_turn,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
 from typing import Any
 
 from openbark import __version__
 from openbark.backends.native.backend import NativeBackend
 from openbark.bench.load import Serving, listening, overrun, together
+from openbark.bench.own import Probes
 from openbark.bench.traffic import Traffic
 from openbark.bench.workload import Workload, load_model
 from openbark.errors import ParamError
@@ -34,7 +36,7 @@ def serve_report(
     backend = NativeBackend.load(checkpoint, dtype, workload.threads)
     traffic = Traffic(workload, checkpoint.config)
     say(f"{checkpoint.config.name}: {backend.description}")
-    batch = together(backend, traffic, serving, say)
+    batch = together(backend, traffic, serving, Probes(workload.threads).read_rate, say)
     say(f"listeners for {serving.seconds:g} s at {serving.load:.0%} of the throughput")
     steady = listening(backend, traffic, serving, batch["batch_throughput"])
     say("at least ten times too many requests")
@@ -58,6 +60,7 @@ def serve_report(
 def serve_card(report: dict[str, Any]) -> str:
     """Lines of text."""
     batch, steady, overload = report["together"], report["listeners"], report["overload"]
+    rates = batch["read_gb_per_second"]
     return "\n".join(
         [
             f"{report['model']} ({report['backend']}), clips of about {report['clip_seconds']:g} s, "
@@ -69,6 +72,8 @@ def serve_card(report: dict[str, Any]) -> str:
             f"  together   {batch['batch_seconds']:8.2f} s   {batch['batch_throughput']:7.2f} s of audio "
             f"per second   {batch['gain']:.2f} times as fast, "
             f"tokens {'equal' if batch['tokens_equal'] else 'DIFFER'}",
+            f"  memory read at {min(rates):.0f} to {max(rates):.0f} GB/s meanwhile, "
+            f"{statistics.median(rates):.0f} in the median",
             _ceiling_line(batch),
             f"{steady['listeners']} listeners of {steady['pieces']} clips each, at random, "
             f"{steady['load']:.0%} of that:",

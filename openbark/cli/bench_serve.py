@@ -9,11 +9,8 @@ import click
 __all__ = ["serve"]
 
 _EMBEDDED_SECONDS = 3.0
-_SENTENCE_SECONDS = 5.0
-_SLOW_SENTENCE_SECONDS = 3.0
-"""Of precisions that take three times as long, so that the whole ends in minutes."""
-
-_QUICK_DTYPES = ("int8", "int4")
+_SUNO_SECONDS = 10.0
+"""What Suno's models make of a prompt of two sentences, and what `openbark bench say` times."""
 
 
 @click.command("serve")
@@ -27,8 +24,7 @@ _QUICK_DTYPES = ("int8", "int4")
 @click.option(
     "--seconds",
     type=click.FLOAT,
-    help="Length of a clip, more or less 40 percent. [default: 5, a sentence; embedded, float32, "
-    "bfloat16: 3]",
+    help="Length of a clip, more or less 40 percent. [default: 10; embedded: 3]",
 )
 @click.option(
     "--voice",
@@ -89,10 +85,7 @@ def serve(
     from openbark.bench.workload import Workload
 
     if seconds is None:
-        is_quick = dtype in _QUICK_DTYPES
-        seconds = _SENTENCE_SECONDS if is_quick else _SLOW_SENTENCE_SECONDS
-        if model == "embedded":
-            seconds = _EMBEDDED_SECONDS
+        seconds = _EMBEDDED_SECONDS if model == "embedded" else _SUNO_SECONDS
     report = serve_report(
         Workload(model, seconds, voice, window, threads),
         dtype,

@@ -47,7 +47,9 @@ def test_a_run_ends_in_one_json_document() -> None:
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout.splitlines()[-1])
     assert report["together"]["tokens_equal"] is True
-    assert report["together"]["gain"] > 0
+    assert report["together"]["gains"] == [report["together"]["gain"]]
+    assert len(report["together"]["read_gb_per_second"]) == 3
+    assert "memory read at" in result.stdout
     ceiling = report["together"]["ceiling"]
     assert set(ceiling["seconds"]) == {"prompts", "draws", "fine", "codec"}
     assert set(ceiling["step_ms"]) == set(ceiling["solo_step_ms"]) == {"semantic", "coarse"}
