@@ -24,7 +24,7 @@ class Workspace {
   Inputs& inputs() { return inputs_; }
   // A thread's own copies of up to kFewRows normalised rows and converted inputs: with so few, every thread
   // making its own is faster than waiting for another's.
-  static constexpr int kFewRows = 4;
+  static constexpr int kFewRows = 8;
   float* own_hidden(int worker, int row) const { return own_hidden_ + (worker * kFewRows + row) * ldx_; }
   Inputs& own_inputs(int worker) { return own_inputs_[static_cast<std::size_t>(worker)]; }
 
