@@ -200,6 +200,7 @@ def step_bytes(shape: str, precision: str, rows: int = 1, cached: int = CACHED) 
     config = GPTConfig(1024, VOCABULARY, VOCABULARY, n_layer, n_head, width)
     widths = Widths.of(precision)
     one = decode_cost(config, HEAD_ROWS, cached, widths).decode_bytes
+    # A step sees the cached positions and its own: with -1 of them, none.
     weights = decode_cost(config, HEAD_ROWS, -1, widths).decode_bytes
     return weights + rows * (one - weights)
 
@@ -268,6 +269,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--against", default="", help="another build of the library")
     parser.add_argument("--threads", type=int, help="default: the cores of this process")
     options = parser.parse_args(arguments)
+    most = 1024 - STEPS
+    if options.rows < 1 or not 1 <= options.cached <= most:
+        parser.error(f"--rows: from 1; --cached: from 1 to {most}")
     own = os.environ.get(LIBRARY_VARIABLE, "")
     figures: list[Figure] = []
     builds = [(own, "this")] + ([(options.against, "other")] if options.against else [])

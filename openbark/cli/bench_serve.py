@@ -10,7 +10,7 @@ __all__ = ["serve"]
 
 _EMBEDDED_SECONDS = 3.0
 _SUNO_SECONDS = 10.0
-"""What Suno's models make of a prompt of two sentences, and what `openbark bench say` times."""
+"""Of models of Suno's sizes, as `openbark bench say` times them."""
 
 
 @click.command("serve")

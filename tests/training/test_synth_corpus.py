@@ -16,7 +16,7 @@ from openbark.training.synth import speak
 from openbark.training.synth.corpus import CorpusOptions, build_corpus, plan_corpus
 from openbark.training.synth.labels import PHONES, SEMANTIC_VOCAB_SIZE, phone_ids, phones_of
 from openbark.training.synth.parallel import Workers
-from openbark.training.synth.sentences import words_of
+from openbark.training.synth.sentences import load_spelling_words, words_of
 from openbark.training.synth.speak import resample_for_corpus, speak_espeak, speak_flite
 from openbark.training.synth.utterances import loudness
 
@@ -143,6 +143,7 @@ def test_a_corpus_end_to_end(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     report = build_corpus(TINY, tmp_path)
     captured = capsys.readouterr()
     assert captured.out == "" and "utterances" in captured.err
+    assert ("no word list" in captured.err) == (not load_spelling_words())
     assert json.loads((tmp_path / "corpus.json").read_text()) == report
     train = read_shards(tmp_path / "train")
     assert [u.key for u in train] == [f"train-{i:05d}" for i in range(16)]
