@@ -7,8 +7,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /src
 COPY pyproject.toml setup.py README.md LICENSE constraints.txt ./
-COPY bark bark
-COPY openbark openbark
+COPY src src
 RUN python -m venv /opt/openbark \
     && /opt/openbark/bin/pip install --no-cache-dir -c constraints.txt ".[server,wyoming]"
 

@@ -18,7 +18,7 @@ PIP_ARGS ?=
 PYTEST_ARGS ?= -n auto --maxprocesses 8
 BENCH_ARGS ?=
 
-NATIVE_SRC := openbark/backends/native/src
+NATIVE_SRC := src/openbark/backends/native/src
 SANITIZED := build/sanitized
 
 .PHONY: help native check-native demo test check lint types docs docs-check architecture format bench venv clean python
@@ -29,7 +29,7 @@ help: ## this list
 python:
 	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer found; install one or say make PYTHON=/path/to/python" >&2; exit 1; }
 
-$(DEMO_VENV)/.installed: pyproject.toml constraints.txt openbark/__init__.py | python
+$(DEMO_VENV)/.installed: pyproject.toml constraints.txt src/openbark/__init__.py | python
 	"$(PYTHON)" -m venv $(DEMO_VENV)
 	rm -rf build
 	$(DEMO_VENV)/bin/python $(PIP_INSTALL) .

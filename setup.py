@@ -13,7 +13,7 @@ from typing import ClassVar
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-_SOURCES = Path("openbark/backends/native/src")
+_SOURCES = Path("src/openbark/backends/native/src")
 
 
 class BuildPlainLibrary(build_ext):

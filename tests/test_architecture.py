@@ -182,7 +182,7 @@ def test_package_keeps(rule: Rule, package: list[Module]) -> None:
 
 
 def test_bark_only_passes_names_on() -> None:
-    modules = read_package(ROOT / "bark")
+    modules = read_package(ROOT / "src" / "bark")
     assert {module.name for module in modules} >= {"bark", "bark.generation", "bark.__main__"}
     allowed = {"openbark", "__future__", "importlib", "sys", "typing"}
     for module in modules:

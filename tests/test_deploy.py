@@ -15,7 +15,8 @@ yaml = pytest.importorskip("yaml")
 def metric_names() -> set[str]:
     pytest.importorskip("prometheus_client")
     source = "".join(
-        (ROOT / "openbark" / "server" / name).read_text() for name in ("metrics.py", "app.py")
+        (ROOT / "src" / "openbark" / "server" / name).read_text()
+        for name in ("metrics.py", "app.py")
     )
     named = set(re.findall(r'"(openbark_\w+)"', source))
     watched = {f"openbark_{name}" for name in re.findall(r'metrics\.watch\(\s*"(\w+)"', source)}
@@ -126,7 +127,7 @@ def test_the_container_copies_what_the_build_needs() -> None:
         for name in copied.split():
             assert (ROOT / name).exists(), name
     kept = (ROOT / ".dockerignore").read_text().splitlines()
-    for name in ("openbark", "bark", "pyproject.toml", "setup.py", "constraints.txt"):
+    for name in ("src", "pyproject.toml", "setup.py", "constraints.txt"):
         assert f"!{name}" in kept
 
 

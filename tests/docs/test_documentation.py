@@ -154,12 +154,12 @@ def test_every_page_is_in_the_index() -> None:
 
 
 def test_map_names_every_room() -> None:
-    listing = next(body for body in blocks(README, "") if "openbark/api.py" in body)
+    listing = next(body for body in blocks(README, "") if "src/openbark/api.py" in body)
     named = {line.split()[0] for line in listing.splitlines()}
     assert [path for path in named if not (ROOT / path).exists()] == []
     rooms = {
-        f"openbark/{path.name}{'/' * path.is_dir()}"
-        for path in (ROOT / "openbark").iterdir()
+        f"src/openbark/{path.name}{'/' * path.is_dir()}"
+        for path in (ROOT / "src" / "openbark").iterdir()
         if not path.name.startswith(("_", ".", "py.typed"))
     }
     assert rooms <= named
