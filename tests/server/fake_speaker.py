@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -30,7 +31,8 @@ def waveform_of(text: str, seed: int) -> Block:
 @dataclass
 class FakeSpeaker:
     """`delay`: seconds before each block; `fail_after`: blocks before `failure` is raised, if set. While it is `stuck`
-    no block comes and nothing closes; while it is `mad` its samples are no numbers."""
+    no block comes and nothing closes; while it is `mad` its samples are no numbers. Texts that hold `gate` get a block
+    for each one that was allowed."""
 
     library: VoiceLibrary
     delay: float = 0.0
@@ -42,6 +44,9 @@ class FakeSpeaker:
     stages: tuple[StageTime, ...] = ()
     fail_after: int = 0
     full: bool = False
+    gate: str | None = None
+    allowed: int = 0
+    blocks: Counter[str] = field(default_factory=Counter)
     model: str = "fake"
     sample_rate: int = RATE
     default_params: GenerationParams = field(
@@ -59,6 +64,17 @@ class FakeSpeaker:
         while self.stuck:
             await asyncio.sleep(0.005)
         self.progress += 1
+
+    def allow(self, n_blocks: int) -> None:
+        """Let texts that hold the gate's word have more blocks."""
+        self.allowed += n_blocks
+
+    async def pass_gate(self, text: str) -> None:
+        if self.gate is not None and self.gate in text:
+            while self.allowed < 1:
+                await asyncio.sleep(0.005)
+            self.allowed -= 1
+        self.blocks[text] += 1
 
     def estimate_seconds(self, text: str) -> float:
         return len(text) / 20
@@ -102,6 +118,7 @@ class FakeSpeech:
             if speaker.failure is not None and self.blocks_made >= speaker.fail_after:
                 raise speaker.failure
             await asyncio.sleep(speaker.delay)
+            await speaker.pass_gate(self._utterance.text)
             await speaker.move()
             self.blocks_made += 1
             block = waveform[start : start + BLOCK]

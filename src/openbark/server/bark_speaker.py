@@ -283,6 +283,7 @@ def _options(utterance: Utterance) -> LongFormOptions:
     own = LongFormOptions()
     return LongFormOptions(
         split=utterance.split,
+        language=utterance.language,
         policy=utterance.policy,
         pauses=Pauses(
             sentence=_given(utterance.sentence_pause, own.pauses.sentence),

@@ -10,8 +10,8 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from openbark.errors import AudioError
-from openbark.server.consents import ConsentStore, StoredConsent
-from openbark.server.errors import ApiError, invalid, not_found, too_large
+from openbark.server.consents import ConsentStore, StoredConsent, new_consent
+from openbark.server.errors import ApiError, invalid, not_found, storage_failed, too_large
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
 from openbark.server.upload_reader import UploadReader
@@ -90,10 +90,14 @@ def consents_router(
         keeper = kept()
         if not _LANGUAGE.fullmatch(language):
             raise invalid(
-                "language_invalid", f"language is {language!r}; legal: en, en-US", "language"
+                "language_invalid",
+                f"language is {language!r}; allowed: a code such as en or en-US",
+                "language",
             )
-        if len(keeper.of(request.state.key)) >= service.settings.voices_per_key:
-            raise invalid("too_many_consents", "the limit is reached; delete one first")
+        _check_name(name)
+        most = service.settings.voices_per_key
+        if len(keeper.of(request.state.key)) >= most:
+            raise _too_many(most)
         limit = service.settings.max_upload_bytes
         data = await recording.read(limit + 1)
         if len(data) > limit:
@@ -102,7 +106,14 @@ def consents_router(
             await reader.recording(data)
         except AudioError as error:
             raise invalid("media_unsupported", str(error), "recording", status=415) from error
-        return _shown(await asyncio.to_thread(keeper.add, data, name, language, request.state.key))
+        consent = new_consent(name, language, request.state.key)
+        try:
+            is_kept = await asyncio.to_thread(keeper.add, data, consent, most)
+        except OSError as error:
+            raise storage_failed(error) from error
+        if not is_kept:
+            raise _too_many(most)
+        return _shown(consent)
 
     @router.get("")
     async def listed(request: Request) -> ConsentList:
@@ -122,15 +133,37 @@ def consents_router(
     async def update(consent_id: str, body: Rename, request: Request) -> Consent:
         """Another name for it."""
         consent = found(consent_id, request)
-        return _shown(await asyncio.to_thread(kept().rename, consent, body.name))
+        _check_name(body.name)
+        try:
+            return _shown(await asyncio.to_thread(kept().rename, consent, body.name))
+        except OSError as error:
+            raise storage_failed(error) from error
 
     @router.delete("/{consent_id}")
     async def delete(consent_id: str, request: Request) -> ConsentDeleted:
         """Forget it and its recording."""
-        await asyncio.to_thread(kept().remove, found(consent_id, request))
+        try:
+            await asyncio.to_thread(kept().remove, found(consent_id, request))
+        except OSError as error:
+            raise storage_failed(error) from error
         return ConsentDeleted(id=consent_id, deleted=True)
 
     return router
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable():
+        raise invalid(
+            "name_invalid",
+            f"name is {name!r}; allowed: printable characters, not only spaces",
+            "name",
+        )
+
+
+def _too_many(most: int) -> ApiError:
+    return invalid(
+        "too_many_consents", f"you have {most} consents here, the limit; delete one first"
+    )
 
 
 def _shown(consent: StoredConsent) -> Consent:
