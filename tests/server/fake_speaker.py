@@ -105,6 +105,8 @@ class FakeSpeech:
         self._speaker = speaker
         self._utterance = utterance
         self._over = False
+        self.failure: Exception | None = None
+        self.mad = False
         self.report: SpeechReport | None = None
         self.blocks_made = 0
 
@@ -117,12 +119,14 @@ class FakeSpeech:
                 raise CancelledError("the speaker is closed")
             if speaker.failure is not None and self.blocks_made >= speaker.fail_after:
                 raise speaker.failure
+            if self.failure is not None:
+                raise self.failure
             await asyncio.sleep(speaker.delay)
             await speaker.pass_gate(self._utterance.text)
             await speaker.move()
             self.blocks_made += 1
             block = waveform[start : start + BLOCK]
-            yield block * np.float32("nan") if speaker.mad else block
+            yield block * np.float32("nan") if speaker.mad or self.mad else block
         n_tokens = len(self._utterance.text)
         self.report = SpeechReport(
             n_tokens, 2 * n_tokens, len(waveform) / RATE, stages=speaker.stages

@@ -243,7 +243,6 @@ def test_the_language_of_a_voice_is_not_guessed_from_its_name() -> None:
         b'{"type": ["describe"]}\n',
         b"[" * 60_000 + b"\n",
         b'{"type": "describe", "data_length": "5"}\n',
-        b'{"type": "describe", "data_length": 2}\n[]',
     ],
 )
 def test_malformed_events_end_in_order_and_nothing_is_logged_as_a_bug(

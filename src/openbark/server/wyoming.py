@@ -87,6 +87,9 @@ class WyomingServer:
             await conversation.run()
         except (ConnectionError, asyncio.IncompleteReadError, TimeoutError):
             return
+        except asyncio.CancelledError:
+            # By `close`; asyncio would log it as a failure.
+            return
         finally:
             self._service.sessions.discard(conversation)
             writer.close()
@@ -253,6 +256,8 @@ class _Conversation:
 
 
 def _parsed(read: Callable[[Event], _T], event: Event) -> _T:
+    if not isinstance(event.data.get("voice", {}), dict):
+        raise _no_event(TypeError("voice"))
     try:
         return read(event)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
