@@ -106,9 +106,9 @@ def cue(start: str, end: str) -> str:
         (request("word " * 3999, speed=0.25), 4 * 3999 * 4 * 0.065),
         (request("word " * 3999, best_of=16), 16 * 3999 * 4 * 0.065),
         (
-            request('<speak><prosody rate="20%">' + "word " * 3000 + "</prosody></speak>",
+            request('<speak><prosody rate="50%">' + "word " * 3000 + "</prosody></speak>",
                     script="ssml"),
-            3000 * 4 * 0.065,
+            2 * 3000 * 4 * 0.065,
         ),
     ],
     ids=["cue", "late cue", "breaks", "pauses", "sentences", "paragraphs", "speed", "best_of",

@@ -63,7 +63,7 @@ def test_openai_s_names_mean_the_loaded_model(
         ({"seed": 2**64}, "parameter_invalid", ("less than",)),
         ({"seed": -1}, "parameter_invalid", ("from 0",)),
         ({"voice": 5}, "voice_invalid", ("a name",)),
-        ({"voice": {"name": "x"}}, "parameter_invalid", ("voice",)),
+        ({"voice": {"name": "x"}}, "voice_invalid", ("a name",)),
         ({"input": 5}, "input_invalid", ("a text",)),
         ({"stream": "perhaps"}, "parameter_invalid", ("true or false",)),
         ({"speakers": {"A": 5}}, "parameter_invalid", ("speakers.A", "a text")),

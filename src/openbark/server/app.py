@@ -222,5 +222,12 @@ def _description(settings: ServerSettings) -> str:
     )
     return (
         "Text to speech with Bark; speaks the dialect of OpenAI's clients.\n\n"
+        "Where the server has keys, send `Authorization: Bearer KEY`; lists of models and voices, health and this "
+        'page need none. Every error is `{"error": {"message", "type", "param", "code"}}`; a 503 or 429 has a '
+        "`Retry-After`.\n\n"
+        "`WS /v1/audio/speech/stream` takes text in parts. Send JSON text frames: "
+        '`{"type": "session.config", "voice": "alloy"}` with any field of a speech request but `input`, '
+        '`{"type": "input.text", "text": "..."}`, `{"type": "input.done"}`, `{"type": "session.close"}`. The '
+        "answers are `audio.start`, binary frames and `audio.done` for each sentence, `error`, and `session.done`.\n\n"
         f"| limit | value | what |\n|---|---|---|\n{limits}"
     )

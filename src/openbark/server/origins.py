@@ -33,7 +33,7 @@ class Origins:
     def check(self, scope: Scope, headers: Headers) -> None:
         """Raise ApiError 403 for a request that a page of another site has sent, unless it is only a read."""
         is_read = scope["type"] != "websocket" and scope.get("method") in _READS
-        origin = headers.get("origin")
+        origin = headers.get("origin") or None
         if is_read or self.allows(origin) or (origin and _is_same(origin, headers)):
             return
         if origin is None and headers.get("sec-fetch-site") not in _FOREIGN_SITES:
