@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Literal
 
@@ -11,9 +10,10 @@ from pydantic import BaseModel, Field
 
 from openbark.errors import AudioError
 from openbark.server.consents import ConsentStore, StoredConsent, new_consent
-from openbark.server.errors import ApiError, invalid, not_found, storage_failed, too_large
+from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
+from openbark.server.storage import stored
 from openbark.server.upload_reader import UploadReader
 
 __all__ = ["Consent", "ConsentDeleted", "ConsentList", "Rename", "consents_router"]
@@ -88,12 +88,7 @@ def consents_router(
     ) -> Consent:
         """Keep a consent."""
         keeper = kept()
-        if not _LANGUAGE.fullmatch(language):
-            raise invalid(
-                "language_invalid",
-                f"language is {language!r}; allowed: a code such as en or en-US",
-                "language",
-            )
+        _check_language(language)
         _check_name(name)
         most = service.settings.voices_per_key
         if len(keeper.of(request.state.key)) >= most:
@@ -107,11 +102,7 @@ def consents_router(
         except AudioError as error:
             raise invalid("media_unsupported", str(error), "recording", status=415) from error
         consent = new_consent(name, language, request.state.key)
-        try:
-            is_kept = await asyncio.to_thread(keeper.add, data, consent, most)
-        except OSError as error:
-            raise storage_failed(error) from error
-        if not is_kept:
+        if not await stored(keeper.add, data, consent, most):
             raise _too_many(most)
         return _shown(consent)
 
@@ -134,21 +125,24 @@ def consents_router(
         """Another name for it."""
         consent = found(consent_id, request)
         _check_name(body.name)
-        try:
-            return _shown(await asyncio.to_thread(kept().rename, consent, body.name))
-        except OSError as error:
-            raise storage_failed(error) from error
+        return _shown(await stored(kept().rename, consent, body.name))
 
     @router.delete("/{consent_id}")
     async def delete(consent_id: str, request: Request) -> ConsentDeleted:
         """Forget it and its recording."""
-        try:
-            await asyncio.to_thread(kept().remove, found(consent_id, request))
-        except OSError as error:
-            raise storage_failed(error) from error
+        await stored(kept().remove, found(consent_id, request))
         return ConsentDeleted(id=consent_id, deleted=True)
 
     return router
+
+
+def _check_language(language: str) -> None:
+    if not _LANGUAGE.fullmatch(language):
+        raise invalid(
+            "language_invalid",
+            f"language is {language!r}; allowed: a code such as en or en-US",
+            "language",
+        )
 
 
 def _check_name(name: str) -> None:

@@ -10,10 +10,11 @@ from typing import Annotated
 from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import Response
 
-from openbark.server.errors import ApiError, invalid, not_found, storage_failed, too_large
+from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.protocol import VoiceDeleted, VoiceList, VoiceObject
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
+from openbark.server.storage import stored
 from openbark.server.upload_reader import UploadReader
 from openbark.server.uploads import MAX_NAME, Naming, StoredVoice, UploadedVoices, voice_bytes
 
@@ -73,13 +74,8 @@ def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
             _check_free(name, [each.name for each in others])
 
         naming = Naming(name, owner, consent or None, check)
-        try:
-            stored = await asyncio.to_thread(uploads.add, voice, naming)
-        except OSError as error:
-            raise storage_failed(error) from error
-        return VoiceObject(
-            id=stored.id, created_at=stored.created_at, name=stored.name, type="prompt"
-        )
+        kept = await stored(uploads.add, voice, naming)
+        return VoiceObject(id=kept.id, created_at=kept.created_at, name=kept.name, type="prompt")
 
     @router.get("/v1/audio/voices/{voice_id:path}", response_class=Response)
     async def fetch(voice_id: str, request: Request) -> Response:
@@ -95,11 +91,7 @@ def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
     async def forget(voice_id: str, request: Request) -> VoiceDeleted:
         """Forget an uploaded voice."""
         uploads = _uploads(service)
-        try:
-            is_gone = await asyncio.to_thread(uploads.remove, voice_id, request.state.key)
-        except OSError as error:
-            raise storage_failed(error) from error
-        if not is_gone:
+        if not await stored(uploads.remove, voice_id, request.state.key):
             raise not_found(
                 "voice_not_found",
                 f"you have uploaded no voice with the id {voice_id!r}",
