@@ -247,7 +247,7 @@ def test_a_disk_that_fails_is_no_fault_of_the_client(
     server = start(data_directory=tmp_path / "data")
     made = upload(server, voice_file(tmp_path)).json()["id"]
 
-    def fails(*arguments: object) -> None:
+    def fails(*arguments: object, missing_ok: bool = False) -> None:
         raise OSError(number, os.strerror(number), str(tmp_path))
 
     monkeypatch.setattr("openbark.server.uploads.write_atomically", fails)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import TypeVar, TypeVarTuple
 
 from openbark.server.errors import storage_failed
 
 __all__ = ["stored"]
 
-_P = ParamSpec("_P")
+_Ts = TypeVarTuple("_Ts")
 _T = TypeVar("_T")
 
 
-async def stored(work: Callable[_P, _T], *arguments: _P.args, **options: _P.kwargs) -> _T:
+async def stored(work: Callable[[*_Ts], _T], *arguments: *_Ts) -> _T:
     """The result of `work`. Raises ApiError 507 for a full disk, 500 for another failure of the folder."""
     try:
-        return await asyncio.to_thread(work, *arguments, **options)
+        return await asyncio.to_thread(work, *arguments)
     except OSError as error:
         raise storage_failed(error) from error
