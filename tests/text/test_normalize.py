@@ -196,7 +196,7 @@ CASES = [
     ("5'10\"", "five feet ten"),
     ("mp3", "mp three"),
     ("B-52", "B-fifty-two"),
-    ("4x4", "four x four"),
+    ("4x4", "four by four"),
     # characters
     ("café naïve Ångström", "cafe naive Angstrom"),
     ("cafe\u0301", "cafe"),

@@ -107,7 +107,7 @@ def test_bark_s_own_tags_pass(tag: str) -> None:
     [
         ("a [pause:fast] b", "column 3: 'fast' is no duration"),
         ("a [pause:] b", "no duration"),
-        ("a [pause:61s] b", "pause of 61 s; legal: 0 to 60"),
+        ("a [pause:61s] b", "pause of 61 s; allowed: 0 to 60"),
         ("a [voice:] b", "names no voice"),
         (" [pause:1s] ", "says nothing"),
         ("", "says nothing"),
@@ -125,9 +125,9 @@ def test_names_that_cannot_be_speakers(name: str) -> None:
 
 
 def test_unknown_format_and_markup_choice_name_the_legal_ones() -> None:
-    with pytest.raises(ParamError, match="'html'; legal: text, ssml, srt"):
+    with pytest.raises(ParamError, match="'html'; allowed: text, ssml, srt"):
         parse_script("x", format="html")
-    with pytest.raises(ParamError, match="'skip'; legal: error, speak"):
+    with pytest.raises(ParamError, match="'skip'; allowed: error, speak"):
         parse_script("x", markup="skip")
 
 
@@ -196,11 +196,11 @@ def test_unknown_ssml_is_refused_or_said(inside: str, message: str) -> None:
         ("<speak>&unknown;</speak>", "not well-formed"),
         ("<speak>" + "<p>" * 60, "deeper than 50"),
         ("<speak><voice>x</voice></speak>", "<voice> needs a name"),
-        ("<speak><prosody rate='quick'>x</prosody></speak>", "rate 'quick'; legal: x-slow"),
-        ("<speak><prosody rate='300%'>x</prosody></speak>", "rate 3 in all; legal: 0.5 to 2"),
+        ("<speak><prosody rate='quick'>x</prosody></speak>", "rate 'quick'; allowed: x-slow"),
+        ("<speak><prosody rate='300%'>x</prosody></speak>", "rate 3 in all; allowed: 0.5 to 2"),
         ("<speak><prosody>x</prosody></speak>", "rate ''"),
         ("<speak><break time='1h'/>x</speak>", "'1h' is no duration"),
-        ("<speak><break strength='huge'/>x</speak>", "'huge'; legal: none"),
+        ("<speak><break strength='huge'/>x</speak>", "'huge'; allowed: none"),
         ("<speak>\ud800</speak>", "surrogate"),
         ("<speak> <break/> </speak>", "says nothing"),
     ],
