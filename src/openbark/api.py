@@ -199,18 +199,12 @@ class Bark:
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
+        common = Manner(
+            options=options, scorer=scorer, cancel=cancel, input_format=input_format, strict=strict
+        )
         if not isinstance(text, (list, tuple)):
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            how = Manner(
-                seed,  # type: ignore[arg-type]
-                params,  # type: ignore[arg-type]
-                options,
-                scorer,
-                cancel,
-                progress,
-                input_format=input_format,
-                strict=strict,
-            )
+            how = replace(common, seed=seed, params=params, progress=progress)
             asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked.work, Narration):
                 return asked.work.clip(self.engine, listen)
@@ -228,9 +222,6 @@ class Bark:
             spread("seed", seed, len(text)),
             spread("params", params, len(text)),
             strict=True,
-        )
-        common = Manner(
-            options=options, scorer=scorer, cancel=cancel, input_format=input_format, strict=strict
         )
         every = [
             self._ask(said, who, replace(common, seed=number, params=limits))
