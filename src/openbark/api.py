@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -34,7 +34,7 @@ from openbark.engine.request import (
 )
 from openbark.engine.scoring import Scorer
 from openbark.engine.speech_plan import SpeechPlan
-from openbark.errors import ParamError, TextError, VoiceError
+from openbark.errors import ParamError, VoiceError
 from openbark.narration import (
     Manner,
     Narration,
@@ -42,7 +42,7 @@ from openbark.narration import (
     narrate_script,
     plan_of_text,
 )
-from openbark.params import GenerationParams, check_seed
+from openbark.params import GenerationParams
 from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.reader import TextReader

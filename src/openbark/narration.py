@@ -14,12 +14,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from openbark.audio import Waveform
-from openbark.config import BarkConfig
 from openbark.engine.live_longform import LiveForm, check_live_options
 from openbark.engine.longform import LongForm, PieceEngine
 from openbark.engine.longform_options import LongFormOptions, Pauses
 from openbark.engine.plan import Plan, VoiceOf
-from openbark.engine.request import Cancel, Listen, Progress, Tokens, check_latency
+from openbark.engine.request import Cancel, Listen, Progress, check_latency
 from openbark.engine.scoring import DefaultScorer, Scorer
 from openbark.engine.speech_plan import PlanReport, SpeechPlan, TextAsked, plan_speech
 from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
@@ -205,7 +204,9 @@ def plan_of_text(model: Model, text: str, voice: Voice | None, how: Manner) -> S
     """What will be spoken of a text in one voice; subtitles and SSML may name others. Raises TextError or ParamError."""
     asked = TextAsked(text, how.input_format, how.strict)
     in_pieces = how.in_pieces or how.scorer is not None
-    return plan_speech(model.reader, asked, _voices(model, {}, voice), how.options, in_pieces, how.lazily)
+    return plan_speech(
+        model.reader, asked, _voices(model, {}, voice), how.options, in_pieces, how.lazily
+    )
 
 
 def narrate_text(model: Model, text: str, voice: Voice | None, how: Manner) -> Narration:

@@ -19,9 +19,9 @@ from openbark.config import BarkConfig
 from openbark.engine.continuity import spoken_voice
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.request import STAGES, CascadeResult, Tokens
-from openbark.engine.spoken import Placed
+from openbark.engine.request import STAGES, CascadeResult
 from openbark.engine.speech_plan import PlanReport
+from openbark.engine.spoken import Placed
 from openbark.errors import CancelledError
 from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
 from openbark.params import GenerationParams

@@ -118,7 +118,8 @@ class SpeechRequest(BaseModel):
         description="what `input` is written in; null: what it plainly is, and text for models that read raw text",
     )
     strict: bool = Field(
-        default=False, description="refuse a text with signs that have no sound, or markup without effect"
+        default=False,
+        description="refuse a text with signs that have no sound, or markup without effect",
     )
     script: Literal["off", "text", "ssml", "srt"] = Field(
         default="off",

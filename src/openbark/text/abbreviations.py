@@ -169,6 +169,7 @@ def _before(match: re.Match[str]) -> str:
 
 
 _MONTHS = frozenset("Jan Feb Apr Aug Sept Oct Nov Dec".split())
+_PHRASE_BEFORE = re.compile(r"\A\W*(?:In|By|Since|Until|Before|After|During|in|by|since) \Z")
 _NUMBER_FOLLOWS = re.compile(r" ?\d")
 _CAPITAL_FOLLOWS = re.compile(r"[\"')\]]*\s+[\"'(]*[A-Z]")
 _MONTH_EXPECTED = re.compile(
@@ -182,6 +183,8 @@ def _always(match: re.Match[str]) -> str | None:
         return None  # a date
     if word == "Jan" and not _MONTH_EXPECTED.search(_before(match)):
         return None
+    if word in _MONTHS and _PHRASE_BEFORE.search(_before(match)):
+        return _ALWAYS[word]  # "In Nov. I went": no sentence ends there.
     if word == "etc" and _CAPITAL_FOLLOWS.match(match.string, match.end()):
         return f"{_ALWAYS[word]}."
     return _ALWAYS[word] + full_stop_after(match)
@@ -262,7 +265,7 @@ ABBREVIATION_RULES: tuple[Rule, ...] = (
     Rule(
         "initials",
         re.compile(
-            r"(?<![\w.])(?<!\d )(?:[A-Za-z]\.){2,}(?!\w)|(?<![\w.])(?:[A-Z]\.){2,}(?=[A-Z][a-z])"
+            r"(?<![\w.])(?!(?<=\d )[APap]\.[Mm]\.)(?:[A-Za-z]\.){2,}(?!\w)|(?<![\w.])(?:[A-Z]\.){2,}(?=[A-Z][a-z])"
         ),
         _initials,
         (
@@ -295,7 +298,7 @@ ABBREVIATION_RULES: tuple[Rule, ...] = (
         (
             ("Acme Inc. grew.", "Acme Incorporated grew."),
             ("cats, etc. The end.", "cats, et cetera. The end."),
-            ("in Nov. I went", "in November. I went"),
+            ("In Nov. I went", "In November I went"),
             ("Apt. 5", "Apartment five"),
             ("approx. 3 miles", "approximately three miles"),
         ),

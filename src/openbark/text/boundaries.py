@@ -15,7 +15,7 @@ from openbark.text.lines import LineEnds
 from openbark.text.quotations import Stretches, protected_stretches, quoted_stretches
 from openbark.text.sentence_words import SENTENCE_WORDS, SentenceWords
 
-__all__ = ["Cut", "Level", "TextMap", "map_text"]
+__all__ = ["Cut", "TextMap", "map_text"]
 
 
 @dataclass(frozen=True, slots=True)

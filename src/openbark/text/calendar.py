@@ -172,7 +172,7 @@ DATE_RULES: tuple[Rule, ...] = (
     Rule(
         "dates with dots",
         re.compile(
-            r"(?<![\d.])(?P<first>\d{1,2})\.(?P<second>\d{1,2})\.(?P<year>(?:1[5-9]|20)\d\d)(?![\d.]\d|\d)"
+            r"(?<![\d.])(?P<first>\d{1,2})\.(?P<second>\d{1,2})\.(?P<year>(?:1[5-9]|20)\d\d|(?<=\d\d\.\d\d\.)\d\d)(?![\d.]\d|\d)"
         ),
         _dotted_date,
         (
@@ -227,7 +227,7 @@ TIME_RULES: tuple[Rule, ...] = (
         "times of day",
         re.compile(
             r"(?<![\d:.])(?P<hour>\d{1,2}):(?P<minute>\d{2})(?::(?P<second>\d{2}))?(?![\d:])"
-            rf"(?:\s?{_HALF_OF_DAY})?",
+            rf"(?:\s?{_HALF_OF_DAY}| o'clock)?",
             re.IGNORECASE,
         ),
         _time,

@@ -32,7 +32,8 @@ ENGLISH_CHARACTERS = " !\"'(),-.:;?[]ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopq
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _BRACKETED = re.compile(r"\[([^\[\]]{0,200})\]")
-_CITATION = re.compile(r"\s?\[\^?\d{1,3}(?:[,–-] ?\d{1,3})*\]|\[\^\w{1,40}\]")
+# A mark written against a word: "as shown.[4]". With a space before, the number is spoken.
+_CITATION = re.compile(r"(?<=[\w.!?,;:\"')\]])\[\^?\d{1,3}(?:[,–-] ?\d{1,3})*\]|\[\^\w{1,40}\]")
 # A number written against the end of a sentence or of a quotation: "hello.1 She left".
 _FOOTNOTE = re.compile(
     r"(?:(?<=[a-z][.!?;\"')])|(?<=[a-z][.!?][\"')]))(?<!no\.)(?<!p\.)\d{1,3}(?=\s+[\"'(]?[A-Z]|\s*\Z)"
@@ -96,8 +97,14 @@ _SIGN_RULES: tuple[Rule, ...] = (
         (("2*3", "two times three"),),
     ),
     Rule(
+        "squares and cubes",
+        re.compile(r"(?<=\w)\^(?P<power>[23])(?![\d.,]*\d)"),
+        lambda match: " squared" if match["power"] == "2" else " cubed",
+        (("x^2", "x squared"), ("5^3", "five cubed")),
+    ),
+    Rule(
         "powers",
-        re.compile(r"(?<=\w)\^(?=-?\d)"),
+        re.compile(r"(?<=\w)\^(?=-?\d)|(?<=\d)\*\*(?=\d)"),
         lambda match: " to the power of ",
         (("2^10", "two to the power of ten"), ("10²³", "ten to the power of twenty-three")),
     ),

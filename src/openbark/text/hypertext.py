@@ -15,7 +15,7 @@ from openbark.text.script_items import ScriptItem
 from openbark.text.script_markup import ItemBuilder
 from openbark.text.split import Boundary
 
-__all__ = ["HtmlReader", "parse_html"]
+__all__ = ["KNOWN_TAGS", "HtmlReader", "parse_html"]
 
 _BLOCKS = frozenset(
     (
@@ -33,6 +33,8 @@ _INLINE = frozenset(
     ).split()
 )
 KNOWN_TAGS = _BLOCKS | _LINES | _SILENT | _INLINE
+"""Names of HTML's elements."""
+
 _UNSPOKEN = frozenset("audio video iframe embed object svg canvas".split())
 _SUPER = str.maketrans("0123456789+-n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ")
 _SUB = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")

@@ -6,14 +6,13 @@ Parsed by markdown-it-py, which is imported when it is needed. HTML inside is re
 from __future__ import annotations
 
 import re
-
 from dataclasses import replace
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
 from openbark.text.hypertext import KNOWN_TAGS, HtmlReader
 from openbark.text.left_out import LeftOut
-from openbark.text.script_items import Pause, Speech
+from openbark.text.script_items import Speech
 from openbark.text.script_markup import ItemBuilder
 from openbark.text.split import Boundary
 

@@ -171,11 +171,26 @@ _PER: Mapping[str, str] = MappingProxyType(
     }
 )
 # "5 in the room" is no length: inches have a dot, or a word of size behind them.
-_NOT_A_PLAIN_IN = r"(?!in(?!\.|[- ](?:wide|long|tall|thick|deep|high|in diameter|x|by)\b))"
+_NOT_A_PLAIN_IN = r"(?!(?<= )in(?!\.|[- ](?:wide|long|tall|thick|deep|high|in diameter|x|by)\b))"
 _WRITTEN_WITH_A_DOT = frozenset(
     "in ft lb lbs oz tsp tsps tbsp tbsps Tbsp yd yds pt qt gal hr hrs min mins sec secs yr yrs mo mos wk wks mi".split()
 ) | frozenset(("sq ft", "sq. ft", "sq in", "sq. in", "sq mi", "sq. mi", "cu ft", "fl oz", "fl. oz"))
 _UNIT = one_of(_UNITS)
+
+
+_ARTICLE_BEFORE = re.compile(r"\b(?:[Aa]n?|[Tt]he|[Tt]his|[Tt]hat|[Ee]ach|[Ee]very|[Oo]ne) \Z")
+_NOUN_FOLLOWS = re.compile(
+    r"[ -](?!(?:is|was|are|were|of|to|in|and|or|that|which|per|for|on|at|from|by|with|than|more|less|each|a|an|the)\b)[a-z]"
+)
+
+
+def _describes(match: re.Match[str]) -> bool:
+    """Whether the measure describes the noun behind it: "a 5 kg bag" is a five kilogram bag."""
+    before = match.string[max(0, match.start() - 8) : match.start()]
+    return (
+        _ARTICLE_BEFORE.search(before) is not None
+        and _NOUN_FOLLOWS.match(match.string, match.end()) is not None
+    )
 
 
 def _measure(match: re.Match[str]) -> str:
@@ -187,14 +202,16 @@ def _measure(match: re.Match[str]) -> str:
         and match["whole"] is None
         and int(match["top"]) < int(match["bottom"])
     )
-    words = f"{number} {one if number == '1' or is_part else many}"
+    is_single = number == "1" or is_part or _describes(match)
+    words = f"{number} {one if is_single else many}"
     if match["per"]:
         return f"{words} per {_PER[match['per']]}{dot}"
     return words + (full_stop_after(match) if unit in _WRITTEN_WITH_A_DOT else dot)
 
 
 def _feet_and_inches(match: re.Match[str]) -> str:
-    return f"{match[1]} {'foot' if match[1] == '1' else 'feet'} {match[2]}"
+    inches = " inches" if "in" in match.group() else ""
+    return f"{match[1]} {'foot' if match[1] == '1' else 'feet'} {match[2]}{inches}"
 
 
 def _inches(match: re.Match[str]) -> str | None:
@@ -202,13 +219,14 @@ def _inches(match: re.Match[str]) -> str | None:
     before = match.string[max(0, match.start() - 300) : match.start()]
     if before.count('"') % 2:
         return None
-    return f"{match['number']} {'inch' if match['number'] == '1' else 'inches'}"
+    is_single = match["number"] == "1" or _describes(match)
+    return f"{match['number']} {'inch' if is_single else 'inches'}"
 
 
 MEASURE_RULES: tuple[Rule, ...] = (
     Rule(
         "feet and inches",
-        re.compile(r"(?<![\d.,])(\d{1,2})' ?(\d{1,2}(?:\.\d)?)(?:\"|'')(?!\w)"),
+        re.compile(r"(?<![\d.,])(\d{1,2})(?:'| ?ft\.?) ?(\d{1,2}(?:\.\d)?)(?:\"|''| ?in\b)(?!\w)"),
         _feet_and_inches,
         (("5'10\"", "five feet ten"), ("6' 2\" tall", "six feet two tall")),
     ),
@@ -216,7 +234,7 @@ MEASURE_RULES: tuple[Rule, ...] = (
         "inches",
         re.compile(r"(?<![\w.,:/'])(?P<number>\d+(?:\.\d+)?)\"(?![\w])"),
         _inches,
-        (('a 12" ruler', "a twelve inches ruler"), ('"It is 12"', '"It is twelve"')),
+        (('a 12" ruler', "a twelve inch ruler"), ('"It is 12"', '"It is twelve"')),
     ),
     Rule(
         "feet",
@@ -246,6 +264,7 @@ MEASURE_RULES: tuple[Rule, ...] = (
         _measure,
         (
             ("5kg", "five kilograms"),
+            ("a 5 kg bag", "a five kilogram bag"),
             ("25 µg", "twenty-five micrograms"),
             ("2 lbs. chicken", "two pounds chicken"),
             ("6 ft. tall", "six feet tall"),

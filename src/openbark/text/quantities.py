@@ -131,14 +131,16 @@ _GROUPING_RULES: tuple[Rule, ...] = (
         ),
     ),
     Rule(
-        "a decimal comma beside a currency",
+        "a decimal comma beside a currency or a unit",
         re.compile(
             r"(?<=[€£$₹])(?P<whole>\d+),(?P<cents>\d\d)(?![\d,])|(?<![\d,.])(?P<whole2>\d+),(?P<cents2>\d\d)(?= ?€)"
+            r"|(?<![\d,.])(?P<whole3>\d+),(?P<cents3>\d{1,2})(?= ?(?:%|kg|km|cm|mm|ml|m|g|l|°C)(?!\w))"
         ),
-        lambda match: f"{match['whole'] or match['whole2']}.{match['cents'] or match['cents2']}",
+        lambda match: ".".join(group for group in match.groups() if group),
         (
             ("€12,50", "twelve euros and fifty cents"),
             ("3,99 €", "three euros and ninety-nine cents"),
+            ("12,5 kg", "twelve point five kilograms"),
         ),
     ),
     Rule(
@@ -153,7 +155,7 @@ _DIGIT_RULES: tuple[Rule, ...] = (
     Rule(
         "telephone numbers with words",
         re.compile(
-            r"(?<![\w-])(?:\+?(?P<country>\d)-)?(?P<area>[2-9]\d\d)-(?P<words>(?:\d{1,3}-)?[A-Z]{3,}(?:-[A-Z]{2,})*)(?![\w-])"
+            r"(?<![\w-])(?:\+?(?P<country>\d)-)?(?P<area>[2-9]\d\d)-(?P<words>(?:\d{1,3}-)?(?:[A-Z]{3,}|[A-Z]{2}(?=-))(?:-[A-Z]{2,})*)(?![\w-])"
         ),
         _vanity,
         (("1-800-FLOWERS", "one eight hundred, FLOWERS"),),
@@ -164,7 +166,8 @@ _DIGIT_RULES: tuple[Rule, ...] = (
             r"(?<![\w.,-])(?:\+?\d{1,3}[ .-])?\(?\d{3}\)?[ .-]\d{3}[ .-]\d{4}(?![\w-])"
             r"|(?<![\w.,$£€-])\d{3}-\d{4}(?![\w-])"
             r"|\b\d+(?:-\d+){2,}\b(?!/)"
-            r"|(?<![\w.])\+\d{1,3}(?: \d{2,5}){1,4}(?![\w-])"
+            r"|(?<![\w.])\+\d{1,3}(?: \d{2,6}){1,4}(?![\w-])"
+            r"|(?<![\w.,])0\d{2,4}(?: \d{2,4}){1,3}(?![\w-])"
         ),
         _telephone,
         (
@@ -272,6 +275,12 @@ _NUMBER_RULES: tuple[Rule, ...] = (
         re.compile(r"(?<![\w/.])(?P<half>50)/50(?![\w/])"),
         lambda match: "fifty fifty",
         (("a 50/50 chance", "a fifty fifty chance"),),
+    ),
+    Rule(
+        "marks out of ten",
+        re.compile(r"(?<![\w/])(?P<mark>\d+\.\d+)/(?P<of>\d+)(?![\w/])"),
+        lambda match: f"{match['mark']} out of {match['of']}",
+        (("9.5/10", "nine point five out of ten"),),
     ),
     Rule(
         "fractions",

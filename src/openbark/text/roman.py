@@ -107,7 +107,7 @@ ROMAN_RULES: tuple[Rule, ...] = (
         "numerals of a ruler",
         re.compile(
             rf"\b(?P<before>(?:{_RULERS})(?: [A-Z][a-z]+)? )(?P<numeral>(?:{_SMALL})(?<=[IVX]))(?P<of>'s)?(?![\w'-])"
-            rf"(?!(?<= I) [a-z])"
+            rf"(?!(?<= I) (?!of [A-Z])[a-z])"
         ),
         _the_nth,
         (
