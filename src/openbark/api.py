@@ -74,7 +74,6 @@ class Bark:
         self.default_params = GenerationParams().resolve(default_params or GenerationParams())
         self.voices = VoiceLibrary() if voices is None else voices
         self.origin = origin or ModelOrigin()
-        self.reader = TextReader(backend.config, tokenizer)
 
     @classmethod
     def load(
@@ -129,6 +128,11 @@ class Bark:
     def config(self) -> BarkConfig:
         """Sizes and rules of the model."""
         return self.backend.config
+
+    @property
+    def reader(self) -> TextReader:
+        """How the model reads text."""
+        return TextReader(self.config, self.tokenizer)
 
     @property
     def sample_rate(self) -> int:
@@ -204,7 +208,7 @@ class Bark:
         )
         if not isinstance(text, (list, tuple)):
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            how = replace(common, seed=seed, params=params, progress=progress)
+            how = replace(common, seed=seed, params=params, progress=progress)  # type: ignore[arg-type]
             asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked.work, Narration):
                 return asked.work.clip(self.engine, listen)
@@ -319,10 +323,7 @@ class Bark:
         input_format: str | None = None,
         strict: bool = False,
     ) -> SpeechPlan:
-        """What `generate` would speak of `text` with the same arguments, piece by piece, with pauses and what has no sound.
-
-        Raises TextError, VoiceError or ParamError.
-        """
+        """What `generate` would speak of `text`: pieces, pauses, what has no sound. Raises TextError or ParamError."""
         how = Manner(options=options, input_format=input_format, strict=strict)
         return plan_of_text(self, text, None, how)
 

@@ -166,7 +166,11 @@ class Model(Protocol):
 
     default_params: GenerationParams
     origin: ModelOrigin
-    reader: TextReader
+
+    @property
+    def reader(self) -> TextReader:
+        """How it reads text."""
+        ...
 
     def find_voice(self, voice: str) -> Voice | None:
         """The voice of a name."""

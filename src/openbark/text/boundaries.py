@@ -74,7 +74,7 @@ class _Scan:
         self._quoted = quoted
         self._has_case = any(letter.isupper() for letter in text[:_NO_CASE_SAMPLE])
         self._sentence_start = 0
-        self._lines = LineEnds(text, self._has_case, self._words.never)
+        self._lines = LineEnds(text, self._words.never)
 
     def cuts(self) -> Iterator[Cut]:
         """All cuts, in order."""

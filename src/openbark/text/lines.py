@@ -36,13 +36,11 @@ class _Block:
 
 
 class LineEnds:
-    """The line ends of one text, asked for in order. has_case: False in a text without capitals; never: abbreviations
-    that no sentence ends with."""
+    """The line ends of one text, asked for in order. never: abbreviations that no sentence ends with."""
 
-    def __init__(self, text: str, has_case: bool, never: Collection[str]) -> None:
+    def __init__(self, text: str, never: Collection[str]) -> None:
         self._text = text
         self._never = never
-        self._has_case = has_case
         self._block = _Block(-1, 0, False, False)
 
     def level(self, start: int, stop: int) -> Level | None:
@@ -50,7 +48,7 @@ class LineEnds:
         text = self._text
         if _ITEM.match(text, stop):
             return Level.LINE
-        following = Following.at(text, stop, self._has_case)
+        following = Following.at(text, stop)
         if following.is_end:
             return None
         if stop > self._block.stop:
