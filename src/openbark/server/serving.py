@@ -14,6 +14,7 @@ from contextlib import ExitStack, aclosing
 from typing import Protocol
 
 from openbark.audio import AudioEncoder, open_encoder
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.params import check_seed
 from openbark.server.admission import Admission
@@ -142,6 +143,8 @@ class SpeechService:
             retries=request.retries,
             best_of=request.best_of,
             latency=request.latency,
+            input_format=request.input_format,
+            strict=request.strict,
             script=request.script,
             speakers={
                 name: self.book.find(voice, job.owner) for name, voice in request.speakers.items()
@@ -150,7 +153,7 @@ class SpeechService:
             language=job.language,
         )
 
-    async def plan(self, job: Job) -> list[tuple[str, float]]:
+    async def plan(self, job: Job) -> PlanReport:
         """The pieces it would be spoken in, with their expected seconds; holds a place meanwhile."""
         with self.admission.ticket(job.owner, 0.0):
             return await asyncio.to_thread(lambda: self.speaker.plan(self.utterance(job)))
