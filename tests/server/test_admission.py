@@ -93,7 +93,7 @@ def cue(start: str, end: str) -> str:
     ("asked", "least"),
     [
         (request(cue("05:00:00", "05:00:01"), script="srt"), 18_000),
-        (request(cue("999:00:00", "999:00:01"), script="srt"), 3_596_400),
+        (request(cue("23:59:58", "23:59:59"), script="srt"), 86_398),
         (
             request(
                 "<speak>Hi." + '<break time="60s"/>' * 900 + "Ho.</speak>", script="ssml"

@@ -109,7 +109,7 @@ def test_a_body_that_comes_byte_by_byte_is_not_waited_for(start: Start) -> None:
 
 
 def test_bytes_after_the_answer_do_not_keep_a_connection(start: Start) -> None:
-    server = start(header_timeout=0.3, max_body_bytes=1024)
+    server = start(header_timeout=0.3, max_body_bytes=1024, max_input_chars=1000)
     with connected(server.port) as client:
         client.sendall(HEADER + b"Content-Length: 5000\r\n\r\n")
         assert b"too_large" in client.recv(4096)
