@@ -80,7 +80,7 @@ def test_prepared_shards_hold_what_was_recorded(data: Path) -> None:
     found = {u.key: u for split in ("train", "valid") for u in read_shards(data / split)}
     assert len(found) == 8
     assert {u.speaker for u in found.values()} == set(TEXTS)
-    assert found["ann-3"].text == "It is seven o'clock."
+    assert found["ann/ann-3"].text == "It is seven o'clock."
     for utterance in found.values():
         assert utterance.semantic is not None and utterance.codes is not None
         assert utterance.codes.shape[0] == config.fine_rules.n_codebooks
@@ -276,7 +276,7 @@ def test_the_documented_line_for_two_processes_runs_and_writes_once(
     ).split()[1:]
     done = subprocess.run(
         [
-            sys.executable, "-m", "torch.distributed.run", "--master-port", "0", *arguments,
+            sys.executable, "-m", "torch.distributed.run", *arguments,
             "--steps", "4", "--validate-every", "2", "--threads", "1",
         ],
         env={**os.environ, "OMP_NUM_THREADS": "1"},

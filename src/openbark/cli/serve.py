@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from openbark.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from openbark.server.settings import ServerSettings
 
 __all__ = ["serve"]
 
@@ -112,17 +116,7 @@ def serve(
     used = load_settings(settings, flags)
     used.keys()
     if ray:
-        _check_installed(("ray",), "ray")
-        from openbark.server.ray_serve import RayOptions, serve_until_signal
-        from openbark.server.ray_speaker import ModelOptions
-
-        options = ModelOptions(model, device, dtype, backend, threads)
-        ray_options = RayOptions.parse(replicas, device, cpus, gpus, fronts)
-        if device is not None and device.startswith("cuda:"):
-            click.echo(
-                f"with --ray, Ray chooses the GPUs: --device {device} is read as cuda", err=True
-            )
-        serve_until_signal(options, used, ray_options)
+        _serve_on_ray(used, (model, device, dtype, backend, threads), replicas, cpus, gpus, fronts)
         return
     # Before the model, which may take minutes to load.
     door = listen(used)
@@ -132,6 +126,25 @@ def serve(
     shown = f"[{address}]" if ":" in address else address
     click.echo(f"{bark.config.name} at http://{shown}:{port}/ (Ctrl-C ends)", err=True)
     run_server(app, used, door)
+
+
+def _serve_on_ray(
+    settings: ServerSettings,
+    model: tuple[str | None, str | None, str | None, str | None, int | None],
+    replicas: str,
+    cpus: float | None,
+    gpus: float | None,
+    fronts: int,
+) -> None:
+    _check_installed(("ray",), "ray")
+    from openbark.server.ray_serve import RayOptions, serve_until_signal
+    from openbark.server.ray_speaker import ModelOptions
+
+    device = model[1]
+    options = RayOptions.parse(replicas, device, cpus, gpus, fronts)
+    if device is not None and device.startswith("cuda:"):
+        click.echo(f"with --ray, Ray chooses the GPUs: --device {device} is read as cuda", err=True)
+    serve_until_signal(ModelOptions(*model), settings, options)
 
 
 def _check_installed(modules: tuple[str, ...], extra: str) -> None:

@@ -20,7 +20,7 @@ from openbark.errors import DeviceError
 
 __all__ = ["Workers", "is_first_process", "join_workers"]
 
-_TIMEOUT = timedelta(hours=6)
+_TIMEOUT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
