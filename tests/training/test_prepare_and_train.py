@@ -292,7 +292,7 @@ def test_the_documented_line_for_two_processes_runs_and_writes_once(
         if line["kind"] == "valid"
     ]
     assert steps == [2, 4]
-    assert openbark.Bark.load(output).generate("Hello.", seed=1).duration > 0
+    assert openbark.Bark.load(output).generate("Hello.", seed=1).seconds > 0
 
 
 def test_only_the_first_process_writes_the_output(
@@ -332,15 +332,24 @@ def test_batch_and_schedule_reach_the_run(
 
     monkeypatch.setattr(stage_run, "fit", fit)
     monkeypatch.setattr(stage_run, "load_best_weights", lambda run: seen[-1][0].module.state_dict())
-    where = ("--data", str(data), "--state", str(tmp_path / "s"), "-o", str(tmp_path / "m"))
+    where = ("--data", str(data), "--state", str(tmp_path / "s"))
     given = ("--batch", "3", "--warmup", "7", "--decay", "0.5", "--weight-decay", "0.1")
-    assert _run("coarse", *where, *given).exit_code == 0
+    assert _run("coarse", *where, *given, "-o", str(tmp_path / "a")).exit_code == 0
     task, options = seen[0]
     assert task._options.batch_size == 3
     assert (options.warmup, options.decay_fraction, options.weight_decay) == (7, 0.5, 0.1)
     assert options.lr == 1e-4
-    assert _run("fine", *where, "--fresh").exit_code == 0
+    assert _run("fine", *where, "--fresh", "-o", str(tmp_path / "b")).exit_code == 0
     assert seen[1][1].lr == 3e-4
+
+
+def test_an_output_that_exists_is_refused_before_training(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    result = _run(
+        "fine", "--data", str(data), "--state", str(tmp_path / "s"), "-o", str(tmp_path / "m")
+    )
+    assert isinstance(result.exception, TrainingError) and "exists already" in str(result.exception)
+    assert not (tmp_path / "s").exists()
 
 
 def test_the_command_line_offers_every_network_and_step() -> None:

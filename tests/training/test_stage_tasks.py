@@ -225,8 +225,9 @@ def test_length_buckets_cover_every_utterance_each_epoch() -> None:
 
 
 def test_voice_pool_never_crosses_speakers_or_repeats_the_utterance() -> None:
-    pool = VoicePool(_clips(), share=1.0)
-    clip = _clips()[0]
+    clips = _clips()
+    pool = VoicePool(clips, share=1.0)
+    clip = clips[0]
     drawn = [pool.history(clip, step_rng(0, step)) for step in range(50)]
     voices = [voice for voice in drawn if voice is not None]
     assert voices

@@ -36,7 +36,7 @@ def with_serial(data: bytes, serial: int) -> bytes:
     return bytes(pages)
 
 
-def _checksum(page: bytes) -> int:
+def _checksum(page: bytes | bytearray) -> int:
     table, value = _table(), 0
     for byte in page:
         value = (value << 8 & 0xFFFFFFFF) ^ table[value >> 24 ^ byte]

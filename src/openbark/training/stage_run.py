@@ -85,6 +85,10 @@ def train_network(
         raise TrainingError(
             f"batch is {batch} for {name}; allowed: a whole number from 1, for {', '.join(_BATCHED)}"
         )
+    if output.exists():
+        raise TrainingError(
+            f"{output} exists already; give another folder with -o, or move it away"
+        )
     splits = {}
     for split in ("train", "valid"):
         directory = data / split
