@@ -15,7 +15,7 @@ import click
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["BatchGroup", "batch"]
+__all__ = ["BatchGroup", "batch", "run", "status"]
 
 _RUN = "run"
 _QUARANTINE_CODE = 3
