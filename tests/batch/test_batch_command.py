@@ -11,12 +11,16 @@ from click.testing import CliRunner, Result
 
 pytest.importorskip("pyarrow", reason="needs the extra [batch]")
 
+import numpy as np
 from fake_batch_voice import MODEL, FakeMaker
 from test_batch import ROWS, in_process, write_jsonl
 
+from openbark.api import Bark
 from openbark.batch import bark_lines, local
+from openbark.batch.jobs import Line
+from openbark.batch.shard import Sound
 from openbark.cli.main import cli
-from openbark.errors import ParamError
+from openbark.errors import ParamError, VoiceError
 from openbark.params import GenerationParams
 
 
@@ -83,3 +87,18 @@ def test_settings_of_a_line_take_the_place_of_the_model_s() -> None:
     assert found.max_semantic_seconds == 3
     with pytest.raises(ParamError):
         bark_lines.line_params({"top_k": 0}, own)
+
+
+def test_lines_sound_as_they_do_alone(tiny_checkpoint_dir: Path) -> None:
+    bark = Bark.load(tiny_checkpoint_dir, dtype="float32", threads=1)
+    lines = [
+        (Line("a", "abc", params={"max_seconds": 0.5}), 1),
+        (Line("b", "abc def", params={"max_seconds": 0.5}), 2),
+        (Line("c", "abc", voice="nobody"), 3),
+    ]
+    found = bark_lines.BarkLines(bark, rows=2).speak(lines)
+    for (line, seed), sound in zip(lines[:2], found[:2], strict=True):
+        assert isinstance(sound, Sound)
+        params = bark_lines.line_params(line.params, bark.default_params)
+        assert np.array_equal(sound.waveform, bark.generate(line.text, None, seed, params).waveform)
+    assert isinstance(found[2], VoiceError)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openbark.api import Bark
+from openbark.asking import ask
 from openbark.batch.jobs import Line
 from openbark.batch.shard import Sound
 from openbark.checkpoints.checkpoint import open_checkpoint
@@ -16,8 +17,8 @@ from openbark.checkpoints.find import find_checkpoint, tell
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
-from openbark.engine.longform_options import LongFormOptions
-from openbark.engine.plan import fits
+from openbark.engine.request import Request
+from openbark.narration import Manner
 from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip
 
@@ -74,11 +75,11 @@ class BarkLines:
             handles: list[tuple[int, Handle]] = []
             for index, (line, seed) in enumerate(lines):
                 try:
-                    if not self._fits(line):
-                        continue
                     params = line_params(line.params, self._bark.default_params)
-                    request = self._bark.request(line.text, line.voice, seed, params)
-                    handles.append((index, engine.submit(request)))
+                    voice = self._bark.find_voice(line.voice)
+                    work = ask(self._bark, line.text, voice, Manner(seed, params)).work
+                    if isinstance(work, Request):
+                        handles.append((index, engine.submit(work)))
                 except Exception as error:
                     found[index] = error
             for index, handle in handles:
@@ -104,9 +105,6 @@ class BarkLines:
             return self.speak_alone(line, seed)
         except Exception as error:
             return error
-
-    def _fits(self, line: Line) -> bool:
-        return fits(line.text, self._bark.read, self._bark.config, LongFormOptions())
 
 
 def line_params(given: Mapping[str, Any], defaults: GenerationParams) -> GenerationParams:
