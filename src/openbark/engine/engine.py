@@ -25,6 +25,7 @@ from openbark.engine.scheduler import Scheduler, Side, Turn
 from openbark.engine.side import SideThread
 from openbark.engine.work import DecodePart, Draw, Work
 from openbark.errors import BusyError, CancelledError, ParamError
+from openbark.forks import tell_after_fork
 
 __all__ = ["Engine", "EngineStats"]
 
@@ -111,19 +112,23 @@ class Engine:
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
         self._scheduler = Scheduler()
-        self._side: SideThread[_Running, list[Any | Exception]] = SideThread()
         self._has_side = isinstance(backend, SharedBackend) and backend.shares_cores
         self._forecast = Forecast(backend.config)
+        self._counts = _Counts()
+        self._closed = self._moves_itself = False
+        self.after_fork()
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start without threads and requests: in the child of a fork, the parent's do not exist."""
+        self._side: SideThread[_Running, list[Any | Exception]] = SideThread()
         self._queue: deque[Handle] = deque()
         self._running: list[_Running] = []
-        self._counts = _Counts()
-        self._closed = False
         self._moving = threading.Lock()  # one step at a time
-        self._changed = (
-            threading.Condition()
-        )  # guards everything above but what a step alone touches
-        self._moves_itself = False
+        # Guards all state but what a step alone touches.
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        atexit.unregister(self._stop_at_exit)
 
     def submit(self, request: Request) -> Handle:
         """Put a request behind those that wait, from any thread; one that `continues` behind its like.
