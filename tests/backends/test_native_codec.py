@@ -235,7 +235,7 @@ def test_impossible_waveforms_are_refused() -> None:
             native.encode(waveform)
     with pytest.raises(AudioError, match="empty"):
         native.encode(np.zeros(0, dtype=np.float32))
-    with pytest.raises(InputError, match="legal are 1 to 4"):
+    with pytest.raises(InputError, match="allowed are 1 to 4"):
         native.encode(_waveform(9), 5)
 
 

@@ -42,7 +42,7 @@ def load_backend(
     """
     wanted = backend or "auto"
     if wanted not in BACKENDS:
-        raise ParamError(f"backend is {backend!r}; legal: {', '.join(BACKENDS)}")
+        raise ParamError(f"backend is {backend!r}; allowed: {', '.join(BACKENDS)}")
     if wanted == "native" and device not in (None, "cpu"):
         raise ParamError(
             f"backend 'native' computes on the CPU, device is {device!r}; leave the device out, or use "

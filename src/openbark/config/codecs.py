@@ -58,7 +58,9 @@ class EncodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
-        require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
+        require(
+            self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; allowed: 2.."
+        )
         check_between("codec ", self, 1, _MOST_SAMPLES_A_SECOND, ("sampling_rate",))
         check_between("codec ", self, 0, 1, ("trim_right_ratio",))
         ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
@@ -76,7 +78,7 @@ class EncodecConfig:
             all(0 <= each <= _MOST_KILOBITS for each in bandwidths)
             and bool(bandwidths)
             and 0 <= self.n_codebooks <= MOST_REPEATS,
-            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
+            f"codec target_bandwidths are {list(bandwidths)[:9]}; allowed: kilobits a second, for at most "
             f"{MOST_REPEATS} codebooks",
         )
 

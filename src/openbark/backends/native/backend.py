@@ -307,6 +307,6 @@ def _precision(dtype: str | None, pool: Pool) -> Precision:
     legal = [name for name, kind in DTYPES.items() if pool.precisions >> int(kind) & 1]
     if (dtype or "float32") not in legal:
         raise ParamError(
-            f"dtype is {dtype!r}; legal for the CPU engine with {pool.kernels} kernels: {', '.join(legal)}"
+            f"dtype is {dtype!r}; allowed for the CPU engine with {pool.kernels} kernels: {', '.join(legal)}"
         )
     return DTYPES[dtype or "float32"]

@@ -180,7 +180,7 @@ def _checked_waveform(waveform: NDArray[np.floating]) -> _Waveform:
 def _check_count(count: int, n_codebooks: int) -> None:
     if not 1 <= count <= n_codebooks:
         raise InputError(
-            f"codec: {count} codebooks asked for or given, legal are 1 to {n_codebooks}; "
+            f"codec: {count} codebooks asked for or given, allowed are 1 to {n_codebooks}; "
             "slice the codes or change n_codebooks"
         )
 
@@ -198,7 +198,7 @@ def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArr
     lowest, highest = int(array.min()), int(array.max())
     if lowest < 0 or highest >= codebook_size:
         raise InputError(
-            f"codec: the codes reach from {lowest} to {highest}; legal are 0 to {codebook_size - 1}"
+            f"codec: the codes reach from {lowest} to {highest}; allowed are 0 to {codebook_size - 1}"
         )
     return np.ascontiguousarray(array, dtype=np.int32)
 

@@ -58,7 +58,7 @@ def _device(name: str | None) -> torch.device:
 
 def _dtype(name: str | None) -> torch.dtype:
     if name is not None and name not in _DTYPES:
-        raise ParamError(f"dtype is {name!r}; legal: {', '.join(sorted(_DTYPES))}")
+        raise ParamError(f"dtype is {name!r}; allowed: {', '.join(sorted(_DTYPES))}")
     return _DTYPES[name or "float32"]
 
 
