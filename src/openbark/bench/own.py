@@ -10,7 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from openbark.backends.native.backend import NativeBackend
-from openbark.backends.native.library import Pool, usable_threads
+from openbark.backends.native.library import Pool
 from openbark.backends.native.structs import DTYPES
 from openbark.bench.contestant import Round, Step
 from openbark.bench.costs import Widths, decode_cost, prefill_operations
@@ -33,7 +33,7 @@ class Probes:
     """What this machine does at best right now, with the engine's own threads."""
 
     def __init__(self, threads: int | None) -> None:
-        self._pool = Pool(usable_threads(threads))
+        self._pool = Pool(threads)
 
     def read_rate(self) -> float:
         """Bytes per second of one plain read of 1 GB by all threads."""
