@@ -31,7 +31,7 @@ from openbark import Bark
 from openbark.errors import CancelledError
 from openbark.params import GenerationParams
 
-signal.alarm(240)  # a process that hangs ends with SIGALRM
+signal.alarm(900)  # a process that hangs ends with SIGALRM
 warnings.simplefilter("ignore", DeprecationWarning)  # newer Pythons warn of fork beside threads
 bark = Bark.load(sys.argv[1], backend="native", threads=2)
 params = GenerationParams(max_semantic_tokens=12, allow_early_stop=False)
@@ -43,7 +43,7 @@ def child(work):
     pid = os.fork()
     if pid:
         return pid
-    signal.alarm(120)
+    signal.alarm(600)
     try:
         work()
         code = 0
@@ -74,7 +74,7 @@ ended_well(child(lambda: (expect(), ended_well(child(expect)), expect())))
     "a child ends with the interpreter": """
 pid = os.fork()
 if pid == 0:
-    signal.alarm(120)
+    signal.alarm(600)
     sys.exit(0)
 ended_well(pid)
 """,
@@ -163,7 +163,7 @@ thread.join()
 with lock:
     pid = os.fork()
     if pid == 0:
-        signal.alarm(120)
+        signal.alarm(600)
 if pid == 0:
     take()
     os._exit(0)
