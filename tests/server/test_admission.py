@@ -52,6 +52,17 @@ def test_a_start_that_would_come_too_late_is_refused_at_once() -> None:
         admission.check_room("")
 
 
+def test_several_models_have_several_times_the_room() -> None:
+    scale = [1.0]
+    admission = Admission(2, 100.0, 100, scale=lambda: scale[0])
+    with admission.ticket("", 90.0), admission.ticket("", 40.0):
+        with pytest.raises(ApiError, match="limits 2 and 100"):
+            admission.check_room("")
+        scale[0] = 3.0
+        with admission.ticket("", 160.0), pytest.raises(ApiError, match="limits 6 and 300"):
+            admission.ticket("", 60.0).__enter__()
+
+
 @pytest.mark.parametrize("seconds", [1.0, 50.0, 10_000.0])
 def test_clients_that_are_refused_together_do_not_come_back_together(seconds: float) -> None:
     admission = Admission(1, 10.0**6, 100, measured_rate=lambda: 1.0)

@@ -49,7 +49,8 @@ class Admission:
     max_seconds: of audio, estimated, that is still to be made. A request within its equal share of them
     (`max_seconds / max_requests`) is never refused because of the length of others. per_key: requests of one key
     at once. max_wait: seconds to a start, beyond which a request is refused at once, where the speed is known.
-    measured_rate: audio seconds made in a second, None where that is not known.
+    measured_rate: audio seconds made in a second, None where that is not known. scale: what max_requests and
+    max_seconds are multiplied by at this moment, for a speaker of several models.
     """
 
     max_requests: int
@@ -57,6 +58,7 @@ class Admission:
     per_key: int
     max_wait: float = float("inf")
     measured_rate: Callable[[], float | None] = _unknown_rate
+    scale: Callable[[], float] = lambda: 1.0
     rejected: int = 0
     _tickets: set[Ticket] = field(default_factory=set)
     _of_key: Counter[str] = field(default_factory=Counter)
@@ -114,13 +116,15 @@ class Admission:
                 f"this key has {self.per_key} requests running, its limit; wait for one to end",
                 _spread(held / max(1, self.in_flight) / self._rate),
             )
-        share = self.max_seconds / self.max_requests
-        crowded = self._tickets and seconds > share and held + seconds > self.max_seconds
-        if self.in_flight >= self.max_requests or crowded:
+        scale = self.scale()
+        max_requests, max_seconds = int(self.max_requests * scale), self.max_seconds * scale
+        share = max_seconds / max_requests
+        crowded = self._tickets and seconds > share and held + seconds > max_seconds
+        if self.in_flight >= max_requests or crowded:
             self.rejected += 1
             raise busy(
                 f"the server has {self.in_flight} requests and {held:.0f} s of audio to make "
-                f"(limits {self.max_requests} and {self.max_seconds:.0f}); try again later",
+                f"(limits {max_requests} and {max_seconds:.0f}); try again later",
                 self.wait(),
             )
         wait = self._wait_for_start()

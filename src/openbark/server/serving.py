@@ -83,10 +83,9 @@ class SpeechService:
             settings.streams_per_key,
             settings.queue_timeout,
             lambda: speaker.stats.speed,
+            self._scale,
         )
-        self.limiter = ConcurrencyLimiter(
-            lambda: listeners_at_once(speaker.stats.speed, settings.max_rows)
-        )
+        self.limiter = ConcurrencyLimiter(self._places)
         self.sessions: set[Session] = set()
 
     @property
@@ -167,6 +166,14 @@ class SpeechService:
             f"there is no model {name!r} here; allowed: {', '.join(self.models)}, or none",
             "model",
         )
+
+    def _places(self) -> int:
+        stats = self.speaker.stats
+        return listeners_at_once(stats.speed, stats.places or self.settings.max_rows)
+
+    def _scale(self) -> float:
+        """How many times the places of one model the speaker has; the limits are those of one model."""
+        return max(1.0, (self.speaker.stats.places or 0) / self.settings.max_rows)
 
     def content_headers(self, job: Job) -> dict[str, str]:
         """Headers of the answer besides its type."""
