@@ -24,7 +24,7 @@ from openbark.engine.runner import Runner
 from openbark.engine.scheduler import Batch, Overlap, Scheduler
 from openbark.engine.sequence import Sequence
 from openbark.engine.stages import request_steps
-from openbark.engine.stats import EngineStats
+from openbark.engine.stats import Counts, EngineStats
 from openbark.engine.work import CodecDecode, Decode, Work
 from openbark.errors import BusyError, CancelledError, ParamError
 from openbark.forks import tell_after_fork
@@ -39,17 +39,6 @@ _BATCH_SECONDS = 0.03
 that joins, long enough that looking costs nothing beside a small model's steps."""
 
 _MOST_STEPS = 128
-
-
-@dataclass(eq=False)
-class _Counts:
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    turns: int = 0
-    drawn_rows: int = 0
-    busy_seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,7 +84,7 @@ class Engine:
         self._scheduler = Scheduler()
         self._can_overlap = isinstance(backend, SharedBackend) and backend.shares_cores
         self._forecast = Forecast(backend.config)
-        self._counts = _Counts()
+        self._counts = Counts()
         self._closed = self._moves_itself = False
         self._step_seconds = 0.0  # of the last decode batch
         self.after_fork()

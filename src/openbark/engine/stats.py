@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["EngineStats"]
+__all__ = ["Counts", "EngineStats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +32,16 @@ class EngineStats:
     busy_seconds: float
     turns: int
     drawn_rows: int
+
+
+@dataclass(eq=False)
+class Counts:
+    """The totals of `EngineStats`, while they are counted."""
+
+    finished: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    rejected: int = 0
+    turns: int = 0
+    drawn_rows: int = 0
+    busy_seconds: float = 0.0
