@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from waiting import DEADLINE_SECONDS
 
 pytest.importorskip("ray.serve", reason="needs the extra [ray]")
 pytest.importorskip("fastapi", reason="needs the extra [server]")
@@ -60,8 +61,11 @@ def test_the_bytes_are_those_of_one_process(url: str) -> None:
     bark = Bark.load(dtype="float32")
     clip = bark.generate(TEXT, voice="en_0", seed=5, options=LongFormOptions())
     assert speak(url, 5).content == pcm16(clip.waveform).astype("<i2").tobytes()
-    assert httpx.get(f"{url}/health/ready").status_code == 200
-    names = [voice["id"] for voice in httpx.get(f"{url}/v1/audio/voices").json()["voices"]]
+    assert httpx.get(f"{url}/health/ready", timeout=DEADLINE_SECONDS).status_code == 200
+    names = [
+        voice["id"]
+        for voice in httpx.get(f"{url}/v1/audio/voices", timeout=DEADLINE_SECONDS).json()["voices"]
+    ]
     assert "en_0" in names and "alloy" in names
 
 
