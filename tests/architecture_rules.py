@@ -22,8 +22,8 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "narration", "replay", "result", "training", "detect"}),
-    frozenset({"server", "compat", "jobs", "bench"}),
+    frozenset({"api", "narration", "replay", "result", "training"}),
+    frozenset({"server", "compat", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
 )

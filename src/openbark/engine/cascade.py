@@ -43,7 +43,7 @@ def run(backend: Backend, request: Request) -> CascadeResult:
 def run_semantic(
     backend: Backend, request: Request, said: Tokens | None = None
 ) -> tuple[Tokens, StopReason]:
-    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35). `said`: semantic tokens
+    """Text tokens and voice to semantic tokens [T], and why they end there (docs/parity.md S30-S35). `said`: semantic tokens
     that were spoken before, for a request without a voice."""
     return _finish(backend, request, semantic_steps(request, backend.config, said))
 

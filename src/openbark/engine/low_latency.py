@@ -1,8 +1,8 @@
 """A request whose audio comes out while it is still being drawn: the coroutine of `latency="low"`.
 
 The semantic and the coarse stage take turns in one row. A coarse window sees a bounded stretch of semantic tokens, so
-it starts as soon as those exist; its tokens are those of the plain row (`engine.rows`), one by one (speed.md 0.6). The
-fine stage sees frames that are not there yet as padding, as its own rule does at the end of a clip (S38): that alone
+it starts as soon as those exist; its tokens are those of the plain row (`engine.rows`), one by one (docs/streaming.md). The
+fine stage sees frames that are not there yet as padding, as its own rule does at the end of a clip (docs/parity.md S38): that alone
 makes the sound differ. What was handed out never changes. Blocks end where counts of tokens say, never the clock, and
 noise is keyed by place, so a seed gives the same audio alone and in company.
 """

@@ -50,7 +50,7 @@ Steps = Generator[Work, Any, _Result]
 def semantic_steps(
     request: Request, config: BarkConfig, said: Tokens | None = None
 ) -> Steps[tuple[Tokens, StopReason]]:
-    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35). `said` takes the place
+    """Text tokens and voice to semantic tokens [T], and why they end there (docs/parity.md S30-S35). `said` takes the place
     of a voice's semantic tokens where there is no voice."""
     rules, params = config.semantic_rules, request.params
     sampling = set_sampling(params.semantic)

@@ -39,7 +39,7 @@ class Draw:
 @dataclass(frozen=True, slots=True, eq=False)
 class FinePass:
     """Draw codebook k at frames `first`.. of a window of codes [K, N], which are frames `first_frame`.. of
-    the canvas (S38). Gives the codes [N - first]."""
+    the canvas (docs/parity.md S38). Gives the codes [N - first]."""
 
     codes: Tokens
     k: int

@@ -1,4 +1,4 @@
-"""The config classes of transformers' Bark (parity H1-H3): sizes of the three transformers and of the codec.
+"""The config classes of transformers' Bark (docs/parity.md H1-H3): sizes of the three transformers and of the codec.
 
 Their defaults are not the published sizes. Token layout and windows are in `generation_configuration`.
 """
@@ -49,7 +49,7 @@ _Sub = TypeVar("_Sub", bound="BarkSubModelConfig")
 
 
 class BarkSubModelConfig(NamedAttributes):
-    """Sizes of one transformer (parity H1)."""
+    """Sizes of one transformer (H1)."""
 
     defaults: ClassVar[Mapping[str, Any]] = _SUB_DEFAULTS
     attribute_map: ClassVar[Mapping[str, str]] = MappingProxyType(
@@ -90,7 +90,7 @@ class BarkCoarseConfig(BarkSubModelConfig):
 
 
 class BarkFineConfig(BarkSubModelConfig):
-    """Sizes of the fine transformer (parity H2)."""
+    """Sizes of the fine transformer (H2)."""
 
     model_type: ClassVar[str] = "fine_acoustics"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -103,7 +103,7 @@ class BarkFineConfig(BarkSubModelConfig):
 
 
 class BarkConfig(NamedAttributes):
-    """A whole Bark (parity H3). Parts may be given as config objects, dictionaries, or left to their defaults;
+    """A whole Bark (H3). Parts may be given as config objects, dictionaries, or left to their defaults;
     `codec_config` is an `openbark.config.EncodecConfig` or `IstftCodecConfig`."""
 
     model_type: ClassVar[str] = "bark"
@@ -177,7 +177,7 @@ class BarkConfig(NamedAttributes):
 
 
 class AutoConfig:
-    """Finds the config class; here always `BarkConfig` (parity H18)."""
+    """Finds the config class; here always `BarkConfig` (H18)."""
 
     @classmethod
     def from_pretrained(

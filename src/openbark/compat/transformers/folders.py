@@ -155,7 +155,7 @@ def parse_device(device_map: str | torch.device) -> torch.device:
 
 
 def check_attention(implementation: str | None) -> None:
-    """Raise ParamError unless `attn_implementation` is one that transformers' Bark knows, or sdpa (H16)."""
+    """Raise ParamError unless `attn_implementation` is one that transformers' Bark knows, or sdpa (docs/parity.md H16)."""
     if implementation not in _ATTENTION:
         legal = ", ".join(str(name) for name in _ATTENTION)
         raise ParamError(f"attn_implementation is {implementation!r}; legal: {legal}")
