@@ -46,7 +46,9 @@ def undefined(text: str) -> Iterator[str]:
     yield from sorted(f"{each} is not a row of {PAGE}" for each in ids - ROWS)
     if ids & ROWS and PAGE not in text:
         yield f"{', '.join(sorted(ids & ROWS))}: say once that the rows are those of {PAGE}"
-    for name in sorted(set(DOCUMENT.findall(text))):
+    # A file in a command that is shown is the user's.
+    shown = re.sub(r"^ *openbark .*$", "", text, flags=re.MULTILINE)
+    for name in sorted(set(DOCUMENT.findall(shown))):
         if not any((ROOT / folder / name).is_file() for folder in ("", "docs")):
             yield f"{name} is not a document of this repository"
     for section in SECTION.findall(text):
