@@ -14,6 +14,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MOST = 72
 LAST_BEFORE_THE_RULE = "960bbc8"
+WRITTEN_BEFORE_THE_CHECK = ("4c1cded", "b83ef66")
 
 
 def too_long(subjects: list[str]) -> list[str]:
@@ -23,12 +24,16 @@ def too_long(subjects: list[str]) -> list[str]:
 
 def subjects_since(commit: str) -> list[str] | None:
     """Subjects after `commit`, merges left out; None where git or the history is not there."""
-    command = ["git", "log", "--no-merges", "--format=%s", f"{commit}..HEAD"]
+    command = ["git", "log", "--no-merges", "--format=%H %s", f"{commit}..HEAD"]
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return None
-    return done.stdout.splitlines()
+    return [
+        line.partition(" ")[2]
+        for line in done.stdout.splitlines()
+        if not line.startswith(WRITTEN_BEFORE_THE_CHECK)
+    ]
 
 
 def main() -> int:
