@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
     frozenset({"api", "asking", "narration", "replay", "result", "training"}),
-    frozenset({"server", "compat", "bench"}),
+    frozenset({"server", "compat", "batch", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
 )
