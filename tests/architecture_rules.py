@@ -71,7 +71,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("openbark.server",),
     "prometheus_client": ("openbark.server",),
     "wyoming": ("openbark.server",),
-    "ray": ("openbark.server",),
+    "ray": ("openbark.server", "openbark.batch"),
+    "pyarrow": ("openbark.batch",),
     "opentelemetry": ("openbark.server",),
     "transformers": ("openbark.bench.peers",),
 }

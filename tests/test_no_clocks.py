@@ -17,6 +17,8 @@ ALLOWED = {
     "waiting.py": "polls a condition",
     "server/fake_speaker.py": "makes speech as late as a test orders it; the clock of the server can be set",
     "server/held_process.py": "polls for a file",
+    "server/fake_ray_model.py": "polls an actor of Ray from inside a replica",
+    "batch/fake_batch_voice.py": "makes speech as late as a test orders it",
     "engine/test_engine_load.py": "random schedules; no assertion depends on them",
 }
 

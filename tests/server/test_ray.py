@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from waiting import DEADLINE_SECONDS
+from waiting import DEADLINE_SECONDS, wait_until
 
 pytest.importorskip("ray.serve", reason="needs the extra [ray]")
 pytest.importorskip("fastapi", reason="needs the extra [server]")
@@ -51,11 +50,13 @@ def url() -> Iterator[str]:
 
 
 def wait_until_ready(url: str) -> None:
-    end = time.monotonic() + 120
-    while (found := httpx.get(f"{url}/health/ready", timeout=120)).status_code != 200:
-        assert found.json()["error"]["code"] == "model_loading", found.text
-        assert time.monotonic() < end, found.text
-        time.sleep(0.1)
+    def ready() -> bool:
+        found = httpx.get(f"{url}/health/ready", timeout=DEADLINE_SECONDS)
+        if found.status_code != 200:
+            assert found.json()["error"]["code"] == "model_loading", found.text
+        return found.status_code == 200
+
+    wait_until(ready, "readiness")
 
 
 def speak(url: str, seed: int, **fields: object) -> httpx.Response:
