@@ -22,7 +22,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "asking", "narration", "replay", "result", "training", "detect"}),
+    frozenset({"api", "asking", "narration", "replay", "result", "training"}),
     frozenset({"server", "compat", "batch", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
