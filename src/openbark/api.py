@@ -12,11 +12,6 @@ from functools import cached_property
 from typing import Any, overload
 
 from openbark.backends.base import Backend
-from openbark.backends.select import load_backend
-from openbark.checkpoints.checkpoint import open_checkpoint
-from openbark.checkpoints.convert import ready_checkpoint
-from openbark.checkpoints.find import find_checkpoint, public_source, tell
-from openbark.checkpoints.fingerprint import fingerprint
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.cascade import run
@@ -33,19 +28,16 @@ from openbark.engine.request import (
     Waveform,
 )
 from openbark.engine.scoring import Scorer
-from openbark.errors import (
-    CheckpointCorruptError,
-    ParamError,
-    TextError,
-    VoiceError,
-)
+from openbark.errors import CheckpointCorruptError, ParamError, TextError, VoiceError
+from openbark.keywords import offers_keywords
+from openbark.loading import LoadOptions, load_model
 from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
-from openbark.params import GenerationParams, check_seed
+from openbark.params import GenerationParams, check_params, check_seed
+from openbark.progress import progress_of
 from openbark.result import Clip, ClipTokens, ModelOrigin
-from openbark.stages.coarse import CoarseWindow, with_coarse_window
+from openbark.stages.coarse import CoarseWindow
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
-from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -60,20 +52,43 @@ class Bark:
 
     def __init__(
         self,
-        backend: Backend,
-        tokenizer: Tokenizer,
+        backend: Backend | None = None,
+        tokenizer: Tokenizer | None = None,
         default_params: GenerationParams | None = None,
         voices: VoiceLibrary | None = None,
         origin: ModelOrigin | None = None,
     ) -> None:
-        """Put a Bark together from its parts; `Bark.load` does it from a folder. origin: told by every clip."""
+        """Put a Bark together from its parts, backend and tokenizer at least; use `Bark.load()` to load a model.
+
+        origin: recorded in every clip. Raises ParamError without a backend or tokenizer.
+        """
+        if tokenizer is None or backend is None or isinstance(backend, (str, os.PathLike)):
+            given = repr(os.fspath(backend)) if isinstance(backend, (str, os.PathLike)) else ""
+            raise ParamError(
+                f"Bark() is made of a loaded backend and tokenizer; to load a model use openbark.Bark.load({given})"
+            )
         self.backend = backend
         self.tokenizer = tokenizer
         self.default_params = GenerationParams().resolve(default_params or GenerationParams())
         self.voices = VoiceLibrary() if voices is None else voices
         self.origin = origin or ModelOrigin()
+        self._loaded_by: LoadOptions | None = None
+
+    def __repr__(self) -> str:
+        voices = f"{len(self.voices)} voice{'' if len(self.voices) == 1 else 's'}"
+        return f"<Bark {self.config.name!r}: {self.backend.description}, {voices}, {self.sample_rate} Hz>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the model is loaded again there, in the same way."""
+        if self._loaded_by is None:
+            raise ParamError(
+                "this Bark was put together from parts and cannot be pickled; one of Bark.load(...) can be"
+            )
+        state = {"default_params": self.default_params, "voices": self.voices}
+        return type(self)._loaded, (self._loaded_by,), state
 
     @classmethod
+    @offers_keywords
     def load(
         cls,
         path: str | os.PathLike[str] | None = None,
@@ -95,27 +110,14 @@ class Bark:
         other tokens (`stages.coarse.with_coarse_window`).
         Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
-        if threads is not None and (isinstance(threads, bool) or threads < 1):
-            raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
-        found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), tell)
-        checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
-        tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads, tell)
-        origin = ModelOrigin(
-            source=public_source(path),
-            fingerprint=fingerprint(checkpoint),
-            backend=loaded.description.partition(" ")[0],
-            device=device or "cpu",
-            dtype=loaded.dtype,
-            coarse_window=coarse_window,
-        )
-        return cls(
-            backend=loaded,
-            tokenizer=tokenizer,
-            default_params=checkpoint.defaults,
-            voices=library_of(checkpoint.directory),
-            origin=origin,
-        )
+        return cls._loaded(LoadOptions(path, device, dtype, threads, backend, coarse_window))
+
+    @classmethod
+    def _loaded(cls, options: LoadOptions) -> Bark:
+        parts = load_model(options)
+        bark = cls(parts.backend, parts.tokenizer, parts.default_params, parts.voices, parts.origin)
+        bark._loaded_by = options
+        return bark
 
     @cached_property
     def engine(self) -> Engine:
@@ -139,7 +141,7 @@ class Bark:
         voice: VoiceLike | None = None,
         seed: int | None = None,
         params: GenerationParams | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -153,19 +155,20 @@ class Bark:
         voice: VoiceLike | Many[VoiceLike | None] | None = None,
         seed: int | Many[int | None] | None = None,
         params: GenerationParams | Many[GenerationParams | None] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
     ) -> list[Clip]: ...
 
+    @offers_keywords
     def generate(
         self,
         text: str | Many[str],
         voice: VoiceLike | Many[VoiceLike | None] | None = None,
         seed: int | Many[int | None] | None = None,
         params: GenerationParams | Many[GenerationParams | None] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -177,18 +180,25 @@ class Bark:
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
         None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
         params: of each request; what is left open takes `default_params`. Of a list of texts each of these
-        three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
-        of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
-        the clips that are done, None).
+        three may be a list of the same length; one value serves all. cancel: see `engine.request`. progress: True
+        shows a bar on a terminal or in a notebook; a function is told (stage, seconds done, expected or None), of
+        text in pieces the stage "speech", of a list "batch".
         options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
         `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
         listen: told float32 samples [L] of one text as its pieces are made; together they are the clip.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
-        if not isinstance(text, (list, tuple)):
+        with progress_of(progress) as told:
+            if isinstance(text, (list, tuple)):
+                if listen is not None:
+                    raise ParamError(
+                        "listen is for one text; generate a list of texts one by one to listen"
+                    )
+                how = Manner(None, None, options, scorer, cancel, told)
+                return self._generate_many(text, voice, seed, params, how)
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            how = Manner(seed, params, options, scorer, cancel, progress)  # type: ignore[arg-type]
+            how = Manner(seed, params, options, scorer, cancel, told)  # type: ignore[arg-type]
             asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked, Narration):
                 return asked.clip(self.engine, listen)
@@ -196,31 +206,37 @@ class Bark:
             if listen is not None:
                 listen(clip.waveform)
             return clip
-        if listen is not None:
-            raise ParamError(
-                "listen is for one text; generate a list of texts one by one to listen"
-            )
+
+    def _generate_many(
+        self,
+        texts: Many[str],
+        voice: VoiceLike | Many[VoiceLike | None] | None,
+        seed: int | Many[int | None] | None,
+        params: GenerationParams | Many[GenerationParams | None] | None,
+        how: Manner,
+    ) -> list[Clip]:
         given = zip(
-            text,
-            spread("voice", voice, len(text)),
-            spread("seed", seed, len(text)),
-            spread("params", params, len(text)),
+            texts,
+            spread("voice", voice, len(texts)),
+            spread("seed", seed, len(texts)),
+            spread("params", params, len(texts)),
             strict=True,
         )
         every = [
-            self._ask(said, who, Manner(number, limits, options, scorer, cancel))
+            self._ask(said, who, replace(how, seed=number, params=limits, progress=None))
             for said, who, number, limits in given
         ]
         requests = [each for each in every if isinstance(each, Request)]
-        finished = batch_progress(self.config, progress)
+        finished = batch_progress(self.config, how.progress)
         results = iter(run_batch(self.backend, requests, finished=finished))
         return [
             asked.clip(self.engine)
             if isinstance(asked, Narration)
             else self.clip(each, asked, next(results))
-            for each, asked in zip(text, every, strict=True)
+            for each, asked in zip(texts, every, strict=True)
         ]
 
+    @offers_keywords
     def stream(
         self,
         text: str,
@@ -247,6 +263,7 @@ class Bark:
             asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)
         )
 
+    @offers_keywords
     def generate_script(
         self,
         source: str,
@@ -256,7 +273,7 @@ class Bark:
         params: GenerationParams | None = None,
         format: str | None = None,
         markup: str = "error",
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -272,9 +289,11 @@ class Bark:
         Raises TextError with its place, VoiceError, ParamError or CancelledError.
         """
         cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
-        how = Manner(seed, params, options, scorer, cancel, progress)
         script = Script(source, cast, format, markup)
-        return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine, listen)
+        with progress_of(progress) as told:
+            how = Manner(seed, params, options, scorer, cancel, told)
+            narration = narrate_script(self, script, self.find_voice(voice), how)
+            return narration.clip(self.engine, listen)
 
     def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Request | Narration:
         """One request where that is enough, else a narration."""
@@ -302,7 +321,7 @@ class Bark:
             raise TextError(f"a text is a string, not {type(text).__name__}")
         return Request(
             text_tokens=self._encode(self.normalize(text)),
-            params=(params or GenerationParams()).resolve(self.default_params),
+            params=check_params(params).resolve(self.default_params),
             seed=check_seed(seed),
             voice=self.find_voice(voice),
             cancel=cancel,

@@ -6,6 +6,7 @@ nor clips.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +23,8 @@ from openbark.engine.plan import Plan, plan_script, plan_text
 from openbark.engine.request import Cancel, Listen, Progress, Tokens, check_latency
 from openbark.engine.scoring import DefaultScorer, Scorer
 from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
-from openbark.params import GenerationParams, check_seed
+from openbark.errors import ParamError
+from openbark.params import GenerationParams, check_params, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
 from openbark.text.script import parse_script, script_format
@@ -181,6 +183,21 @@ class Manner:
     cancel: Cancel | None = None
     progress: Progress | None = None
     lazily: bool = False
+
+    def __post_init__(self) -> None:
+        check_params(self.params)
+        if self.options is not None and not isinstance(self.options, LongFormOptions):
+            raise ParamError(
+                f"options must be LongFormOptions or None, is {type(self.options).__name__}; "
+                "such as LongFormOptions(split='packed')"
+            )
+        if self.cancel is not None and not (
+            callable(self.cancel) or isinstance(self.cancel, threading.Event)
+        ):
+            raise ParamError(
+                f"cancel is {self.cancel!r}; allowed: a function that returns whether to stop, "
+                "a threading.Event, or None"
+            )
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ import click
 
 from openbark.cli.cores import share_cores
 from openbark.cli.outputs import check_absent
-from openbark.cli.progress import ProgressBar
+from openbark.progress import ProgressBar
 
 __all__ = ["replay"]
 

@@ -17,7 +17,6 @@ from openbark.cli.cores import share_cores
 from openbark.cli.inputs import Source, read_sources
 from openbark.cli.live import Outlet, check_flags, check_latency, pipe, play_live, plays_live
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
-from openbark.cli.progress import ProgressBar
 from openbark.cli.sampling import given_params, sampling_options
 from openbark.cli.speech_options import (
     Asked,
@@ -29,6 +28,7 @@ from openbark.cli.speech_options import (
 )
 from openbark.errors import TextError
 from openbark.params import GenerationParams, check_seed
+from openbark.progress import ProgressBar
 
 if TYPE_CHECKING:
     from openbark.api import Bark

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import click
 
 from openbark.cli.cores import share_cores
-from openbark.cli.progress import ProgressBar
 from openbark.errors import VoiceError
 from openbark.params import check_seed
+from openbark.progress import ProgressBar
 
 if TYPE_CHECKING:
     from openbark.voices.voice import Voice

@@ -52,12 +52,15 @@ def run_batch(
 
 
 def spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:
-    """One value for each of n texts. Raises ParamError for a list of another length."""
+    """One value for each of n texts; a range and an array [n] count as lists. Raises ParamError for a list of
+    another length."""
+    if isinstance(value, range) or getattr(value, "ndim", 0) == 1:
+        value = list(value)  # type: ignore[call-overload]
     if not isinstance(value, (list, tuple)):
         return [value] * n
     if len(value) != n:
         raise ParamError(
-            f"{name} has {len(value)} values for {n} texts; legal: one value, or {n} of them"
+            f"{name} has {len(value)} values for {n} texts; allowed: one value, or {n} of them"
         )
     return value
 

@@ -125,6 +125,9 @@ class Engine:
         self._moves_itself = False
         self._thread: threading.Thread | None = None
 
+    def __repr__(self) -> str:
+        return f"<Engine of {self.backend.config.name!r}: {len(self._running)} running, {len(self._queue)} waiting>"
+
     def submit(self, request: Request) -> Handle:
         """Put a request behind those that wait, from any thread; one that `continues` behind its like.
 

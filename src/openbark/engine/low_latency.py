@@ -12,7 +12,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import TypeVar
 
 import numpy as np
@@ -262,7 +261,7 @@ def live_steps(request: Request, config: BarkConfig) -> Steps[CascadeResult]:
         fine=fine.codes,
         waveform=np.concatenate(blocks),
         stop_reason=semantic.reason or StopReason.MAX_TOKENS,
-        timings=MappingProxyType(watch.spent),
+        timings=dict(watch.spent),
         n_text_tokens=len(request.text_tokens),
     )
 

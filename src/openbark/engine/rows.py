@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -144,7 +143,7 @@ def cascade_steps(request: Request, config: BarkConfig) -> Steps[CascadeResult]:
         fine=fine,
         waveform=waveform,
         stop_reason=stop_reason,
-        timings=MappingProxyType(dict(zip(STAGES, spent, strict=True))),
+        timings=dict(zip(STAGES, spent, strict=True)),
         n_text_tokens=len(request.text_tokens),
     )
 

@@ -93,9 +93,13 @@ def read_npz(source: Path) -> VoiceFile:
     Raises VoiceError when the file is missing, is no npz, lacks an array, holds pickled objects, or is
     too large.
     """
-    if not source.is_file():
+    try:
+        size = source.stat().st_size if source.is_file() else None
+    except (OSError, ValueError) as error:
+        raise VoiceError(f"cannot read the voice file {source}: {error}") from error
+    if size is None:
         raise VoiceError(f"no voice file at {source}")
-    if source.stat().st_size > MAX_VOICE_BYTES:
+    if size > MAX_VOICE_BYTES:
         raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
     return _unpack(source, str(source), MAX_VOICE_BYTES)
 
@@ -131,7 +135,7 @@ def _unpack(source: Path | io.BytesIO, label: str, max_bytes: int) -> VoiceFile:
 
 def check_target(target: Path) -> None:
     """Raise VoiceError unless a voice file can be written at `target`."""
-    if target.suffix != ".npz":
+    if target.suffix.lower() != ".npz":
         raise VoiceError(f"a voice file must end in .npz: {target}")
     try:
         check_writable(target)

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
+from openbark.files import expanded
 from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
 __all__ = ["Tokens", "Voice", "check_name"]
@@ -76,14 +76,14 @@ class Voice:
         Arrays other than the three and our metadata are left alone. Raises VoiceError when the file is
         missing, is no npz, lacks an array, holds pickled objects, or is too large.
         """
-        source = Path(path)
+        source = expanded(path)
         content = read_npz(source)
         return cls.from_arrays(content.arrays, name or source.stem, content.metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a voice file (`.npz`) that Suno's loaders read too. Raises VoiceError when it cannot."""
         arrays = {key: getattr(self, field_name) for field_name, key in ARRAY_KEYS.items()}
-        write_npz(Path(path), arrays, self.metadata)
+        write_npz(expanded(path), arrays, self.metadata)
 
     @property
     def digest(self) -> str:
@@ -98,6 +98,12 @@ class Voice:
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: the view of the metadata cannot travel, its content can."""
         return Voice, (self.semantic, self.coarse, self.fine, self.name, dict(self.metadata))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Voice {self.name!r}: {len(self.semantic)} semantic tokens, {self.n_frames} frames of "
+            f"{len(self.fine)} codebooks>"
+        )
 
     @property
     def _label(self) -> str:
