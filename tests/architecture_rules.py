@@ -17,13 +17,23 @@ PACKAGE = ROOT / "src" / "openbark"
 
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"config", "params", "errors", "files", "keywords", "scalars"}),
+    frozenset({"config", "params", "errors", "extras", "files", "keywords", "scalars"}),
     frozenset({"text", "audio", "assets"}),
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
     frozenset(
-        {"api", "loading", "narration", "progress", "replay", "result", "training", "detect"}
+        {
+            "api",
+            "loading",
+            "narration",
+            "progress",
+            "recipe_fields",
+            "replay",
+            "result",
+            "training",
+            "detect",
+        }
     ),
     frozenset({"server", "compat", "jobs", "bench"}),
     frozenset({"cli", "__main__"}),
@@ -39,10 +49,14 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
         ("api", "loading"),
         ("api", "narration"),
         ("loading", "result"),
+        ("extras", "errors"),
         ("keywords", "errors"),
         ("api", "progress"),
         ("api", "result"),
         ("narration", "result"),
+        ("recipe_fields", "narration"),
+        ("recipe_fields", "result"),
+        ("replay", "recipe_fields"),
         ("replay", "api"),
         ("replay", "narration"),
         ("replay", "result"),

@@ -7,11 +7,12 @@ import json
 import click
 
 from openbark.cli.bench_serve import serve
+from openbark.cli.groups import SuggestingGroup
 
 __all__ = ["bench"]
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def bench() -> None:
     """Measure how fast this machine speaks."""
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from openbark.cli.choices import LANGUAGE, MARKUP, POLICY, SCRIPT, SPLIT
+
 if TYPE_CHECKING:
     from openbark.audio import Edits
     from openbark.engine.longform_options import LongFormOptions
@@ -33,14 +35,18 @@ _REPEATED = "--speaker"
 _LONG_FORM: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--split",
-        click.STRING,
-        "Where long text is cut: sentence, packed (as much as fits) or none.",
+        SPLIT,
+        "Where long text is cut; packed is as much as fits.",
     ),
-    ("--policy", click.STRING, "Voice of each piece: anchor, chain or hybrid."),
+    (
+        "--policy",
+        POLICY,
+        "Whose voice each piece continues: the given one, the piece before, or both.",
+    ),
     (
         "--language",
-        click.STRING,
-        "Language of the rules of splitting, such as en. [default: guessed]",
+        LANGUAGE,
+        "Language of the rules of splitting. [default: guessed]",
     ),
     ("--retries", click.INT, "How often a piece that ran away is made again."),
     ("--best-of", click.INT, "Make each piece this often, keep the best."),
@@ -58,7 +64,7 @@ _EDITS: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
 _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--script",
-        click.STRING,
+        SCRIPT,
         "Read the text as a script: text (NAME: lines, [pause:500ms], [voice:x]), ssml or srt.",
     ),
     (
@@ -68,8 +74,8 @@ _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     ),
     (
         "--markup",
-        click.STRING,
-        "What to do with brackets nobody knows in a script: error or speak.",
+        MARKUP,
+        "Unknown brackets in a script: refused, or spoken as they are written.",
     ),
 )
 

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from openbark.cli.groups import SuggestingGroup
+
 __all__ = ["NETWORKS", "STEPS", "Command", "embedded", "prepare", "train"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -26,7 +28,7 @@ STEPS = (
 )
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def train() -> None:
     """Train a Bark: prepare recordings, train one network, or make the embedded model from nothing."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from openbark.backends.base import Backend
@@ -54,8 +54,8 @@ def run_batch(
 def spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:
     """One value for each of n texts; a range and an array [n] count as lists. Raises ParamError for a list of
     another length."""
-    if isinstance(value, range) or getattr(value, "ndim", 0) == 1:
-        value = list(value)  # type: ignore[call-overload]
+    if isinstance(value, Iterable) and (isinstance(value, range) or getattr(value, "ndim", 0) == 1):
+        value = list(value)
     if not isinstance(value, (list, tuple)):
         return [value] * n
     if len(value) != n:

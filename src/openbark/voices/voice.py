@@ -22,10 +22,15 @@ from openbark.errors import VoiceError
 from openbark.files import expanded
 from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
-__all__ = ["Tokens", "Voice", "check_name"]
+__all__ = ["Tokens", "Voice", "check_name", "check_new_name"]
 
 Tokens = NDArray[np.int64]
 """Token ids or codes, any shape."""
+
+_RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
+)
+"""File names that mean devices on Windows, whatever their suffix."""
 
 _NAME = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")
 
@@ -190,4 +195,19 @@ def check_name(name: str) -> str:
             f"{name!r} cannot name a voice file; use up to {_MAX_NAME} letters, digits, '_', '-', '.', "
             "and '/' between folders"
         )
+    return name
+
+
+def check_new_name(name: str) -> str:
+    """`check_name` for a name that is given now: it must also be usable on every system and in every command.
+
+    Raises VoiceError for names of devices (CON, NUL), and parts that begin with `-` or end with a dot or a space.
+    """
+    for part in check_name(name).split("/"):
+        if part.startswith("-"):
+            raise VoiceError(f"{name!r} begins with '-', as options do; choose another name")
+        if part.partition(".")[0].strip().lower() in _RESERVED:
+            raise VoiceError(f"{name!r} is the name of a device on Windows; choose another name")
+        if part != part.rstrip(". "):
+            raise VoiceError(f"{name!r} ends with a dot or a space; choose another name")
     return name
