@@ -5,12 +5,13 @@ Standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from importlib.util import find_spec
 from types import MappingProxyType
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["EXTRAS", "install_line", "missing_package"]
+__all__ = ["EXTRAS", "install_line", "missing_package", "require_packages"]
 
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -61,3 +62,16 @@ def missing_package(error: ImportError, command: str = "") -> MissingExtraError 
     return MissingExtraError(
         f"{what} needs {package}, which is not installed; install it with {install_line(extra)}"
     )
+
+
+def require_packages(packages: Iterable[str], command: str) -> None:
+    """Raise MissingExtraError for the first package that is not installed, before work that needs it begins."""
+    for package in packages:
+        try:
+            is_there = find_spec(package) is not None
+        except (ImportError, ValueError):
+            is_there = False
+        if not is_there:
+            error = missing_package(ModuleNotFoundError(package, name=package), command)
+            if error is not None:
+                raise error

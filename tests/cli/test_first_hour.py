@@ -15,7 +15,6 @@ from collections.abc import Callable, Mapping
 from fcntl import ioctl
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import Result
 
@@ -32,6 +31,7 @@ from openbark.cli.choices import (
 )
 from openbark.cli.groups import printable
 from openbark.cli.main import COMMANDS, cli
+from openbark.params import SamplingParams
 from openbark.progress import ProgressBar
 
 Run = Callable[..., Result]
@@ -180,7 +180,7 @@ def test_help_and_version_as_words(run: Run) -> None:
     assert run("version").stdout == run("--version").stdout
     assert run("voices", "lst").exit_code == 2
     assert "did you mean 'list'?" in run("voices", "lst").stderr
-    assert "there are: list, show" in run("voices", "sing").stderr
+    assert "there are: export, import, list, play, " in run("voices", "sing").stderr
 
 
 @pytest.mark.parametrize(
@@ -392,6 +392,7 @@ def completed(line: str, shell: str = "bash") -> list[str]:
     done = subprocess.run(
         [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=False
     )
+    # One line each: kind,value.
     return [part.partition(",")[2] or part for part in done.stdout.splitlines()]
 
 
@@ -399,7 +400,7 @@ def test_the_shell_completes_commands_voices_formats_and_files(model_folder: Pat
     assert "voices" in completed("openbark vo")
     assert completed(f"openbark say --model {model_folder} --voice en_")[:2] == ["en_0", "en_1"]
     assert "flac" in completed("openbark Hello --format f")
-    assert completed("openbark say -o ") == [""]
+    assert completed("openbark say -o ") == ["file,"]
     assert "play" in completed("openbark voices pl")
 
 
@@ -528,6 +529,5 @@ def test_bars_of_the_shims_are_not_printed_into_pipes(
     from openbark.compat.suno.stage_runs import run_semantic_stage
 
     bark = Bark.load(model_folder, threads=1)
-    np.random.default_rng(0)
-    run_semantic_stage(bark, "Hi.", None, 0.7, None, None, False, 0.2, 0.5, True)
+    run_semantic_stage(bark, "cpu", "Hi.", None, SamplingParams(), 0.2, True, silent=False)
     assert capfd.readouterr() == ("", "")

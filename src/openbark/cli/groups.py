@@ -14,7 +14,7 @@ from openbark.extras import missing_package
 
 __all__ = ["CommandError", "SuggestingGroup", "nearest_command", "one_line_errors", "printable"]
 
-_CUTOFF = 0.82
+_CUTOFF = 0.8
 _USAGE_EXIT_CODE = 2
 
 
