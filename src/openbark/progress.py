@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import TracebackType
-from typing import Any, TypeGuard
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from openbark.engine.request import Progress
 from openbark.errors import ParamError
 from openbark.scalars import read_flag
+
+if TYPE_CHECKING:
+    from openbark.engine.request import Progress
 
 __all__ = ["ProgressBar", "can_show_progress", "progress_of"]
 

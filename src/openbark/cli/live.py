@@ -138,6 +138,6 @@ def _spoken(bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform],
         outlet.push(block)
     outlet.finish()
     return (
-        f"{outlet.seconds:.2f} s of audio, {voice_words(asked.voice)}, seed {asked.seed}, "
+        f"{outlet.seconds:.2f} s of audio, seed {asked.seed}, {voice_words(asked.voice)}, "
         f"model {bark.config.name}"
     )

@@ -19,7 +19,7 @@ def summary(clip: Clip, target: Output, voice_file: Path | None, has_json: bool)
     """Lines for stderr, the file first. has_json: stdout is in use, so that nothing is said of it."""
     lines = [
         f"file {target.name if target.path else 'stdout'}: {clip.seconds:.2f} s of audio",
-        f"{voice_words(clip.voice)}, seed {clip.seed}, model {clip.config.name}, "
+        f"seed {clip.seed}, {voice_words(clip.voice)}, model {clip.config.name}, "
         f"stopped by {clip.stop_reason}",
         f"made in {clip.wall_seconds:.2f} s (real-time factor {clip.real_time_factor:.2f})",
     ]
