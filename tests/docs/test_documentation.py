@@ -70,7 +70,9 @@ def command_error(words: list[str]) -> str | None:
         return f"no extra {sorted(unknown)}" if unknown else None
     if program == "openbark":
         return openbark_error(arguments)
-    if program in {"python", "torchrun"}:
+    if program == ".":
+        return None if arguments[0].endswith("/bin/activate") else f"{arguments[0]}: what is this?"
+    if program in {"python", "python3", "torchrun"}:
         if "-m" in arguments:
             module = arguments[arguments.index("-m") + 1]
             return None if importlib.util.find_spec(module) else f"no module {module}"
