@@ -29,7 +29,6 @@ from openbark.errors import BusyError, CancelledError, ParamError
 
 __all__ = ["Engine", "EngineStats"]
 
-
 _IDLE_SECONDS = 1.0
 
 
@@ -120,9 +119,8 @@ class Engine:
         self._counts = _Counts()
         self._closed = False
         self._moving = threading.Lock()  # one step at a time
-        self._changed = (
-            threading.Condition()
-        )  # guards everything above but what a step alone touches
+        # Guards everything above but what a step alone touches.
+        self._changed = threading.Condition()
         self._moves_itself = False
         self._thread: threading.Thread | None = None
 
