@@ -50,8 +50,11 @@ def text_pieces(text: str, bark: Bark) -> list[Tokens]:
 def readable_text(text: str, bark: Bark) -> str:
     """`text` as the model will read it, after `Bark.normalize`.
 
-    Raises TextError for empty text, for letters that the model cannot read, and when only signs are left.
+    Raises TextError for empty text, for letters that the model cannot read, when only signs are left, and for
+    what is not a text.
     """
+    if not isinstance(text, str):
+        raise TextError(f"the text is a {type(text).__name__}; allowed: a str, such as 'Hello.'")
     try:
         return bark.normalize(text)
     except TextError:
