@@ -103,10 +103,8 @@ class Engine:
         """max_batch: requests that run at a time; max_queued, max_queued_seconds: requests that may wait
         besides, and their estimated audio; one request may always wait. Raises ParamError."""
         if max_batch < 1 or max_queued < 1 or max_queued_seconds <= 0:
-            raise ParamError(
-                f"max_batch is {max_batch}, max_queued {max_queued}, max_queued_seconds "
-                f"{max_queued_seconds}; allowed: from 1, from 1, and more than 0"
-            )
+            given = f"{max_batch}, max_queued {max_queued}, max_queued_seconds {max_queued_seconds}"
+            raise ParamError(f"max_batch is {given}; allowed: from 1, from 1, and more than 0")
         self.backend = backend
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
