@@ -16,11 +16,10 @@ from openbark.api import Bark, VoiceLike
 from openbark.assets import EMBEDDED_NAME
 from openbark.audio import Edits, read_tags
 from openbark.checkpoints.hub import cached, is_hub_id
-from openbark.config import BarkConfig
 from openbark.engine.longform_options import LongFormOptions
-from openbark.engine.request import Progress, Tokens
+from openbark.engine.request import Progress
 from openbark.errors import AudioError, VoiceError
-from openbark.narration import Manner, Script, narrate_script
+from openbark.narration import Manner, Script, narrate_script, plan_of_text
 from openbark.params import GenerationParams
 from openbark.recipe_fields import (
     RecipeFieldError,
@@ -33,6 +32,7 @@ from openbark.recipe_fields import (
     read_text,
 )
 from openbark.result import Clip, ModelOrigin
+from openbark.text.reader import TextReader
 from openbark.voices.voice import Voice
 
 __all__ = ["MAX_LETTERS", "Recipe", "load_model", "make_again", "model_difference", "read_recipe"]
@@ -49,7 +49,7 @@ class Recipe:
     """What `Clip.provenance` wrote, read back and checked.
 
     source: the file it was read from. model: its name; origin: which one, and how it was computed. options: of
-    a text spoken in pieces; script: how its text was read, where that was a script.
+    a text spoken in pieces; script: how its text was read, where that was a script; input_format: where one was asked for.
     """
 
     source: Path
@@ -64,6 +64,7 @@ class Recipe:
     edits: Edits
     options: LongFormOptions | None = None
     script: Script | None = None
+    input_format: str | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -162,8 +163,17 @@ def make_again(
         how = Manner(recipe.seed, recipe.params, recipe.options, progress=progress)
         clip = narrate_script(model, script, used, how).clip(bark.engine)
     else:
+        # Subtitles and SSML name voices too: planned once with the names alone.
+        how = Manner(options=recipe.options, input_format=recipe.input_format)
+        plan_of_text(model, recipe.text, used, how)
         clip = bark.generate(
-            recipe.text, used, recipe.seed, recipe.params, progress, options=recipe.options
+            recipe.text,
+            used,
+            recipe.seed,
+            recipe.params,
+            progress,
+            options=recipe.options,
+            input_format=recipe.input_format,
         )
     return clip.edited_by(recipe.edits)
 
@@ -178,11 +188,8 @@ class _NamedVoicesOnly:
         self.origin = bark.origin
 
     @property
-    def config(self) -> BarkConfig:
-        return self._bark.config
-
-    def read(self, text: str) -> tuple[str, Tokens]:
-        return self._bark.read(text)
+    def reader(self) -> TextReader:
+        return self._bark.reader
 
     def find_voice(self, voice: Any) -> Voice | None:
         if voice is None:
@@ -230,6 +237,7 @@ def _sidecar(path: Path) -> str:
 
 
 def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
+    is_plain = content.get("input_format") is None
     return Recipe(
         source=path,
         generator=read_text(content, "generator"),
@@ -243,4 +251,5 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
         edits=read_edits(content),
         options=read_long_form(content),
         script=read_script(content),
+        input_format=None if is_plain else read_text(content, "input_format"),
     )

@@ -41,7 +41,7 @@ LATENCY = click.Choice(("sentence", "low"))
 SPLIT = click.Choice(("sentence", "packed", "none"))
 POLICY = click.Choice(("anchor", "chain", "hybrid"))
 SCRIPT = click.Choice(("text", "ssml", "srt"))
-MARKUP = click.Choice(("error", "speak"))
+MARKUP = click.Choice(("read", "speak", "error"))
 LANGUAGE = click.Choice(
     ("de", "en", "es", "fr", "hi", "it", "ja", "ko", "pl", "pt", "ru", "tr", "zh")
 )

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
@@ -27,17 +27,18 @@ from openbark.cli.live import (
     plays_live,
 )
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
+from openbark.cli.reading import input_format_of, script_of
 from openbark.cli.sampling import SAMPLING_OPTIONS, given_params, sampling_options
 from openbark.cli.sections import SectionedCommand
 from openbark.cli.speech_options import (
     Asked,
-    ScriptAsked,
     given_edits,
     given_long_form,
+    given_reading,
     given_script,
     speech_options,
 )
-from openbark.cli.summary import summary
+from openbark.cli.summary import report, summary
 from openbark.errors import TextError
 from openbark.params import GenerationParams, check_seed
 from openbark.progress import ProgressBar
@@ -68,7 +69,7 @@ class _SayCommand(SectionedCommand):
 
     sections: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         {
-            "Text": ("--file", "--script", "--speaker", "--markup"),
+            "Text": ("--file", "--input-format", "--strict", "--script", "--speaker", "--markup"),
             "Voice and model": ("--voice", "--model", "--seed"),
             "Audio file": ("--output", "--format", "--force", "--sample-rate", "--loudness", "--trim", "--speed"),
             "Heard as it is made": ("--play", "--stream", "--latency"),
@@ -202,6 +203,8 @@ def say(
     params = given_params(ctx, greedy, max_seconds)
     options, script, edits = given_long_form(ctx), given_script(ctx), given_edits(ctx)
     asked = Asked(voice, check_seed(seed), GenerationParams(), options, script, edits, latency)
+    input_format, strict = given_reading(ctx)
+    asked = replace(asked, input_format=input_format, strict=strict)
     extras = _Extras(save_voice, timings, words, sidecar, play, as_json, quiet)
     only_plays = latency == "low" and play and not stream
     _check_early(
@@ -229,7 +232,7 @@ def say(
             if not quiet:
                 click.echo(said, err=True)
             return
-        _check_readable(bark, sources, asked.script)
+        _check_readable(bark, sources, asked)
         for source, target in zip(sources, outputs, strict=True):
             with _listener(bark, source, asked, is_live) as listen:
                 clip = _clip(bark, source, asked, progress, listen).edited_by(asked.edits)
@@ -240,14 +243,20 @@ def say(
                 clip.play()
 
 
-def _check_readable(bark: Bark, sources: list[Source], script: ScriptAsked | None) -> None:
+def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
     """What cannot be read is found before anything is spoken."""
     for source in sources:
+        script = script_of(source, asked.script, asked.input_format)
         try:
             if script:
-                script.check(source.text)
+                script.check(source.text, asked.strict)
             else:
-                bark.read(source.text)
+                bark.plan(
+                    source.text,
+                    asked.options,
+                    input_format_of(source, asked.input_format),
+                    asked.strict,
+                )
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 
@@ -275,7 +284,7 @@ def _clip(
     progress: ProgressBar,
     listen: Callable[[Waveform], None] | None,
 ) -> Clip:
-    script = asked.script
+    script = script_of(source, asked.script, asked.input_format)
     if script is None:
         return bark.generate(
             source.text,
@@ -285,6 +294,8 @@ def _clip(
             progress,
             options=asked.options,
             listen=listen,
+            input_format=input_format_of(source, asked.input_format),
+            strict=asked.strict,
         )
     return bark.generate_script(
         source.text,
@@ -297,6 +308,7 @@ def _clip(
         progress,
         options=asked.options,
         listen=listen,
+        strict=asked.strict,
     )
 
 
@@ -376,15 +388,5 @@ def _tell(clip: Clip, bark: Bark, target: Output, extras: _Extras, load_seconds:
     if not extras.quiet:
         click.echo(printable(summary(clip, target, extras.save_voice, extras.as_json)), err=True)
     if extras.as_json:
-        report = _report(clip, bark, target, load_seconds)
-        click.echo(json.dumps(report, ensure_ascii=False))
-
-
-def _report(clip: Clip, bark: Bark, target: Output, load_seconds: float) -> dict[str, Any]:
-    return {
-        "file": target.name,
-        "format": target.format,
-        **clip.to_dict(),
-        "load_seconds": round(load_seconds, 4),
-        "backend": bark.backend.description,
-    }
+        found = report(clip, bark, target, load_seconds)
+        click.echo(json.dumps(found, ensure_ascii=False))

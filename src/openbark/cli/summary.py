@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from openbark.cli.streams import is_pipe
 
 if TYPE_CHECKING:
+    from openbark.api import Bark
     from openbark.cli.outputs import Output
     from openbark.result import Clip
 
-__all__ = ["summary", "voice_words"]
+__all__ = ["report", "summary", "voice_words"]
 
 
 def summary(clip: Clip, target: Output, voice_file: Path | None, has_json: bool) -> str:
@@ -35,6 +36,17 @@ def summary(clip: Clip, target: Output, voice_file: Path | None, has_json: bool)
     if target.path and is_pipe(sys.stdout) and not has_json:
         lines.append("the audio is in the file, not in the pipe; -o - writes it there")
     return "\n".join(lines)
+
+
+def report(clip: Clip, bark: Bark, target: Output, load_seconds: float) -> dict[str, Any]:
+    """What `--json` prints."""
+    return {
+        "file": target.name,
+        "format": target.format,
+        **clip.to_dict(),
+        "load_seconds": round(load_seconds, 4),
+        "backend": bark.backend.description,
+    }
 
 
 def voice_words(voice: str | None) -> str:
