@@ -88,7 +88,7 @@ class ProgressBar:
 
     def _show(self, stage: str, done: float, total: float | None) -> None:
         bar = self._bar
-        if not math.isfinite(done):
+        if not math.isfinite(done) or done < 0:
             return
         if stage != self._stage:
             self._stage = stage
