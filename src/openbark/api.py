@@ -82,9 +82,7 @@ class Bark:
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: the model is loaded again there, in the same way."""
         if self._loaded_by is None:
-            raise ParamError(
-                "this Bark was put together from parts and cannot be pickled; one of Bark.load(...) can be"
-            )
+            raise ParamError("a Bark made of parts cannot be pickled; one of Bark.load(...) can")
         state = {"default_params": self.default_params, "voices": self.voices}
         return type(self)._loaded, (self._loaded_by,), state
 
@@ -103,7 +101,8 @@ class Bark:
 
         Pickled weights are read without running anything and copied to our cache as safetensors, once.
 
-        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores.
+        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores; more than
+        there are cores are not started, which a warning says.
         dtype: "float32", "bfloat16", on the CPU engine "int8" and "int4", on torch "float64"; "auto" (default) is
         int8 where a large model on the CPU engine draws the same with it (docs/native.md), else float32.
         backend: "native" is the compiled engine, "torch" is PyTorch; "auto" (default) takes the engine where it

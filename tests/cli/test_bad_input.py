@@ -186,19 +186,19 @@ def test_interrupt_leaves_no_file_and_exits_130(model_folder: Path, tmp_path: Pa
         "import os, signal\n"
         # A parent that runs in the background hands SIGINT down ignored.
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from openbark.engine import rows\n"
-        "original = rows.coarse_steps\n"
-        "def interrupted(*arguments):\n"
+        "from openbark.engine.stages import CoarseStage\n"
+        "original = CoarseStage.__init__\n"
+        "def interrupted(*arguments, **options):\n"
         "    os.kill(os.getpid(), signal.SIGINT)\n"
-        "    return original(*arguments)\n"
-        "rows.coarse_steps = interrupted\n"
+        "    original(*arguments, **options)\n"
+        "CoarseStage.__init__ = interrupted\n"
         "from openbark.cli.main import main\n"
         "main()\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code, "Hello.", "--model", str(model_folder), "--threads", "1",
          "--seed", "1", "--semantic-temperature", "1"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 130, done.stderr

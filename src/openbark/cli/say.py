@@ -27,7 +27,7 @@ from openbark.cli.live import (
     plays_live,
 )
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
-from openbark.cli.reading import input_format_of, script_of
+from openbark.cli.reading import input_format_of, script_of, text_asked
 from openbark.cli.sampling import SAMPLING_OPTIONS, given_params, sampling_options
 from openbark.cli.sections import SectionedCommand
 from openbark.cli.speech_options import (
@@ -245,18 +245,12 @@ def say(
 
 def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
     """What cannot be read is found before anything is spoken."""
+    from openbark.engine.speech_plan import plan_speech
+
     for source in sources:
-        script = script_of(source, asked.script, asked.input_format)
+        text = text_asked(source, asked.script, asked.input_format, asked.strict)
         try:
-            if script:
-                script.check(source.text, asked.strict)
-            else:
-                bark.plan(
-                    source.text,
-                    asked.options,
-                    input_format_of(source, asked.input_format),
-                    asked.strict,
-                )
+            plan_speech(bark.reader, text, lambda speech: (speech.voice, None), asked.options)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 
