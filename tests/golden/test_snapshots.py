@@ -30,7 +30,6 @@ def test_openapi_document(tiny_checkpoint_dir: Path) -> None:
 
 
 def _commands(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    # click keeps the help option of the first context it is asked for: one like that of a real call.
     settings = command.context_settings
     context = command.context_class(command, info_name=name, parent=parent, **settings)
     yield context.command_path

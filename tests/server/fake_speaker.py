@@ -30,10 +30,12 @@ def waveform_of(text: str, seed: int) -> Block:
 
 @dataclass
 class FakeSpeaker:
-    """`delay`: seconds before each block; `fail_after`: blocks before `failure` is raised, if set. While it is `stuck`
-    no block comes and nothing closes; while it is `mad` its samples are no numbers."""
+    """`hold_after`: after so many blocks of an utterance no more come until it is set to None; `delay`, `first_delay`:
+    seconds on the event loop's clock before each block, and before the first; `fail_after`: blocks before `failure` is
+    raised, if set. While it is `stuck` no block comes and nothing closes; while it is `mad` its samples are NaN."""
 
     library: VoiceLibrary
+    hold_after: int | None = None
     delay: float = 0.0
     first_delay: float = 0.0
     failure: Exception | None = None
@@ -107,6 +109,7 @@ class FakeSpeech:
             if speaker.failure is not None and self.blocks_made >= speaker.fail_after:
                 raise speaker.failure
             await asyncio.sleep(speaker.delay)
+            await self._held()
             await speaker.move()
             self.blocks_made += 1
             block = waveform[start : start + BLOCK]
@@ -115,6 +118,15 @@ class FakeSpeech:
         self.report = SpeechReport(
             n_tokens, 2 * n_tokens, len(waveform) / RATE, stages=speaker.stages
         )
+
+    async def _held(self) -> None:
+        """Wait while no more blocks are wanted; an engine that is busy with others makes steps meanwhile."""
+        speaker = self._speaker
+        while speaker.hold_after is not None and self.blocks_made >= speaker.hold_after:
+            if speaker.closed:
+                raise CancelledError("the speaker is closed")
+            speaker.progress += not speaker.stuck
+            await asyncio.sleep(0.005)
 
     async def aclose(self) -> None:
         if not self._over:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 from running_server import RunningServer
+from waiting import DEADLINE_SECONDS, reached
 
 from openbark.server.errors import ApiError
 from openbark.server.speaker import SpeakerStats
@@ -33,8 +34,7 @@ def test_places_are_given_in_order_and_follow_their_number() -> None:
         tasks[1].cancel()
         places = 2
         goes["a"].set()
-        await asyncio.sleep(0.01)
-        assert (turns.running, turns.waiting) == (2, 0)
+        await reached(lambda: (turns.running, turns.waiting) == (2, 0))
         for go in goes.values():
             go.set()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -62,11 +62,11 @@ def test_everybody_knows_their_place_while_it_changes() -> None:
         await asyncio.sleep(0)
         look()
         tasks["c"].cancel()
-        await asyncio.sleep(0.01)
+        await reached(tasks["c"].done)
         look()
         for name in "abd":
             goes[name].set()
-            await asyncio.sleep(0.01)
+            await reached(tasks[name].done)
             look()
         await asyncio.gather(*tasks.values(), return_exceptions=True)
         assert not turns._who
@@ -82,10 +82,10 @@ def test_a_wait_ends_at_its_deadline_and_leaves_nothing() -> None:
         turns = Turns(lambda: 1)
         async with turns.turn(1):
             with pytest.raises(ApiError, match="no place"):
-                async with turns.turn(0.01):
+                async with turns.turn(0.0):
                     raise AssertionError("there was no place")
         assert (turns.running, turns.waiting) == (0, 0)
-        async with turns.turn(0.01):
+        async with turns.turn(10.0):
             assert turns.running == 1
 
     asyncio.run(run())
@@ -104,16 +104,19 @@ def test_listeners_are_as_many_as_the_machine_outruns(
 def test_a_slow_machine_speaks_to_one_after_the_other(
     start: Callable[..., RunningServer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server = start(delay=0.05)
+    server = start(hold_after=1)
     slow = SpeakerStats(0, 0, 0.0, speed=1.0)
     monkeypatch.setattr(type(server.speaker), "stats", property(lambda _: slow))
     url = f"{server.url}/v1/audio/speech"
     body = {"input": "long " * 100, "response_format": "pcm"}
-    with httpx.stream("POST", url, json=body) as answer:
+    with httpx.stream("POST", url, json=body, timeout=DEADLINE_SECONDS) as answer:
         pieces = answer.iter_raw(100)
         assert next(pieces)
         events = httpx.stream(
-            "POST", url, json={**body, "input": "Hi.", "stream_format": "sse", "progress": True}
+            "POST",
+            url,
+            json={**body, "input": "Hi.", "stream_format": "sse", "progress": True},
+            timeout=DEADLINE_SECONDS,
         )
         with events as waiting:
             lines = waiting.iter_lines()

@@ -1,4 +1,4 @@
-"""Who may start now: bounds on requests and audio seconds that wait or run, and on those of one key (R1, R2).
+"""Who may start now: bounds on requests and audio seconds that wait or run, and on those of one key.
 
 Asked before a text is tokenised or a model touched. Runs on the event loop, hence without locks.
 """

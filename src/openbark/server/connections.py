@@ -1,5 +1,5 @@
 """Deadlines below HTTP, which uvicorn does not have: a client that does not send its header, or does not take its
-answer, loses its connection (R6). Knows no routes.
+answer, loses its connection. Knows no routes.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ ErrorBody = dict[str, dict[str, str | None]]
 """The body of every error, ready for JSON."""
 
 MAX_RETRY_AFTER = 120
-"""Seconds; the longest wait that a `Retry-After` of ours names (R2)."""
+"""Seconds; the longest wait that a `Retry-After` of ours names."""
 
 _INPUT_CODES: Mapping[type[InputError], tuple[str, str | None]] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it can speak, and its metrics (R4, R5, R14)."""
+"""Whether the server lives, whether it can speak, and its metrics."""
 
 from __future__ import annotations
 

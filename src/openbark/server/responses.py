@@ -1,5 +1,5 @@
 """An answer that is audio being made: headers wait for the first bytes, a client that left or sleeps frees
-its place, and a failure on the way never looks like a whole file (R3, R6, R7).
+its place, and a failure on the way never looks like a whole file.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A server from its first word to its last: uvicorn, signals, and an end that keeps its promises (R4).
+"""A server from its first word to its last: uvicorn, signals, and an end that keeps its promises.
 
 The first SIGTERM or SIGINT: not ready at once, new requests are sent away, running ones have
 `shutdown_timeout` seconds. Then, or at a second signal, what still runs is cancelled.

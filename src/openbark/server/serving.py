@@ -173,7 +173,7 @@ class SpeechService:
         yield await encoder.finish()
 
     async def events(self, job: Job) -> AsyncGenerator[bytes, None]:
-        """The same audio as server-sent events; a failure on the way is an event too (ecosystem 1.1)."""
+        """The same audio as server-sent events; a failure on the way is an event too."""
         encoder = Encoding(self._encoder(job), self.tracing)
         reports: list[SpeechReport] = []
         begun = False

@@ -105,7 +105,7 @@ class ServerSettings(BaseSettings):
 
     def keys(self) -> KeyRing:
         """The keys admitted. Raises ParamError for an unreadable file, and when the server would listen
-        beyond this machine with no key (R13)."""
+        beyond this machine with no key."""
         ring = KeyRing.read(self.api_key_file, self.api_key)
         if not (ring.required or self.loopback or self.insecure):
             raise ParamError(

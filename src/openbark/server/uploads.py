@@ -1,6 +1,6 @@
 """Voices that clients uploaded, kept in a folder under ids of our own.
 
-A client's name for a voice is text inside a JSON file, never part of a path (R11). Knows no HTTP.
+A client's name for a voice is text inside a JSON file, never part of a path. Knows no HTTP.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A speaker under watch: an engine that stands still, sound that is none, and errors that repeat are noticed (R5).
+"""A speaker under watch: an engine that stands still, sound that is none, and errors that repeat are noticed.
 
 What follows for readiness is `openbark.server.health`; a replica of Ray Serve asks `look` itself. Runs on the
 event loop, hence without locks.

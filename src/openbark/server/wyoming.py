@@ -1,4 +1,4 @@
-"""The Wyoming protocol, as Home Assistant speaks it: text in over TCP, sound out in pieces (ecosystem 1.3).
+"""The Wyoming protocol, as Home Assistant speaks it: text in over TCP, sound out in pieces.
 
     describe -> info; synthesize -> audio-start, audio-chunk..., audio-stop
     synthesize-start, synthesize-chunk..., synthesize-stop -> the same, sentence by sentence, synthesize-stopped
