@@ -40,6 +40,9 @@ $(DEMO_VENV)/.installed: pyproject.toml constraints.txt src/openbark/__init__.py
 
 demo: $(DEMO_VENV)/.installed ## new virtual environment, install, speak one sentence to hello.wav
 	$(DEMO_VENV)/bin/openbark "$(DEMO_TEXT)" -o "$(DEMO_OUT)" --force
+	@printf '\nListen to %s. Next, in this shell:\n' "$(DEMO_OUT)"
+	@printf '  . %s\n' "$(DEMO_VENV)/bin/activate"
+	@printf '  openbark "Your own words." --voice en_1 -o mine.wav\n  openbark voices list\n  openbark --help\n'
 
 $(VENV)/.installed: pyproject.toml constraints.txt | python
 	"$(PYTHON)" -m venv $(VENV)

@@ -174,6 +174,17 @@ class BarkConfig:
             f"fine n_codes_given {self.fine.n_codes_given} must be 1..{c.n_codebooks}",
         )
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(
+            f"{name} {stage.n_layer}x{stage.n_embd}"
+            for name, stage in (
+                ("semantic", self.semantic),
+                ("coarse", self.coarse),
+                ("fine", self.fine),
+            )
+        )
+        return f"<BarkConfig {self.name!r}: {sizes}, codec {self.codec.model_type}, {self.sample_rate} Hz>"
+
     @property
     def coarse_offset(self) -> int:
         """First coarse token id; the ids below it are semantic tokens."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from openbark.config import BarkConfig
 from openbark.errors import ParamError
 from openbark.params import SamplingParams
+from openbark.scalars import read_whole
 from openbark.stages.sampling import draw, probabilities
 from openbark.stages.semantic import Prompt
 
@@ -63,10 +64,19 @@ def with_coarse_window(config: BarkConfig, window: CoarseWindow | None) -> BarkC
         raise ParamError(
             f"coarse_window is {window!r}; legal: 'stock', 'wide', or (history, hop) in coarse tokens"
         )
-    history, hop = pair
+    history, hop = (read_whole(number) for number in pair)
+    if history is None or hop is None:
+        raise ParamError(
+            f"coarse_window is {window!r}; allowed: two whole numbers of coarse tokens"
+        )
     n_codebooks = rules.n_codebooks
     most = config.coarse.block_size - config.coarse_positions(0, 0)
-    if min(pair) < n_codebooks or history % n_codebooks or hop % n_codebooks or sum(pair) > most:
+    if (
+        min(history, hop) < n_codebooks
+        or history % n_codebooks
+        or hop % n_codebooks
+        or history + hop > most
+    ):
         raise ParamError(
             f"coarse_window is ({history}, {hop}); legal: multiples of {n_codebooks} from {n_codebooks}, "
             f"{most} together at most"

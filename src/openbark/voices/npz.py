@@ -94,9 +94,13 @@ def read_npz(source: Path) -> VoiceFile:
     Raises VoiceError when the file is missing, is no npz, lacks an array, holds pickled objects, or is
     too large.
     """
-    if not source.is_file():
+    try:
+        size = source.stat().st_size if source.is_file() else None
+    except (OSError, ValueError) as error:
+        raise VoiceError(f"cannot read the voice file {source}: {error}") from error
+    if size is None:
         raise VoiceError(f"no voice file at {source}")
-    if source.stat().st_size > MAX_VOICE_BYTES:
+    if size > MAX_VOICE_BYTES:
         raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
     return _unpack(source, str(source), MAX_VOICE_BYTES)
 

@@ -160,6 +160,9 @@ class NativeBackend:
         causal = {stage: models[prefix] for stage, prefix in stages.items() if prefix in models}
         return cls(config, pool, precision, causal, models.get(FINE_PREFIX), codec)
 
+    def __repr__(self) -> str:
+        return f"<NativeBackend of {self.config.name!r}: {self.description}>"
+
     @property
     def description(self) -> str:
         """Engine, kernels, dtype and threads in one line."""
