@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from openbark.config.checks import MOST_REPEATS, check_numbers, require
 
-__all__ = ["CodecConfig", "EncodecConfig", "IstftCodecConfig", "SemanticEncoderConfig"]
+__all__ = [
+    "CodecConfig",
+    "EncodecConfig",
+    "HarmonicCodecConfig",
+    "IstftCodecConfig",
+    "SemanticEncoderConfig",
+]
 
 _MOST_RATIOS = 16
 
@@ -125,7 +131,67 @@ class IstftCodecConfig:
         return (self.n_bins - 1) * self.sampling_rate / self.n_fft
 
 
-CodecConfig = EncodecConfig | IstftCodecConfig
+@dataclass(frozen=True, slots=True)
+class HarmonicCodecConfig:
+    """A codec whose decoder filters two sources: a pulse train at the pitch it predicts, and white noise.
+
+    One codec frame is `hop_length` samples and holds `subframes` filter frames. `n_bands` log gains on the mel scale
+    describe each filter; it is minimum phase and at most `n_fft` samples less one window long. `pitch_bins`
+    magnitudes of a `pitch_n_fft`-point spectrum, from bin `pitch_first_bin` on, show the encoder the harmonics.
+    """
+
+    model_type: str = "harmonic"
+    sampling_rate: int = 24_000
+    hop_length: int = 480
+    subframes: int = 4
+    n_fft: int = 512
+    n_bands: int = 80
+    n_mels: int = 64
+    mel_n_fft: int = 512
+    pitch_n_fft: int = 2048
+    pitch_first_bin: int = 4
+    pitch_bins: int = 84
+    codebook_size: int = 1024
+    codebook_dim: int = 48
+    n_codebooks: int = 8
+    encoder_dim: int = 192
+    encoder_layers: int = 4
+    decoder_dim: int = 256
+    decoder_layers: int = 6
+    filter_dim: int = 96
+    filter_layers: int = 2
+    mlp_ratio: int = 3
+    kernel_size: int = 7
+
+    def __post_init__(self) -> None:
+        layers = ("encoder_layers", "decoder_layers", "filter_layers")
+        check_numbers("codec ", self, ("n_codebooks", *layers))
+        require(
+            self.hop_length % (2 * self.subframes) == 0,
+            f"codec hop_length {self.hop_length} must be a multiple of twice subframes {self.subframes}",
+        )
+        require(
+            2 * self.filter_hop < self.n_fft,
+            f"codec n_fft {self.n_fft} must exceed two filter frames ({2 * self.filter_hop} samples)",
+        )
+        require(
+            self.pitch_first_bin + self.pitch_bins <= self.pitch_n_fft // 2 + 1,
+            f"codec pitch bins {self.pitch_first_bin} + {self.pitch_bins} exceed the "
+            f"{self.pitch_n_fft // 2 + 1} bins of a {self.pitch_n_fft}-point spectrum",
+        )
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sampling_rate / self.hop_length
+
+    @property
+    def filter_hop(self) -> int:
+        """Samples between two filter frames."""
+        return self.hop_length // self.subframes
+
+
+CodecConfig = EncodecConfig | IstftCodecConfig | HarmonicCodecConfig
 
 
 @dataclass(frozen=True, slots=True)
