@@ -21,7 +21,7 @@ BENCH_ARGS ?=
 NATIVE_SRC := src/openbark/backends/native/src
 SANITIZED := build/sanitized
 
-.PHONY: help native check-native demo test check lint types docs docs-check architecture format bench venv clean python
+.PHONY: help native check-native demo test golden check lint types docs docs-check architecture format bench venv clean python
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -47,6 +47,10 @@ venv: $(VENV)/.installed ## .venv with everything that tests and checks need
 
 test: venv ## the test suite: offline, no GPU
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+golden: venv ## keep what the models make now and the public surface as it is now; review the diff and commit it
+	OPENBARK_RENEW_GOLDEN=1 $(BIN)/python -m pytest -q -p no:xdist tests/golden
+	git --no-pager diff --stat -- tests/golden
 
 check: lint types docs-check architecture ## everything but the test suite
 
