@@ -6,7 +6,7 @@ the Hugging Face layout has no place for stands in a block of ours:
     "openbark": {"name": str, "languages": [str], "text_normalizer": str,
                  "semantic_encoder": {fields of SemanticEncoderConfig}}
 
-and `codec_config.model_type` may be "istft" beside "encodec". The token layout and the windows are in the
+and `codec_config.model_type` may be "istft" or "harmonic", besides "encodec". The token layout and the windows are in the
 other file, `generation_json`.
 """
 
@@ -24,6 +24,7 @@ from openbark.config import (
     EncodecConfig,
     FineGPTConfig,
     GPTConfig,
+    HarmonicCodecConfig,
     IstftCodecConfig,
     SemanticEncoderConfig,
 )
@@ -31,7 +32,7 @@ from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
 __all__ = ["ModelSizes", "config_json", "read_sizes"]
 
-_CODECS = ("encodec", "istft")
+_CODECS = ("encodec", "harmonic", "istft")
 _PAD_MODES = ("constant", "reflect", "replicate")
 _NORM_TYPES = ("time_group_norm", "weight_norm")
 _BLOCK = ("languages", "name", "semantic_encoder", "text_normalizer")
@@ -178,6 +179,8 @@ def _codec(section: Section) -> CodecConfig:
         )
     if kind == "istft":
         return _exact(IstftCodecConfig, section)
+    if kind == "harmonic":
+        return _exact(HarmonicCodecConfig, section)
     _refuse_encodec_variants(section)
     plain = EncodecConfig()
     hidden_size = section.integer("hidden_size", default=plain.hidden_size)

@@ -16,6 +16,30 @@ __all__ = [
 ]
 
 _MOST_RATIOS = 16
+_MOST_SAMPLES = 1 << 16
+_MOST_HZ = 1_000_000
+# Of the harmonic codec's pulse train.
+_HIGHEST_PITCH_HZ = 600
+
+
+def _check_rate(part: str, sampling_rate: int, least: int = 1) -> None:
+    require(
+        least <= sampling_rate <= _MOST_HZ,
+        f"{part}sampling_rate is {sampling_rate}; allowed: {least}..{_MOST_HZ} Hz",
+    )
+
+
+def _check_frames(part: str, config: _Framed, names: tuple[str, ...]) -> None:
+    """Bound the lengths that no tensor's shape confirms: a damaged file could ask for any amount of memory."""
+    for name in ("hop_length", "mel_n_fft", *names):
+        value = getattr(config, name)
+        require(
+            value <= _MOST_SAMPLES, f"{part}{name} is {value}; allowed: 1..{_MOST_SAMPLES} samples"
+        )
+    require(
+        config.kernel_size % 2 == 1,
+        f"{part}kernel_size is {config.kernel_size}; allowed: odd numbers, which keep the length",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +71,7 @@ class EncodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
+        _check_rate("codec ", self.sampling_rate)
         require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
         ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
         require(
@@ -106,6 +131,8 @@ class IstftCodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
+        _check_rate("codec ", self.sampling_rate)
+        _check_frames("codec ", self, ("n_fft",))
         require(
             self.hop_length % self.subframes == 0,
             f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
@@ -166,6 +193,9 @@ class HarmonicCodecConfig:
     def __post_init__(self) -> None:
         layers = ("encoder_layers", "decoder_layers", "filter_layers")
         check_numbers("codec ", self, ("n_codebooks", *layers))
+        # At least one harmonic of every pitch lies below half the sampling rate.
+        _check_rate("codec ", self.sampling_rate, 2 * _HIGHEST_PITCH_HZ)
+        _check_frames("codec ", self, ("n_fft", "pitch_n_fft"))
         require(
             self.hop_length % (2 * self.subframes) == 0,
             f"codec hop_length {self.hop_length} must be a multiple of twice subframes {self.subframes}",
@@ -178,6 +208,14 @@ class HarmonicCodecConfig:
             self.pitch_first_bin + self.pitch_bins <= self.pitch_n_fft // 2 + 1,
             f"codec pitch bins {self.pitch_first_bin} + {self.pitch_bins} exceed the "
             f"{self.pitch_n_fft // 2 + 1} bins of a {self.pitch_n_fft}-point spectrum",
+        )
+        # The lowest bands are the narrowest, and their centres must be different bins of `band_spread`'s grid.
+        top = math.log10(1.0 + self.sampling_rate / 1400.0)
+        lowest_hz = 700.0 * (10.0 ** (top / (self.n_bands + 1)) - 1.0)
+        require(
+            lowest_hz > self.sampling_rate / (8 * self.n_fft),
+            f"codec n_bands {self.n_bands} are too many for an n_fft of {self.n_fft}; "
+            "use fewer bands or a longer filter",
         )
 
     @property
@@ -215,3 +253,16 @@ class SemanticEncoderConfig:
 
     def __post_init__(self) -> None:
         check_numbers("semantic encoder ", self, ("n_layer",))
+        _check_rate("semantic encoder ", self.sampling_rate)
+        _check_frames("semantic encoder ", self, ())
+        require(
+            self.vocab_size % self.pitch_bins == 0,
+            f"semantic encoder vocab_size {self.vocab_size} must be a multiple of pitch_bins {self.pitch_bins}",
+        )
+        require(
+            self.hop_length % self.subframes == 0,
+            f"semantic encoder hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
+        )
+
+
+_Framed = IstftCodecConfig | HarmonicCodecConfig | SemanticEncoderConfig

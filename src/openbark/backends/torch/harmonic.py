@@ -43,6 +43,7 @@ __all__ = [
     "PitchSpectrum",
     "between_frames",
     "minimum_phase",
+    "pitch_at_samples",
     "pulse_train",
     "pulses_at",
     "white_noise",
@@ -101,6 +102,12 @@ def between_frames(values: Tensor, hop: int) -> Tensor:
     return torch.where(position < 0.5, left, right).flatten(1)
 
 
+def pitch_at_samples(log_f0: Tensor, hop: int) -> Tensor:
+    """Hz ``[B, F * hop]``, double, of log(f0 / MIDDLE_HZ) ``[B, F]``."""
+    low, high = math.log(_LOWEST_HZ / MIDDLE_HZ), math.log(_HIGHEST_HZ / MIDDLE_HZ)
+    return MIDDLE_HZ * torch.exp(between_frames(log_f0.double().clamp(low, high), hop))
+
+
 def pulse_train(
     log_f0: Tensor, voiced: Tensor, hop: int, sampling_rate: int, phase: float = 0.0
 ) -> tuple[Tensor, Tensor]:
@@ -110,8 +117,7 @@ def pulse_train(
     exceeds one half. phase: radians at the first sample. The train is the sum of all cosines below half the
     sampling rate, in closed form.
     """
-    low, high = math.log(_LOWEST_HZ / MIDDLE_HZ), math.log(_HIGHEST_HZ / MIDDLE_HZ)
-    f0 = MIDDLE_HZ * torch.exp(between_frames(log_f0.double().clamp(low, high), hop))
+    f0 = pitch_at_samples(log_f0, hop)
     total = phase + torch.cumsum(f0, 1) * (2.0 * math.pi / sampling_rate)
     gate = between_frames(voiced.double(), hop) > 0.5
     return pulses_at(total, f0, gate, sampling_rate), total[:, -1]
@@ -264,7 +270,7 @@ class HarmonicDecoder(nn.Module):
         hop = self.config.filter_hop
         padded = F.pad(source, (hop // 2, hop // 2 + hop % 2))
         windows = padded.unfold(-1, 2 * hop, hop) * self.window
-        response = minimum_phase(log_gains.clamp(max=_MOST_LOG_GAIN) @ self.spread)
+        response = minimum_phase(log_gains.clamp(max=_MOST_LOG_GAIN) @ self.spread.to(log_gains))
         return torch.fft.rfft(windows, n=self.config.n_fft) * response
 
     def forward(self, latent: Tensor) -> Tensor:

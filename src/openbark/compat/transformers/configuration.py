@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Self, TypeVar, Unpack
 from openbark.checkpoints.config_json import ModelSizes, read_sizes
 from openbark.compat.transformers.attributes import NamedAttributes
 from openbark.compat.transformers.locating import FromHub
-from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
+from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import ParamError
 
 __all__ = [
@@ -104,7 +104,7 @@ class BarkFineConfig(BarkSubModelConfig):
 
 class BarkConfig(NamedAttributes):
     """A whole Bark (parity H3). Parts may be given as config objects, dictionaries, or left to their defaults;
-    `codec_config` is an `openbark.config.EncodecConfig` or `IstftCodecConfig`."""
+    `codec_config` is an `EncodecConfig`, `IstftCodecConfig` or `HarmonicCodecConfig` of `openbark.config`."""
 
     model_type: ClassVar[str] = "bark"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -202,7 +202,7 @@ def _part(kind: type[_Sub], value: object) -> _Sub:
 def _codec(value: object) -> CodecConfig:
     if value is None:
         return EncodecConfig()
-    if isinstance(value, (EncodecConfig, IstftCodecConfig)):
+    if isinstance(value, (EncodecConfig, IstftCodecConfig, HarmonicCodecConfig)):
         return value
     if isinstance(value, NamedAttributes):
         value = value.to_dict()

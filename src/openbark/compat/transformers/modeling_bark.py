@@ -16,8 +16,7 @@ from typing import Any, Literal, Self, Unpack
 import torch
 from torch import Tensor, nn
 
-from openbark.backends.torch.encodec import Encodec
-from openbark.backends.torch.istft import IstftCodec
+from openbark.backends.torch.codecs import build_codec
 from openbark.compat.transformers.configuration import BarkConfig
 from openbark.compat.transformers.folders import (
     LoadedTensors,
@@ -33,7 +32,6 @@ from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
 from openbark.compat.transformers.modeling_causal import BarkCoarseModel, BarkSemanticModel
 from openbark.compat.transformers.modeling_fine import BarkFineModel
 from openbark.compat.transformers.publishing import PushToHub, ToHub, save
-from openbark.config import CodecConfig, EncodecConfig
 from openbark.errors import DeviceError, ParamError, VoiceError
 
 __all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_options"]
@@ -76,7 +74,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         self.semantic = BarkSemanticModel(config.semantic_config)
         self.coarse_acoustics = BarkCoarseModel(config.coarse_acoustics_config)
         self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
-        self.codec_model = _codec(config.codec_config)
+        self.codec_model: nn.Module = build_codec(config.codec_config)
         self._offload_to: torch.device | None = None
         self.name_or_path = ""
         self._told_of_min_eos_p = False
@@ -110,7 +108,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         with torch.device("meta"):
             model = cls(config or folder.config)
         # Its window is no weight: nothing would fill it.
-        model.codec_model = _codec(model.config.codec_config)
+        model.codec_model = build_codec(model.config.codec_config)
         folder.fill(model)
         model.generation_config = generation_config or folder.generation_config
         model.name_or_path = os.fspath(pretrained_model_name_or_path)
@@ -346,10 +344,6 @@ class AutoModel:
 
 class AutoModelForTextToWaveform(AutoModel):
     """The same under the task's name."""
-
-
-def _codec(config: CodecConfig) -> nn.Module:
-    return Encodec(config) if isinstance(config, EncodecConfig) else IstftCodec(config)
 
 
 def _to_device(options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
