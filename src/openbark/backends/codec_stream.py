@@ -23,12 +23,12 @@ from openbark.errors import InputError
 __all__ = [
     "WHOLE",
     "BoundedCodecStream",
+    "HarmonicReach",
     "Reach",
     "Sequence",
     "SlidingWindow",
     "codec_lookahead",
     "encodec_reaches",
-    "HarmonicReach",
     "harmonic_reach",
     "istft_reach",
     "open_codec_stream",

@@ -75,7 +75,9 @@ def read_sizes(values: dict[str, Any], file: Path) -> ModelSizes:
         coarse=_named(file, lambda: _gpt(section.sub("coarse_acoustics_config"))),
         fine=_named(file, lambda: _fine(section.sub("fine_acoustics_config"))),
         codec=_named(file, lambda: _codec(section.sub("codec_config"))),
-        semantic_encoder=None if encoder is None else _exact(SemanticEncoderConfig, encoder),
+        semantic_encoder=None
+        if encoder is None
+        else _named(file, lambda: _exact(SemanticEncoderConfig, encoder)),
         text_normalizer=block.text("text_normalizer", default="none"),
         name=block.text("name", default="bark"),
         languages=tuple(str(language) for language in block.items("languages", default=())),

@@ -36,6 +36,11 @@ def _check_frames(part: str, config: _Framed, names: tuple[str, ...]) -> None:
         require(
             value <= _MOST_SAMPLES, f"{part}{name} is {value}; allowed: 1..{_MOST_SAMPLES} samples"
         )
+    hop = config.hop_length // config.subframes
+    require(
+        config.mel_n_fft >= hop,
+        f"{part}mel_n_fft is {config.mel_n_fft}; allowed: {hop}.., the samples between two spectra",
+    )
     require(
         config.kernel_size % 2 == 1,
         f"{part}kernel_size is {config.kernel_size}; allowed: odd numbers, which keep the length",
@@ -138,6 +143,11 @@ class IstftCodecConfig:
             f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
         )
         require(
+            self.n_fft % self.stft_hop == 0 and self.n_fft >= 2 * self.stft_hop,
+            f"codec n_fft is {self.n_fft}; allowed: multiples of the {self.stft_hop} samples between two STFT "
+            f"frames, from {2 * self.stft_hop} on",
+        )
+        require(
             self.n_bins <= self.n_fft // 2 + 1,
             f"codec n_bins {self.n_bins} must be at most n_fft/2+1 = {self.n_fft // 2 + 1}",
         )
@@ -203,6 +213,10 @@ class HarmonicCodecConfig:
         require(
             2 * self.filter_hop < self.n_fft,
             f"codec n_fft {self.n_fft} must exceed two filter frames ({2 * self.filter_hop} samples)",
+        )
+        require(
+            self.pitch_n_fft >= self.hop_length,
+            f"codec pitch_n_fft is {self.pitch_n_fft}; allowed: {self.hop_length}.., the samples of a frame",
         )
         require(
             self.pitch_first_bin + self.pitch_bins <= self.pitch_n_fft // 2 + 1,

@@ -15,7 +15,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
+from openbark.config import (
+    EncodecConfig,
+    HarmonicCodecConfig,
+    IstftCodecConfig,
+    SemanticEncoderConfig,
+)
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
 __all__ = [
@@ -25,6 +30,8 @@ __all__ = [
     "check_encodec",
     "encodec_decoder",
     "encodec_encoder",
+    "harmonic_decoder",
+    "harmonic_encoder",
     "istft_decoder",
     "istft_encoder",
     "mel_filterbank",
@@ -38,6 +45,8 @@ _PAD_MODES = ("constant", "reflect", "replicate")  # in the order of PadMode in 
 # As in `openbark.backends.torch.semantic_encoder`.
 _SEMANTIC_LIMIT_HZ = 8000.0
 _SEMANTIC_UPPER_LAYERS = 2
+# As in `openbark.backends.torch.harmonic`.
+_HARMONIC_BIAS, _NOISE_BIAS = -3.0, -5.0
 
 
 class CodecKind(IntEnum):
@@ -48,6 +57,8 @@ class CodecKind(IntEnum):
     ISTFT_DECODER = 2
     ISTFT_ENCODER = 3
     SEMANTIC_ENCODER = 4
+    HARMONIC_DECODER = 5
+    HARMONIC_ENCODER = 6
 
 
 @dataclass
@@ -273,7 +284,9 @@ def _hann(size: int) -> NDArray[np.float64]:
 
 
 def _log_mel(
-    layout: Layout, config: IstftCodecConfig | SemanticEncoderConfig, limit_hz: float
+    layout: Layout,
+    config: IstftCodecConfig | HarmonicCodecConfig | SemanticEncoderConfig,
+    limit_hz: float,
 ) -> None:
     _require(config.mel_n_fft % 2 == 0, f"an odd mel_n_fft ({config.mel_n_fft})")
     hop = config.hop_length // config.subframes
@@ -282,7 +295,7 @@ def _log_mel(
     layout.add(_hann(config.mel_n_fft), bank)
 
 
-def _istft_quantizer(layout: Layout, config: IstftCodecConfig) -> None:
+def _quantizer(layout: Layout, config: IstftCodecConfig | HarmonicCodecConfig) -> None:
     layout.sizes += [config.codebook_size, config.codebook_dim, config.n_codebooks]
     layout.codebooks(config.n_codebooks, config.codebook_size, config.codebook_dim)
 
@@ -291,7 +304,7 @@ def istft_decoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
     """Codes to waveform."""
     _require(config.n_fft % 2 == 0, f"an odd n_fft ({config.n_fft})")
     layout = Layout(CodecKind.ISTFT_DECODER, tensors)
-    _istft_quantizer(layout, config)
+    _quantizer(layout, config)
     layout.sizes += [config.stft_hop, config.subframes, config.n_bins, config.n_fft]
     layout.add(_hann(config.n_fft))
     dim, kernel = config.decoder_dim, config.kernel_size
@@ -307,11 +320,84 @@ def istft_decoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
 def istft_encoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
     """Waveform to codes."""
     layout = Layout(CodecKind.ISTFT_ENCODER, tensors)
-    _istft_quantizer(layout, config)
+    _quantizer(layout, config)
     _log_mel(layout, config, config.bandwidth_hz)
     dim, kernel = config.encoder_dim, config.kernel_size
     layout.sizes += [dim, config.encoder_layers, config.mlp_ratio, kernel]
     features, hidden = config.n_mels * config.subframes, dim * config.mlp_ratio
+    _convnext_stack(layout, "encoder.stack", features, dim, config.encoder_layers, hidden, kernel)
+    layout.linear("encoder.project", config.codebook_dim, dim)
+    return layout
+
+
+def minimum_phase_weights(config: HarmonicCodecConfig) -> NDArray[np.float64]:
+    """[2 * (n_fft // 2 + 1), n_bands]: from log gains to the log magnitude and the phase of the minimum-phase filter.
+
+    Log gains are interpolated linearly between the centres of mel bands. The phase is minus the Hilbert transform of
+    the log magnitude: negative times of the cepstrum are folded onto the positive ones.
+    """
+    fine = 8 * config.n_fft
+    bank = mel_filterbank(config.sampling_rate, fine, config.n_bands, config.sampling_rate / 2)
+    centres = bank.argmax(1) * (config.sampling_rate / fine)
+    bins = np.arange(config.n_fft // 2 + 1) * (config.sampling_rate / config.n_fft)
+    spread = np.stack([np.interp(bins, centres, row) for row in np.eye(config.n_bands)])
+    cepstrum = np.fft.irfft(spread, n=config.n_fft)
+    half = config.n_fft // 2
+    folded = np.zeros_like(cepstrum)
+    folded[:, 0], folded[:, half] = cepstrum[:, 0], cepstrum[:, half]
+    folded[:, 1:half] = 2.0 * cepstrum[:, 1:half]
+    logarithm = np.fft.rfft(folded)
+    weights: NDArray[np.float64] = np.concatenate([logarithm.real.T, logarithm.imag.T])
+    return weights
+
+
+def harmonic_decoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
+    """Codes to waveform."""
+    _require(config.n_fft % 2 == 0, f"an odd n_fft ({config.n_fft})")
+    layout = Layout(CodecKind.HARMONIC_DECODER, tensors)
+    _quantizer(layout, config)
+    layout.sizes += [config.sampling_rate, config.filter_hop, config.subframes]
+    layout.sizes += [config.n_bands, config.n_fft]
+    response = minimum_phase_weights(config)
+    layout.add(_hann(2 * config.filter_hop), response, np.zeros(len(response)))
+    dim, kernel, ratio = config.decoder_dim, config.kernel_size, config.mlp_ratio
+    layout.sizes += [dim, config.decoder_layers, ratio, kernel]
+    _convnext_stack(
+        layout,
+        "decoder.stack",
+        config.codebook_dim,
+        dim,
+        config.decoder_layers,
+        dim * ratio,
+        kernel,
+    )
+    layout.linear("decoder.pitch_head", 2, dim)
+    width = config.filter_dim
+    layout.sizes += [width, config.filter_layers, ratio, kernel]
+    layout.linear("decoder.expand", config.subframes * width, dim)
+    for i in range(config.filter_layers):
+        _convnext_block(layout, f"decoder.filters.{i}", width, width * ratio, kernel)
+    layout.affine("decoder.filter_norm", width)
+    n_gains = 2 * config.n_bands
+    layout.add(layout.tensor("decoder.filter_head.weight", n_gains, width))
+    offset = np.repeat(np.array([_HARMONIC_BIAS, _NOISE_BIAS]), config.n_bands)
+    layout.add(layout.tensor("decoder.filter_head.bias", n_gains) + offset)
+    return layout
+
+
+def harmonic_encoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
+    """Waveform to codes."""
+    _require(config.pitch_n_fft % 2 == 0, f"an odd pitch_n_fft ({config.pitch_n_fft})")
+    layout = Layout(CodecKind.HARMONIC_ENCODER, tensors)
+    _quantizer(layout, config)
+    _log_mel(layout, config, config.sampling_rate / 2)
+    layout.sizes += [config.hop_length, config.pitch_first_bin, config.pitch_bins]
+    layout.sizes += [config.pitch_n_fft]
+    layout.add(_hann(config.pitch_n_fft))
+    dim, kernel = config.encoder_dim, config.kernel_size
+    layout.sizes += [dim, config.encoder_layers, config.mlp_ratio, kernel]
+    features = config.n_mels * config.subframes + config.pitch_bins
+    hidden = dim * config.mlp_ratio
     _convnext_stack(layout, "encoder.stack", features, dim, config.encoder_layers, hidden, kernel)
     layout.linear("encoder.project", config.codebook_dim, dim)
     return layout

@@ -1,8 +1,9 @@
 """The codecs in PyTorch block by block: equal to the whole, for the codec itself is used on parts of it.
 
-The iSTFT codec sees a bounded stretch of codes. The harmonic codec does too, but for the phase of its pulse train, which
-is the sum of the pitch from the first sample on. EnCodec (arXiv 2210.13438) is causal but for its LSTM's memory of everything before: the LSTM carries its state
-from block to block, the convolutions on both sides of it see bounded stretches.
+The iSTFT codec sees a bounded stretch of codes. The harmonic codec does too, but for the phase of its pulse train,
+which is the sum of the pitch from the first sample on. EnCodec (arXiv 2210.13438) is causal but for its LSTM's memory
+of everything before: the LSTM carries its state from block to block, the convolutions on both sides of it see bounded
+stretches.
 """
 
 from __future__ import annotations

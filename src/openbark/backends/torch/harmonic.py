@@ -270,8 +270,10 @@ class HarmonicDecoder(nn.Module):
         hop = self.config.filter_hop
         padded = F.pad(source, (hop // 2, hop // 2 + hop % 2))
         windows = padded.unfold(-1, 2 * hop, hop) * self.window
-        response = minimum_phase(log_gains.clamp(max=_MOST_LOG_GAIN) @ self.spread.to(log_gains))
-        return torch.fft.rfft(windows, n=self.config.n_fft) * response
+        spread = self.spread.to(log_gains.dtype)
+        response = minimum_phase(log_gains.clamp(max=_MOST_LOG_GAIN) @ spread)
+        filtered: Tensor = torch.fft.rfft(windows, n=self.config.n_fft) * response
+        return filtered
 
     def forward(self, latent: Tensor) -> Tensor:
         """Waveform ``[B, F * hop_length]`` of ``latent [B, F, D]``, at the pitch that the network predicts."""

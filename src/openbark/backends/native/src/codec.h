@@ -17,6 +17,8 @@ enum class CodecKind : int {
   kIstftDecoder = 2,
   kIstftEncoder = 3,
   kSemanticEncoder = 4,
+  kHarmonicDecoder = 5,
+  kHarmonicEncoder = 6,
 };
 
 // A decoder in the middle of a sequence, for one caller at a time. Lives no longer than its codec.
@@ -57,6 +59,8 @@ std::unique_ptr<Codec> make_encodec_decoder(Description& description);
 std::unique_ptr<Codec> make_encodec_encoder(Description& description);
 std::unique_ptr<Codec> make_istft_decoder(Description& description);
 std::unique_ptr<Codec> make_istft_encoder(Description& description);
+std::unique_ptr<Codec> make_harmonic_decoder(Description& description);
+std::unique_ptr<Codec> make_harmonic_encoder(Description& description);
 std::unique_ptr<Codec> make_semantic_encoder(Description& description);
 
 }  // namespace ob
