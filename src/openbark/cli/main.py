@@ -23,6 +23,7 @@ _DEFAULT_COMMAND = "say"
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "say": ("openbark.cli.say", "Speak a text (the default command)."),
+        "text": ("openbark.cli.text", "Show what will be spoken, piece by piece."),
         "replay": ("openbark.cli.replay", "Make the audio of a file again."),
         "voices": ("openbark.cli.voices", "List, check, make and exchange voices."),
         "models": ("openbark.cli.models", "List, inspect, fetch and convert models."),

@@ -138,15 +138,15 @@ class Handle:
     def _has_news(self) -> bool:
         return self.done or bool(self._blocks)
 
-    def hand_out(self, block: Waveform) -> None:
+    def publish(self, block: Waveform) -> None:
         """Give out samples [L], for the engine alone; nothing happens for none."""
         if len(block):
             self._tell(block)
 
-    def settle(self, result: CascadeResult | BaseException) -> None:
+    def complete(self, result: CascadeResult | BaseException) -> None:
         """End the request; for the engine alone. The first end counts."""
         if isinstance(result, CascadeResult) and not self._has_handed:
-            self.hand_out(result.waveform)
+            self.publish(result.waveform)
         try:
             if isinstance(result, BaseException):
                 self._future.set_exception(result)

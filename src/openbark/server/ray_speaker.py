@@ -16,6 +16,7 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import BusyError, DeadlineError, DeviceError
 from openbark.params import GenerationParams
 from openbark.server.bark_speaker import BarkSpeaker
@@ -89,7 +90,7 @@ class Replica:
         """Load of this copy."""
         return self._speaker.stats
 
-    async def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+    async def plan(self, utterance: Utterance) -> PlanReport:
         """As `Speaker.plan`."""
         return self._speaker.plan(utterance)
 
@@ -145,9 +146,9 @@ class RaySpeaker:
         """Roughly how long a text lasts, from its letters."""
         return expected_seconds(text)
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+    def plan(self, utterance: Utterance) -> PlanReport:
         """The pieces it would be spoken in. Blocks; for threads."""
-        found: list[tuple[str, float]] = self._handle.plan.remote(_portable(utterance)).result()
+        found: PlanReport = self._handle.plan.remote(_portable(utterance)).result()
         return found
 
     def check_voice(self, voice: Voice) -> None:

@@ -122,6 +122,8 @@ class SpeechService:
             retries=request.retries,
             best_of=request.best_of,
             latency=request.latency,
+            input_format=request.input_format,
+            strict=request.strict,
             script=request.script,
             speakers={
                 name: self.book.find(voice, owner) for name, voice in request.speakers.items()

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import VoiceError
 from openbark.params import GenerationParams
 from openbark.voices.library import VoiceLibrary
@@ -42,7 +43,7 @@ def no_voice(name: str) -> Voice:
 class Utterance:
     """One request, checked: what to say, in which voice, and how.
 
-    params: every stage filled in. latency: "low" starts below the sentence. script: how the text is read, "off"
+    params: every stage filled in. latency: "low" starts below the sentence. input_format, strict: as in `Bark.generate`. script: how the text is read, "off"
     as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
     find_voice: the voice of any other name in it, raises VoiceError. The rest as in `engine.longform_options`; None leaves its default.
     """
@@ -58,6 +59,8 @@ class Utterance:
     retries: int | None = None
     best_of: int | None = None
     latency: Literal["sentence", "low"] = "sentence"
+    input_format: str | None = None
+    strict: bool = False
     script: str = "off"
     speakers: Mapping[str, Voice] = field(default_factory=dict)
     find_voice: Callable[[str], Voice] = no_voice
@@ -160,8 +163,8 @@ class Speaker(Protocol):
         """Roughly how long a text lasts when spoken; cheap, from its length alone."""
         ...
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
-        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
+    def plan(self, utterance: Utterance) -> PlanReport:
+        """The pieces it would be spoken in, with their pauses and seconds. Raises InputError."""
         ...
 
     def check_voice(self, voice: Voice) -> None:

@@ -106,7 +106,7 @@ def _unit(phoneme: str, stress: str) -> str:
 
 def median_f0(f0: Sequence[NDArray[np.float32]]) -> float:
     """The median in Hz of the voiced values of a speaker's lines."""
-    voiced = np.concatenate([values[values > 40.0] for values in f0] or [np.zeros(0)])
+    voiced = np.concatenate([np.zeros(0, np.float32), *(values[values > 40.0] for values in f0)])
     if not len(voiced):
         raise TrainingError("a speaker without a voiced frame has no pitch to compare with")
     return float(np.median(voiced))
