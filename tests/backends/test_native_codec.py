@@ -27,7 +27,7 @@ from codec_cases import (
 from native_engine import needs_engine, variants
 from numpy.typing import NDArray
 
-from openbark.backends.native import codec_layout
+from openbark.backends.native import codec_layout, spectra
 from openbark.backends.native.codec import (
     NativeEncodec,
     NativeHarmonicCodec,
@@ -180,7 +180,7 @@ def test_semantic_encoder_equals_torch(name: str, kernels: str) -> None:
 
 def test_the_mel_filters_are_those_of_torch() -> None:
     for sizes in ((24_000, 1024, 80, 8025.0), (24_000, 120, 9, 8000.0)):
-        ours = codec_layout.mel_filterbank(*sizes)
+        ours = spectra.mel_filterbank(*sizes)
         np.testing.assert_array_equal(ours.T, mel_filterbank(*sizes).numpy())
 
 
@@ -221,11 +221,11 @@ def test_one_codec_serves_several_callers() -> None:
     [
         (lambda codes: codes[0], "give whole numbers"),
         (lambda codes: codes.astype(np.float32), "give whole numbers"),
-        (lambda codes: codes[:0], "legal are 1 to 4"),
-        (lambda codes: np.concatenate([codes, codes]), "legal are 1 to 4"),
+        (lambda codes: codes[:0], "allowed are 1 to 4"),
+        (lambda codes: np.concatenate([codes, codes]), "allowed are 1 to 4"),
         (lambda codes: codes[:, :0], "no frames"),
-        (lambda codes: codes + 19, "legal are 0 to 18"),
-        (lambda codes: codes - 19, "legal are 0 to 18"),
+        (lambda codes: codes + 19, "allowed are 0 to 18"),
+        (lambda codes: codes - 19, "allowed are 0 to 18"),
     ],
 )
 def test_impossible_codes_are_refused(
@@ -243,7 +243,7 @@ def test_impossible_waveforms_are_refused() -> None:
             native.encode(waveform)
     with pytest.raises(AudioError, match="empty"):
         native.encode(np.zeros(0, dtype=np.float32))
-    with pytest.raises(InputError, match="legal are 1 to 4"):
+    with pytest.raises(InputError, match="allowed are 1 to 4"):
         native.encode(_waveform(9), 5)
 
 

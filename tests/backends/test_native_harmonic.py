@@ -21,7 +21,7 @@ from codec_cases import (
 from native_engine import needs_engine, variants
 from numpy.typing import NDArray
 
-from openbark.backends.native import codec_layout
+from openbark.backends.native import codec_layout, spectra
 from openbark.backends.native.codec import NativeHarmonicCodec, _Network
 from openbark.backends.native.library import Pool
 from openbark.config import HarmonicCodecConfig
@@ -162,7 +162,7 @@ def test_the_filters_are_those_of_torch() -> None:
     """One matrix gives the logarithm of the minimum-phase filter that torch finds by its cepstrum."""
     config = HarmonicCodecConfig()
     gains = np.random.default_rng(0).standard_normal((5, config.n_bands)).astype(np.float32)
-    logarithms = gains @ codec_layout.minimum_phase_weights(config).T
+    logarithms = gains @ spectra.minimum_phase_weights(config).T
     bins = config.n_fft // 2 + 1
     found = np.exp(logarithms[:, :bins] + 1j * logarithms[:, bins:])
     expected = minimum_phase(torch.from_numpy(gains).double() @ band_spread(config).double())

@@ -29,6 +29,7 @@ from openbark.config import (
     SemanticEncoderConfig,
 )
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
+from openbark.text.normalize import NORMALIZERS
 
 __all__ = ["ModelSizes", "config_json", "read_sizes"]
 
@@ -78,10 +79,20 @@ def read_sizes(values: dict[str, Any], file: Path) -> ModelSizes:
         semantic_encoder=None
         if encoder is None
         else _named(file, lambda: _exact(SemanticEncoderConfig, encoder)),
-        text_normalizer=block.text("text_normalizer", default="none"),
+        text_normalizer=_normalizer(block),
         name=block.text("name", default="bark"),
         languages=tuple(str(language) for language in block.items("languages", default=())),
     )
+
+
+def _normalizer(block: Section) -> str:
+    name = block.text("text_normalizer", default="none")
+    if name not in NORMALIZERS:
+        raise CheckpointUnsupportedError(
+            f"{block.file}: {block.where}text_normalizer is {name[:80]!r}; this version of openbark has: "
+            f"{', '.join(NORMALIZERS)}"
+        )
+    return name
 
 
 def config_json(config: BarkConfig, dtype: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from openbark.config.checks import MOST_REPEATS, check_numbers, require
+from openbark.config.checks import MOST_REPEATS, check_between, check_numbers, require
 
 __all__ = [
     "CodecConfig",
@@ -16,26 +16,25 @@ __all__ = [
 ]
 
 _MOST_RATIOS = 16
-_MOST_SAMPLES = 1 << 16
-_MOST_HZ = 1_000_000
+_MOST_HOP = 1 << 20
+_MOST_SAMPLES_A_SECOND = 768_000
+_MOST_KILOBITS = 10_000.0
+_MOST_DILATION = 1 << 16
+# Windows and filter banks are made from these alone, before any weight is looked at.
+_MOST_WINDOW, _MOST_MELS = 1 << 14, 1 << 10
 # Of the harmonic codec's pulse train.
 _HIGHEST_PITCH_HZ = 600
 
 
-def _check_rate(part: str, sampling_rate: int, least: int = 1) -> None:
+def _check_spectra(part: str, config: _Framed) -> None:
+    check_between(part, config, 1, _MOST_SAMPLES_A_SECOND, ("sampling_rate",))
+    check_between(part, config, 1, _MOST_HOP, ("hop_length",))
+    check_between(part, config, 1, _MOST_WINDOW, ("n_fft", "mel_n_fft", "pitch_n_fft"))
+    check_between(part, config, 1, _MOST_MELS, ("n_mels",))
     require(
-        least <= sampling_rate <= _MOST_HZ,
-        f"{part}sampling_rate is {sampling_rate}; allowed: {least}..{_MOST_HZ} Hz",
+        config.hop_length % config.subframes == 0,
+        f"{part}hop_length {config.hop_length} must be a multiple of subframes {config.subframes}",
     )
-
-
-def _check_frames(part: str, config: _Framed, names: tuple[str, ...]) -> None:
-    """Bound the lengths that no tensor's shape confirms: a damaged file could ask for any amount of memory."""
-    for name in ("hop_length", "mel_n_fft", *names):
-        value = getattr(config, name)
-        require(
-            value <= _MOST_SAMPLES, f"{part}{name} is {value}; allowed: 1..{_MOST_SAMPLES} samples"
-        )
     hop = config.hop_length // config.subframes
     require(
         config.mel_n_fft >= hop,
@@ -76,16 +75,27 @@ class EncodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
-        _check_rate("codec ", self.sampling_rate)
-        require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
+        require(
+            self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; allowed: 2.."
+        )
+        check_between("codec ", self, 1, _MOST_SAMPLES_A_SECOND, ("sampling_rate",))
+        check_between("codec ", self, 0, 1, ("trim_right_ratio",))
         ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
         require(
-            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
-            f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
+            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0 and self.hop_length <= _MOST_HOP,
+            f"codec upsampling_ratios are wrong; allowed: 1 to {_MOST_RATIOS} positive numbers, whose product is "
+            f"at most {_MOST_HOP}",
         )
         require(
-            bool(bandwidths) and 0 <= self.n_codebooks <= MOST_REPEATS,
-            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
+            self.dilation_growth_rate ** max(self.num_residual_layers - 1, 0) <= _MOST_DILATION,
+            f"codec dilation_growth_rate {self.dilation_growth_rate} is too large for "
+            f"{self.num_residual_layers} residual layers; allowed: dilations up to {_MOST_DILATION}",
+        )
+        require(
+            all(0 <= each <= _MOST_KILOBITS for each in bandwidths)
+            and bool(bandwidths)
+            and 0 <= self.n_codebooks <= MOST_REPEATS,
+            f"codec target_bandwidths are {list(bandwidths)[:9]}; allowed: kilobits a second, for at most "
             f"{MOST_REPEATS} codebooks",
         )
 
@@ -136,12 +146,7 @@ class IstftCodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
-        _check_rate("codec ", self.sampling_rate)
-        _check_frames("codec ", self, ("n_fft",))
-        require(
-            self.hop_length % self.subframes == 0,
-            f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
-        )
+        _check_spectra("codec ", self)
         require(
             self.n_fft % self.stft_hop == 0 and self.n_fft >= 2 * self.stft_hop,
             f"codec n_fft is {self.n_fft}; allowed: multiples of the {self.stft_hop} samples between two STFT "
@@ -203,9 +208,11 @@ class HarmonicCodecConfig:
     def __post_init__(self) -> None:
         layers = ("encoder_layers", "decoder_layers", "filter_layers")
         check_numbers("codec ", self, ("n_codebooks", *layers))
+        _check_spectra("codec ", self)
         # At least one harmonic of every pitch lies below half the sampling rate.
-        _check_rate("codec ", self.sampling_rate, 2 * _HIGHEST_PITCH_HZ)
-        _check_frames("codec ", self, ("n_fft", "pitch_n_fft"))
+        check_between(
+            "codec ", self, 2 * _HIGHEST_PITCH_HZ, _MOST_SAMPLES_A_SECOND, ("sampling_rate",)
+        )
         require(
             self.hop_length % (2 * self.subframes) == 0,
             f"codec hop_length {self.hop_length} must be a multiple of twice subframes {self.subframes}",
@@ -267,15 +274,10 @@ class SemanticEncoderConfig:
 
     def __post_init__(self) -> None:
         check_numbers("semantic encoder ", self, ("n_layer",))
-        _check_rate("semantic encoder ", self.sampling_rate)
-        _check_frames("semantic encoder ", self, ())
+        _check_spectra("semantic encoder ", self)
         require(
             self.vocab_size % self.pitch_bins == 0,
             f"semantic encoder vocab_size {self.vocab_size} must be a multiple of pitch_bins {self.pitch_bins}",
-        )
-        require(
-            self.hop_length % self.subframes == 0,
-            f"semantic encoder hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
         )
 
 

@@ -15,6 +15,11 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.backends.native.spectra import (
+    hann_window,
+    mel_filterbank,
+    minimum_phase_weights,
+)
 from openbark.config import (
     EncodecConfig,
     HarmonicCodecConfig,
@@ -34,7 +39,6 @@ __all__ = [
     "harmonic_encoder",
     "istft_decoder",
     "istft_encoder",
-    "mel_filterbank",
     "semantic_encoder",
 ]
 
@@ -265,24 +269,6 @@ def _convnext_stack(
     layout.affine(f"{name}.final_norm", dim)
 
 
-def mel_filterbank(
-    sampling_rate: int, n_fft: int, n_mels: int, limit_hz: float
-) -> NDArray[np.float32]:
-    """Triangular filters [n_mels, n_fft // 2 + 1]; the rule is in `openbark.backends.torch.convnext`."""
-    top = 2595.0 * math.log10(1.0 + limit_hz / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(0.0, top, n_mels + 2) / 2595.0) - 1.0)
-    frequencies = np.arange(n_fft // 2 + 1)[None, :] * (sampling_rate / n_fft)
-    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (frequencies - low) / (centre - low)
-    falling = (high - frequencies) / (high - centre)
-    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
-
-
-def _hann(size: int) -> NDArray[np.float64]:
-    """The periodic Hann window."""
-    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size)
-
-
 def _log_mel(
     layout: Layout,
     config: IstftCodecConfig | HarmonicCodecConfig | SemanticEncoderConfig,
@@ -292,7 +278,7 @@ def _log_mel(
     hop = config.hop_length // config.subframes
     layout.sizes += [hop, config.subframes, config.n_mels, config.mel_n_fft]
     bank = mel_filterbank(config.sampling_rate, config.mel_n_fft, config.n_mels, limit_hz)
-    layout.add(_hann(config.mel_n_fft), bank)
+    layout.add(hann_window(config.mel_n_fft), bank)
 
 
 def _quantizer(layout: Layout, config: IstftCodecConfig | HarmonicCodecConfig) -> None:
@@ -306,7 +292,7 @@ def istft_decoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
     layout = Layout(CodecKind.ISTFT_DECODER, tensors)
     _quantizer(layout, config)
     layout.sizes += [config.stft_hop, config.subframes, config.n_bins, config.n_fft]
-    layout.add(_hann(config.n_fft))
+    layout.add(hann_window(config.n_fft))
     dim, kernel = config.decoder_dim, config.kernel_size
     layout.sizes += [dim, config.decoder_layers, config.mlp_ratio, kernel]
     hidden = dim * config.mlp_ratio
@@ -330,27 +316,6 @@ def istft_encoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
     return layout
 
 
-def minimum_phase_weights(config: HarmonicCodecConfig) -> NDArray[np.float64]:
-    """[2 * (n_fft // 2 + 1), n_bands]: from log gains to the log magnitude and the phase of the minimum-phase filter.
-
-    Log gains are interpolated linearly between the centres of mel bands. The phase is minus the Hilbert transform of
-    the log magnitude: negative times of the cepstrum are folded onto the positive ones.
-    """
-    fine = 8 * config.n_fft
-    bank = mel_filterbank(config.sampling_rate, fine, config.n_bands, config.sampling_rate / 2)
-    centres = bank.argmax(1) * (config.sampling_rate / fine)
-    bins = np.arange(config.n_fft // 2 + 1) * (config.sampling_rate / config.n_fft)
-    spread = np.stack([np.interp(bins, centres, row) for row in np.eye(config.n_bands)])
-    cepstrum = np.fft.irfft(spread, n=config.n_fft)
-    half = config.n_fft // 2
-    folded = np.zeros_like(cepstrum)
-    folded[:, 0], folded[:, half] = cepstrum[:, 0], cepstrum[:, half]
-    folded[:, 1:half] = 2.0 * cepstrum[:, 1:half]
-    logarithm = np.fft.rfft(folded)
-    weights: NDArray[np.float64] = np.concatenate([logarithm.real.T, logarithm.imag.T])
-    return weights
-
-
 def harmonic_decoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
     """Codes to waveform."""
     _require(config.n_fft % 2 == 0, f"an odd n_fft ({config.n_fft})")
@@ -359,7 +324,7 @@ def harmonic_decoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
     layout.sizes += [config.sampling_rate, config.filter_hop, config.subframes]
     layout.sizes += [config.n_bands, config.n_fft]
     response = minimum_phase_weights(config)
-    layout.add(_hann(2 * config.filter_hop), response, np.zeros(len(response)))
+    layout.add(hann_window(2 * config.filter_hop), response, np.zeros(len(response)))
     dim, kernel, ratio = config.decoder_dim, config.kernel_size, config.mlp_ratio
     layout.sizes += [dim, config.decoder_layers, ratio, kernel]
     _convnext_stack(
@@ -393,7 +358,7 @@ def harmonic_encoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
     _log_mel(layout, config, config.sampling_rate / 2)
     layout.sizes += [config.hop_length, config.pitch_first_bin, config.pitch_bins]
     layout.sizes += [config.pitch_n_fft]
-    layout.add(_hann(config.pitch_n_fft))
+    layout.add(hann_window(config.pitch_n_fft))
     dim, kernel = config.encoder_dim, config.kernel_size
     layout.sizes += [dim, config.encoder_layers, config.mlp_ratio, kernel]
     features = config.n_mels * config.subframes + config.pitch_bins
