@@ -265,7 +265,8 @@ class HarmonicDecoder(nn.Module):
         padded = F.pad(source, (hop // 2, hop // 2 + hop % 2))
         windows = padded.unfold(-1, 2 * hop, hop) * self.window
         response = minimum_phase(log_gains.clamp(max=_MOST_LOG_GAIN) @ self.spread)
-        return torch.fft.rfft(windows, n=self.config.n_fft) * response
+        spectrum: Tensor = torch.fft.rfft(windows, n=self.config.n_fft) * response
+        return spectrum
 
     def forward(self, latent: Tensor) -> Tensor:
         """Waveform ``[B, F * hop_length]`` of ``latent [B, F, D]``, at the pitch that the network predicts."""

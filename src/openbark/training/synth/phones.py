@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def _unit(phoneme: str, stress: str) -> str:
 
 def median_f0(f0: Sequence[NDArray[np.float32]]) -> float:
     """The median in Hz of the voiced values of a speaker's lines."""
-    voiced = np.concatenate([values[values > 40.0] for values in f0] or [np.zeros(0)])
+    voiced = np.concatenate([np.zeros(0, np.float32), *(values[values > 40.0] for values in f0)])
     if not len(voiced):
         raise TrainingError("a speaker without a voiced frame has no pitch to compare with")
     return float(np.median(voiced))
@@ -142,7 +143,7 @@ def _pitch_bins(
     return result
 
 
-def phones_of_tokens(tokens: NDArray[np.integer]) -> NDArray[np.int64]:
+def phones_of_tokens(tokens: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """The units [P] a token sequence spells, without pauses and boundaries: what phone errors are counted on.
 
     A unit counts again when its thirds start over. Stress is left out: it is not heard as another phone.
