@@ -52,8 +52,8 @@ def _energy_peak(
     width = round(rate / _HIGH_PASS_HZ)
     high = waveform - np.convolve(waveform, np.ones(width) / width, mode="same")
     bins = (phase[gate] * (_PHASE_BINS / (2 * np.pi))).astype(np.int64) % _PHASE_BINS
-    energy = np.bincount(bins, high[gate] ** 2, _PHASE_BINS)
-    energy /= np.maximum(np.bincount(bins, minlength=_PHASE_BINS), 1)
+    total = np.bincount(bins, high[gate].astype(np.float64) ** 2, _PHASE_BINS)
+    energy = total / np.maximum(np.bincount(bins, minlength=_PHASE_BINS), 1)
     smooth = energy + np.roll(energy, 1) + np.roll(energy, -1)
     return float((smooth.argmax() + 0.5) * 2 * np.pi / _PHASE_BINS)
 
