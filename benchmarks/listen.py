@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ears import Recogniser, SpeakerEncoder, OpinionScores, plain_words
+from benchmarks.ears import OpinionScores, Recogniser, SpeakerEncoder, plain_words
 from openbark.api import Bark
 from openbark.audio import read_audio
 
