@@ -173,6 +173,7 @@ def _voice_smoke(corpus: LabelledCorpusOptions) -> Recipe:
         ),
         codec=replace(base.codec, batch_size=4, quantize_from=10, init_batches=4),
         codec_fit=replace(small.codec_fit, precision="fp32"),
+        presets=base.presets[:2],
         **{name: getattr(small, name) for name in names},
         **{f"{name}_fit": getattr(small, f"{name}_fit") for name in names},
     )
