@@ -230,7 +230,7 @@ class HarmonicCodecConfig:
             f"codec pitch bins {self.pitch_first_bin} + {self.pitch_bins} exceed the "
             f"{self.pitch_n_fft // 2 + 1} bins of a {self.pitch_n_fft}-point spectrum",
         )
-        # The lowest bands are the narrowest, and their centres must be different bins of `band_spread`'s grid.
+        # The lowest bands are the narrowest, and their centres must be different bins of the grid that finds them.
         top = math.log10(1.0 + self.sampling_rate / 1400.0)
         lowest_hz = 700.0 * (10.0 ** (top / (self.n_bands + 1)) - 1.0)
         require(

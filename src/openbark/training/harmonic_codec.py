@@ -27,12 +27,13 @@ from openbark.backends.torch.harmonic import (
 from openbark.config import HarmonicCodecConfig
 from openbark.errors import TrainingError
 from openbark.training.codec import CodecTaskOptions, book_counts, initialise_linear, validate_codec
+from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 from openbark.training.pulses import pulse_phase
 from openbark.training.quantizer import EmaQuantizer
 from openbark.training.spectral import MelDistance, Resolution, SpectralLoss
 
-__all__ = ["HarmonicCodecTask", "HarmonicTrainee", "PitchedClip", "pitched_clip"]
+__all__ = ["HarmonicCodecTask", "HarmonicTrainee", "PitchedClip", "clips_of", "pitched_clip"]
 
 _RESOLUTIONS = (
     Resolution(2048, 512, 80),
@@ -53,7 +54,7 @@ class PitchedClip:
 
 
 @dataclass(frozen=True)
-class PitchedBatch:
+class _Batch:
     """waveform [B, L], f0 [B, F], phase [B, F * subframes] (double)."""
 
     waveform: Tensor
@@ -75,6 +76,17 @@ def pitched_clip(
         config.sampling_rate,
     )
     return PitchedClip(samples, f0[:n_frames], phase)
+
+
+def clips_of(utterances: Sequence[Utterance], config: HarmonicCodecConfig) -> list[PitchedClip]:
+    """A clip for each utterance; all need a waveform and its pitch."""
+    clips = []
+    for utterance in utterances:
+        if utterance.waveform is None or utterance.pitch is None:
+            raise TrainingError(f"utterance {utterance.key!r} lacks its waveform or its pitch")
+        f0 = utterance.pitch.astype(np.float32) / 10.0
+        clips.append(pitched_clip(utterance.waveform, f0, config))
+    return clips
 
 
 class HarmonicTrainee(nn.Module):
@@ -117,7 +129,7 @@ class HarmonicCodecTask:
         """Matrices with weight decay, the rest without."""
         return decay_groups(self.module, weight_decay)
 
-    def batch(self, step: int, rank: int, world: int) -> PitchedBatch:
+    def batch(self, step: int, rank: int, world: int) -> _Batch:
         """Crops of `crop_frames` frames, every second of audio equally likely, at random levels."""
         options, config = self.options, self.config
         random = np.random.default_rng((options.seed, step, rank))
@@ -132,13 +144,13 @@ class HarmonicCodecTask:
             waveforms.append(samples.astype(np.float32) * np.float32(gain))
             pitches.append(clip.f0[start:stop])
             phases.append(clip.phase[start * config.subframes : stop * config.subframes])
-        return PitchedBatch(
+        return _Batch(
             torch.from_numpy(np.stack(waveforms)),
             torch.from_numpy(np.stack(pitches)),
             torch.from_numpy(np.stack(phases)),
         )
 
-    def loss(self, batch: PitchedBatch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
+    def loss(self, batch: _Batch, step: int, generator: torch.Generator) -> dict[str, Tensor]:
         """All losses of one batch; moves the codebooks."""
         codec, options = self.module.codec, self.options
         device = next(codec.parameters()).device
@@ -151,12 +163,12 @@ class HarmonicCodecTask:
                 latent, commitment = self._quantise(latent, step, generator)
         controls = codec.decoder.controls(latent)
         with torch.autocast(device.type, enabled=False):
-            pulses = source_pulses(f0, batch.phase.to(device), self.config)
+            pulses = _source_pulses(f0, batch.phase.to(device), self.config)
             noise = torch.rand(target.shape, generator=generator).to(device)
             noise = (noise - 0.5) * math.sqrt(12.0)
             output = codec.decoder.synthesise(controls, pulses, noise)
             stft, mel = self._loss(output, target)
-            pitch, voicing = pitch_losses(controls, f0)
+            pitch, voicing = _pitch_losses(controls, f0)
         loss = (
             stft
             + options.mel_weight * mel
@@ -202,7 +214,7 @@ class HarmonicCodecTask:
             samples = torch.from_numpy(clip.waveform.astype(np.float32) / 32768.0)[None].to(device)
             controls = codec.decoder.controls(codec.quantizer.decode(codec.encode(samples)))
             f0 = torch.from_numpy(clip.f0)[None].to(device)
-            pitch, _ = pitch_losses(controls, f0)
+            pitch, _ = _pitch_losses(controls, f0)
             wrong = ((controls.voicing > 0) != (f0 > 0)).float().sum()
             voiced = int((f0 > 0).sum())
             sums += [float(pitch) * voiced, float(wrong)]
@@ -211,7 +223,7 @@ class HarmonicCodecTask:
         return figures
 
 
-def source_pulses(f0: Tensor, phase: Tensor, config: HarmonicCodecConfig) -> Tensor:
+def _source_pulses(f0: Tensor, phase: Tensor, config: HarmonicCodecConfig) -> Tensor:
     """The pulse train ``[B, F * hop]`` at given phases ``[B, F * subframes]``; f0 ``[B, F]``, 0 is unvoiced."""
     hop = config.hop_length
     voiced = (f0 > 0).double()
@@ -221,7 +233,7 @@ def source_pulses(f0: Tensor, phase: Tensor, config: HarmonicCodecConfig) -> Ten
     return pulses_at(between_frames(phase, config.filter_hop), pitch, gate, config.sampling_rate)
 
 
-def pitch_losses(controls: Controls, f0: Tensor) -> tuple[Tensor, Tensor]:
+def _pitch_losses(controls: Controls, f0: Tensor) -> tuple[Tensor, Tensor]:
     """(mean absolute error of log f0 over voiced frames, cross-entropy of voicing)."""
     voiced = f0 > 0
     target = torch.log(f0.clamp(min=1.0) / MIDDLE_HZ)

@@ -238,7 +238,7 @@ class HarmonicDecoder(nn.Module):
         self.filter_norm = nn.LayerNorm(config.filter_dim, eps=1e-6)
         self.filter_head = nn.Linear(config.filter_dim, 2 * config.n_bands)
         self.register_buffer("window", torch.hann_window(2 * config.filter_hop), persistent=False)
-        self.register_buffer("spread", band_spread(config), persistent=False)
+        self.register_buffer("spread", _band_spread(config), persistent=False)
 
     def controls(self, latent: Tensor) -> Controls:
         """Controls of ``latent [B, F, D]``, float32."""
@@ -290,7 +290,7 @@ class HarmonicDecoder(nn.Module):
             return self.synthesise(controls, pulses, noise)
 
 
-def band_spread(config: HarmonicCodecConfig) -> Tensor:
+def _band_spread(config: HarmonicCodecConfig) -> Tensor:
     """Weights ``[n_bands, n_fft/2 + 1]`` that interpolate log gains linearly between the centres of mel bands."""
     bank = mel_filterbank(
         config.sampling_rate, 8 * config.n_fft, config.n_bands, config.sampling_rate / 2

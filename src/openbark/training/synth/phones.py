@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,12 +37,13 @@ __all__ = [
 TOKEN_RATE = 50
 N_THIRDS = 3
 N_PITCH = 6
-PITCH_EDGES = (-3.5, -1.2, 1.2, 3.5)
+_PITCH_EDGES = (-3.5, -1.2, 1.2, 3.5)
 """Semitones from the speaker's median between the five pitch bins."""
 
 _CONSONANTS = "ɹntsldkzmðpwbfvhŋɡʃjɾʤʧθʒ"
 _VOWELS = "əɪiɛæʌAIɔɑuOᵊᵻɜɒWʊQYae"
-_BOUNDARY, PAUSE = " ", "."
+_BOUNDARY = " "
+PAUSE = "."
 _STRESS = "ˈˌ"
 _LENGTH = "ː"
 UNITS = (PAUSE, _BOUNDARY, *_CONSONANTS, *_VOWELS, *("ˈ" + vowel for vowel in _VOWELS))
@@ -137,12 +139,12 @@ def _pitch_bins(
     count = np.bincount(group, voiced, n_groups)
     mean = np.bincount(group, semitones * voiced, n_groups) / np.maximum(count, 1)
     is_voiced = 2 * count >= np.bincount(group, minlength=n_groups)
-    bins = np.where(is_voiced, 1 + np.searchsorted(PITCH_EDGES, mean), 0)
+    bins = np.where(is_voiced, 1 + np.searchsorted(_PITCH_EDGES, mean), 0)
     result: NDArray[np.int64] = bins[group]
     return result
 
 
-def phones_of_tokens(tokens: NDArray[np.integer]) -> NDArray[np.int64]:
+def phones_of_tokens(tokens: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
     """The units [P] a token sequence spells, without pauses and boundaries: what phone errors are counted on.
 
     A unit counts again when its thirds start over. Stress is left out: it is not heard as another phone.

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from openbark.training.data import Utterance
 from openbark.training.synth.align import LetterTable, align_letters, fit_letter_table
 from openbark.training.synth.kokoro import FRAME_SAMPLES, SAMPLE_RATE
-from openbark.training.synth.labelled import LabelledLine
+from openbark.training.synth.labelled import LabelledLine, resampled_f0
 from openbark.training.synth.phones import (
     TOKEN_RATE,
     TimedPhones,
@@ -73,4 +73,10 @@ def teacher_utterances(
             waveform=waveform,
             semantic=tokens,
             guide=position[owner],
+            pitch=None if waveform is None else _tenths(item.line.f0, n_frames),
         )
+
+
+def _tenths(f0: NDArray[np.float32], n_frames: int) -> NDArray[np.int16]:
+    """Pitch per frame of 20 ms in tenths of a hertz."""
+    return np.round(resampled_f0(f0, n_frames, TOKEN_RATE) * 10).astype(np.int16)
