@@ -204,7 +204,7 @@ def _changed(path: str, value: Any) -> dict[str, Any]:
         ("istft:codec_config.subframes", 7, "multiple of subframes"),
         ("istft:codec_config.n_fft", 961, "n_fft is 961; allowed: multiples of the 240"),
         ("istft:codec_config.n_fft", 240, "from 480 on"),
-        ("harmonic:codec_config.subframes", 7, "multiple of twice subframes"),
+        ("harmonic:codec_config.subframes", 32, "multiple of twice subframes"),
         ("harmonic:codec_config.n_fft", 240, "must exceed two filter frames"),
         ("harmonic:codec_config.n_bands", 4000, "too many for an n_fft of 512"),
         ("harmonic:codec_config.pitch_bins", 1022, "exceed the 1025 bins"),
