@@ -23,7 +23,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
     frozenset({"api", "asking", "narration", "replay", "result", "training", "detect"}),
-    frozenset({"server", "compat", "jobs", "bench"}),
+    frozenset({"server", "compat", "batch", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
 )
@@ -74,7 +74,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("openbark.server",),
     "prometheus_client": ("openbark.server",),
     "wyoming": ("openbark.server",),
-    "ray": ("openbark.server",),
+    "ray": ("openbark.server", "openbark.batch"),
+    "pyarrow": ("openbark.batch",),
     "opentelemetry": ("openbark.server",),
     "transformers": ("openbark.bench.peers",),
 }
