@@ -97,8 +97,10 @@ def test_predicted_pitch_is_that_of_torch(name: str) -> None:
         codes = codes_of(module.config, frames)
         expected = _decoded(exact, codes)
         found = native.decode(codes)
-        assert _difference(found, expected) < 1e-4 * frames
-        assert _difference(found, _decoded(module, codes)) < 1e-4 * frames
+        # The error grows with the length, from nothing.
+        tolerance = TOLERANCE + 1e-6 * found.size
+        assert _difference(found, expected) < tolerance
+        assert _difference(found, _decoded(module, codes)) < tolerance
 
 
 @pytest.mark.parametrize("kernels", variants())
