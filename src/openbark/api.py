@@ -21,7 +21,6 @@ from openbark.checkpoints.find import find_checkpoint, public_source, tell
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
-from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions
 from openbark.engine.request import (
@@ -122,7 +121,7 @@ class Bark:
 
     @cached_property
     def engine(self) -> Engine:
-        """Where pieces of long texts run, several at a time."""
+        """What every request of this model runs on: requests of several threads share its batches."""
         return Engine(self.backend)
 
     @property
@@ -213,7 +212,7 @@ class Bark:
             asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked.work, Narration):
                 return asked.work.clip(self.engine, listen)
-            clip = self.clip(text, asked.work, run(self.backend, asked.work), asked)
+            clip = self.clip(text, asked.work, self.engine.run(asked.work), asked)
             if listen is not None:
                 listen(clip.waveform)
             return clip
@@ -234,7 +233,7 @@ class Bark:
         ]
         requests = [each.work for each in every if isinstance(each.work, Request)]
         finished = batch_progress(self.config, progress)
-        results = iter(run_batch(self.backend, requests, finished=finished))
+        results = iter(run_batch(self.engine, requests, finished=finished))
         return [
             asked.work.clip(self.engine)
             if isinstance(asked.work, Narration)

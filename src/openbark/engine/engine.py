@@ -24,52 +24,21 @@ from openbark.engine.runner import Runner
 from openbark.engine.scheduler import Batch, Overlap, Scheduler
 from openbark.engine.sequence import Sequence
 from openbark.engine.stages import request_steps
+from openbark.engine.stats import Counts, EngineStats
 from openbark.engine.work import CodecDecode, Decode, Work
 from openbark.errors import BusyError, CancelledError, ParamError
 from openbark.forks import tell_after_fork
 
-__all__ = ["Engine", "EngineStats"]
+__all__ = ["Engine"]
 
 
 _IDLE_SECONDS = 1.0
 
+_BATCH_SECONDS = 0.03
+"""A lone sequence decodes for about this long before the engine looks at its queue again: short enough for a request
+that joins, long enough that looking costs nothing beside a small model's steps."""
 
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """Gauges and counters of an engine at one moment.
-
-    queued: requests that wait; queued_seconds: their estimated audio. running: requests being decoded, of
-    which `semantic`, `coarse`, `fine` and `codec` are in that stage. Then totals since the engine was made;
-    audio_seconds: of the finished ones; busy_seconds: of work; turns, drawn_rows: decode batches, and sequences that
-    took part in them.
-    """
-
-    queued: int
-    queued_seconds: float
-    running: int
-    semantic: int
-    coarse: int
-    fine: int
-    codec: int
-    finished: int
-    failed: int
-    cancelled: int
-    rejected: int
-    audio_seconds: float
-    busy_seconds: float
-    turns: int
-    drawn_rows: int
-
-
-@dataclass(eq=False)
-class _Counts:
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    turns: int = 0
-    drawn_rows: int = 0
-    busy_seconds: float = 0.0
+_MOST_STEPS = 128
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,8 +84,9 @@ class Engine:
         self._scheduler = Scheduler()
         self._can_overlap = isinstance(backend, SharedBackend) and backend.shares_cores
         self._forecast = Forecast(backend.config)
-        self._counts = _Counts()
+        self._counts = Counts()
         self._closed = self._moves_itself = False
+        self._step_seconds = 0.0  # of the last decode batch
         self.after_fork()
         tell_after_fork(self)
 
@@ -131,30 +101,46 @@ class Engine:
         self._thread: threading.Thread | None = None
         atexit.unregister(self._stop_at_exit)
 
-    def submit(self, request: Request) -> Handle:
-        """Put a request behind those that wait, from any thread; one that `continues` behind its like.
+    def submit(self, request: Request, *, wait: bool = False) -> Handle:
+        """Queue a request, from any thread; one that `continues` goes before those that do not.
 
-        Raises BusyError when the queue is full in requests or in audio, or the engine is closed.
+        wait: when the queue is full in requests or in audio, wait for room instead of raising BusyError. A closed
+        engine raises it in any case.
         """
-        _, max_queued, max_seconds = self._limits
         handle = Handle(request, self._forecast.seconds(request), self._help, self.start)
+        while not self._enqueue(handle, wait):
+            if not self._help():
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed or self._has_room(handle))
+        return handle
+
+    def _enqueue(self, handle: Handle, wait: bool) -> bool:
+        """Whether there was room for it. Raises BusyError as `submit`."""
         with self._changed:
             if self._closed:
                 raise BusyError("the engine is closed; make a new one")
+            if self._has_room(handle):
+                self._queue.insert(self._place(handle.request), handle)
+                self._wake()
+                return True
+            if wait:
+                return False
+            self._counts.rejected += 1
             waiting = sum(other.seconds for other in self._queue)
-            full = len(self._queue) >= max_queued
-            if full or (self._queue and waiting + handle.seconds > max_seconds):
-                self._counts.rejected += 1
-                ahead = waiting + sum(each.handle.seconds for each in self._running)
-                retry_after = self._forecast.wait(ahead, self._counts.busy_seconds)
-                raise BusyError(
-                    f"{len(self._queue)} requests ({waiting:.0f} s of audio) wait already, allowed: "
-                    f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
-                    retry_after,
-                )
-            self._queue.insert(self._place(request), handle)
-            self._wake()
-        return handle
+            ahead = waiting + sum(each.handle.seconds for each in self._running)
+            retry_after = self._forecast.wait(ahead, self._counts.busy_seconds)
+            _, max_queued, max_seconds = self._limits
+            raise BusyError(
+                f"{len(self._queue)} requests ({waiting:.0f} s of audio) wait already, allowed: "
+                f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
+                retry_after,
+            )
+
+    def _has_room(self, handle: Handle) -> bool:
+        _, max_queued, max_seconds = self._limits
+        waiting = sum(other.seconds for other in self._queue)
+        fits = not self._queue or waiting + handle.seconds <= max_seconds
+        return len(self._queue) < max_queued and fits
 
     def _place(self, request: Request) -> int:
         if not request.continues:
@@ -162,8 +148,8 @@ class Engine:
         return sum(other.request.continues for other in self._queue)
 
     def run(self, request: Request) -> CascadeResult:
-        """Submit a request and wait for it; leaving early, as by Ctrl-C, cancels it."""
-        handle = self.submit(request)
+        """Submit a request, waiting for room, and wait for its result; leaving early, as by Ctrl-C, cancels it."""
+        handle = self.submit(request, wait=True)
         try:
             return handle.result()
         finally:
@@ -292,6 +278,7 @@ class Engine:
                     )
                 except Exception as error:  # text or params that do not fit fail only their request
                     failed.append((handle, error))
+            self._changed.notify_all()  # there is room in the queue
         for handle, reason in failed:
             self._complete(handle, reason)
 
@@ -308,19 +295,27 @@ class Engine:
             if reason is not None:
                 with self._changed:
                     self._queue.remove(handle)
+                    self._changed.notify_all()
                 self._complete(handle, reason)
 
     def _next_batch(self) -> Batch[_Running] | None:
-        """What to do next; something is begun on the side on the way, where there is anything."""
+        """What runs next; an overlapped task is started along with it, where there is one."""
         away = self._worker.owner
         overlap = Overlap.UNSUPPORTED
         if self._can_overlap:
             overlap = Overlap.AVAILABLE if away is None else Overlap.BUSY
-        batch = self._scheduler.next((each for each in self._running if each is not away), overlap)
+        candidates = [each for each in self._running if each is not away]
+        batch = self._scheduler.next(candidates, overlap, self._most_steps())
         if batch is not None and batch.overlapped is not None:
             sequence = batch.overlapped.sequence
             self._worker.start(batch.overlapped, lambda: self._runner.run_all([sequence], 1))
         return batch
+
+    def _most_steps(self) -> int | None:
+        """Tokens until the next look at the queue; None for the scheduler's number, while there is company."""
+        if len(self._running) > 1 or self._queue or not self._step_seconds:
+            return None
+        return min(_MOST_STEPS, round(_BATCH_SECONDS / self._step_seconds))
 
     def _collect_overlapped(self, wait: bool = False) -> bool:
         """Apply the result of the overlapped task; its sequence may be gone by now. False when there is none."""
@@ -333,6 +328,7 @@ class Engine:
         return True
 
     def _execute(self, batch: Batch[_Running]) -> None:
+        started = time.perf_counter()
         try:
             results = self._runner.run_all(
                 [each.sequence for each in batch.sequences], batch.n_steps
@@ -342,6 +338,8 @@ class Engine:
                 self._retire(each, CancelledError("the request was interrupted"))
             raise
         if isinstance(batch.sequences[0].work, Decode):
+            longest = max((len(r[0]) for r in results if not isinstance(r, Exception)), default=0)
+            self._step_seconds = (time.perf_counter() - started) / max(1, longest)
             with self._changed:
                 self._counts.turns += 1
                 self._counts.drawn_rows += len(batch.sequences)

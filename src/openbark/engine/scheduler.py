@@ -78,9 +78,15 @@ class Scheduler:
         self._n_semantic = 0
 
     def next(
-        self, sequences: Iterable[_Item], overlap: Overlap = Overlap.UNSUPPORTED
+        self,
+        sequences: Iterable[_Item],
+        overlap: Overlap = Overlap.UNSUPPORTED,
+        n_steps: int | None = None,
     ) -> Batch[_Item] | None:
-        """The next batch of `sequences`, given in order of arrival; None when none of them has work."""
+        """The next batch of `sequences`, given in order of arrival; None when none of them has work.
+
+        n_steps: a larger number of tokens than the scheduler's own, for a sequence that has no company.
+        """
         decoding: dict[Stage, list[_Item]] = {}
         prefilling: list[_Item] = []
         finishing: list[_Item] = []
@@ -105,7 +111,8 @@ class Scheduler:
         self._decoded_last = True
         together = decoding[self._stage(decoding)]
         checked = any(sequence.checks_every_step for sequence in together)
-        return Batch(together, 1 if checked else self._n_steps, _overlapped(finishing, overlap))
+        most = 1 if checked else max(self._n_steps, n_steps or 0)
+        return Batch(together, most, _overlapped(finishing, overlap))
 
     def _stage(self, decoding: Mapping[Stage, Sequence[_Item]]) -> Stage:
         """The stage that decodes next: the semantic one, except for one batch in so many."""
