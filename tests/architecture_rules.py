@@ -17,12 +17,24 @@ PACKAGE = ROOT / "src" / "openbark"
 
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"config", "params", "errors", "files", "forks"}),
+    frozenset({"config", "params", "errors", "extras", "files", "forks", "keywords", "scalars"}),
     frozenset({"text", "audio", "assets"}),
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "asking", "narration", "replay", "result", "training", "detect"}),
+    frozenset(
+        {
+            "api",
+            "asking",
+            "loading",
+            "narration",
+            "progress",
+            "recipe_fields",
+            "replay",
+            "result",
+            "training",
+        }
+    ),
     frozenset({"server", "compat", "batch", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
@@ -31,13 +43,23 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
     {
         ("config", "errors"),
         ("params", "errors"),
+        ("params", "scalars"),
         ("backends", "checkpoints"),
         ("checkpoints", "voices"),
         ("api", "asking"),
+        ("api", "loading"),
         ("api", "narration"),
+        ("api", "progress"),
         ("asking", "narration"),
+        ("asking", "result"),
+        ("extras", "errors"),
+        ("keywords", "errors"),
+        ("loading", "result"),
         ("api", "result"),
         ("narration", "result"),
+        ("recipe_fields", "narration"),
+        ("recipe_fields", "result"),
+        ("replay", "recipe_fields"),
         ("replay", "api"),
         ("replay", "narration"),
         ("replay", "result"),
@@ -291,9 +313,17 @@ def findings_statements(module: Module) -> list[str]:
             isinstance(node, FunctionNode)
             and node.args.kwarg is not None
             and module.room != "compat"
+            and not _passes_on(node)
         ):
             found.append(module.at(node, f"{node.name} takes **{node.args.kwarg.arg}: name them"))
     return found
+
+
+def _passes_on(node: FunctionNode) -> bool:
+    """Whether a wrapper takes the arguments of what it wraps (`**kwargs: P.kwargs`): nothing is swallowed."""
+    kwarg = node.args.kwarg
+    annotation = kwarg.annotation if kwarg else None
+    return isinstance(annotation, ast.Attribute) and annotation.attr == "kwargs"
 
 
 def _registers_a_command(node: ast.AST) -> bool:

@@ -11,14 +11,8 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, overload
 
-from openbark.asking import Asked, ask, notify, request_of, told_at_the_end
+from openbark.asking import Asked, ask, clip_of, notify, request_of, told_at_the_end
 from openbark.backends.base import Backend
-from openbark.backends.native.library import checked_threads
-from openbark.backends.select import load_backend
-from openbark.checkpoints.checkpoint import open_checkpoint
-from openbark.checkpoints.convert import ready_checkpoint
-from openbark.checkpoints.find import find_checkpoint, public_source, tell
-from openbark.checkpoints.fingerprint import fingerprint
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.engine import Engine
@@ -35,26 +29,22 @@ from openbark.engine.request import (
 from openbark.engine.scoring import Scorer
 from openbark.engine.speech_plan import SpeechPlan
 from openbark.errors import ParamError, VoiceError
-from openbark.narration import (
-    Manner,
-    Narration,
-    Script,
-    narrate_script,
-    plan_of_text,
-)
+from openbark.keywords import offers_keywords
+from openbark.loading import LoadOptions, load_model
+from openbark.narration import Manner, Narration, Script, narrate_script, plan_of_text
 from openbark.params import GenerationParams
-from openbark.result import Clip, ClipTokens, ModelOrigin
-from openbark.stages.coarse import CoarseWindow, with_coarse_window
+from openbark.progress import progress_of
+from openbark.result import Clip, ModelOrigin
+from openbark.stages.coarse import CoarseWindow
 from openbark.text.reader import TextReader
 from openbark.text.tokenizer import Tokenizer
-from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
 __all__ = ["Bark", "VoiceLike"]
 
 VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
-"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
+"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (docs/parity.md S39)."""
 
 
 class Bark:
@@ -62,20 +52,41 @@ class Bark:
 
     def __init__(
         self,
-        backend: Backend,
-        tokenizer: Tokenizer,
+        backend: Backend | None = None,
+        tokenizer: Tokenizer | None = None,
         default_params: GenerationParams | None = None,
         voices: VoiceLibrary | None = None,
         origin: ModelOrigin | None = None,
     ) -> None:
-        """Put a Bark together from its parts; `Bark.load` does it from a folder. origin: told by every clip."""
+        """Put a Bark together from its parts, backend and tokenizer at least; use `Bark.load()` to load a model.
+
+        origin: recorded in every clip. Raises ParamError without a backend or tokenizer.
+        """
+        if tokenizer is None or backend is None or isinstance(backend, (str, os.PathLike)):
+            given = repr(os.fspath(backend)) if isinstance(backend, (str, os.PathLike)) else ""
+            raise ParamError(
+                f"Bark() is made of a loaded backend and tokenizer; to load a model use openbark.Bark.load({given})"
+            )
         self.backend = backend
         self.tokenizer = tokenizer
         self.default_params = GenerationParams().resolve(default_params or GenerationParams())
         self.voices = VoiceLibrary() if voices is None else voices
         self.origin = origin or ModelOrigin()
+        self._loaded_by: LoadOptions | None = None
+
+    def __repr__(self) -> str:
+        voices = f"{len(self.voices)} voice{'' if len(self.voices) == 1 else 's'}"
+        return f"<Bark {self.config.name!r}: {self.backend.description}, {voices}, {self.sample_rate} Hz>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """For other processes: the model is loaded again there, in the same way."""
+        if self._loaded_by is None:
+            raise ParamError("a Bark made of parts cannot be pickled; one of Bark.load(...) can")
+        state = {"default_params": self.default_params, "voices": self.voices}
+        return type(self)._loaded, (self._loaded_by,), state
 
     @classmethod
+    @offers_keywords
     def load(
         cls,
         path: str | os.PathLike[str] | None = None,
@@ -98,26 +109,14 @@ class Bark:
         other tokens (`stages.coarse.with_coarse_window`).
         Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
-        checked_threads(threads)
-        found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), tell)
-        checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
-        tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
-        loaded = load_backend(checkpoint, backend, device, dtype or "auto", threads, tell)
-        origin = ModelOrigin(
-            source=public_source(path),
-            fingerprint=fingerprint(checkpoint),
-            backend=loaded.description.partition(" ")[0],
-            device=device or "cpu",
-            dtype=loaded.dtype,
-            coarse_window=coarse_window,
-        )
-        return cls(
-            backend=loaded,
-            tokenizer=tokenizer,
-            default_params=checkpoint.defaults,
-            voices=library_of(checkpoint.directory),
-            origin=origin,
-        )
+        return cls._loaded(LoadOptions(path, device, dtype, threads, backend, coarse_window))
+
+    @classmethod
+    def _loaded(cls, options: LoadOptions) -> Bark:
+        parts = load_model(options)
+        bark = cls(parts.backend, parts.tokenizer, parts.default_params, parts.voices, parts.origin)
+        bark._loaded_by = options
+        return bark
 
     @cached_property
     def engine(self) -> Engine:
@@ -146,7 +145,7 @@ class Bark:
         voice: VoiceLike | None = None,
         seed: int | None = None,
         params: GenerationParams | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -162,7 +161,7 @@ class Bark:
         voice: VoiceLike | Many[VoiceLike | None] | None = None,
         seed: int | Many[int | None] | None = None,
         params: GenerationParams | Many[GenerationParams | None] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -171,13 +170,14 @@ class Bark:
         strict: bool = False,
     ) -> list[Clip]: ...
 
+    @offers_keywords
     def generate(
         self,
         text: str | Many[str],
         voice: VoiceLike | Many[VoiceLike | None] | None = None,
         seed: int | Many[int | None] | None = None,
         params: GenerationParams | Many[GenerationParams | None] | None = None,
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -192,9 +192,9 @@ class Bark:
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
         None lets the model choose. seed: same seed, same clip; None draws one, reported in the clip.
         params: of each request; what is left open takes `default_params`. Of a list of texts each of these
-        three may be a list of the same length; one value serves all. progress, cancel: see `engine.request`;
-        of text in pieces progress is told ("speech", seconds done, expected), of a list ("batch", seconds of
-        the clips that are done, None).
+        three may be a list of the same length; one value serves all. cancel: see `engine.request`. progress: True
+        shows a bar on a terminal or in a notebook; a function is told (stage, seconds done, expected or None), of
+        text in pieces the stage "speech", of a list "batch".
         options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
         `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
         listen: told float32 samples [L] of one text as its pieces are made; together they are the clip.
@@ -203,12 +203,19 @@ class Bark:
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
-        common = Manner(
+        how = Manner(
             options=options, scorer=scorer, cancel=cancel, input_format=input_format, strict=strict
         )
-        if not isinstance(text, (list, tuple)):
+        with progress_of(progress) as told:
+            how = replace(how, progress=told)
+            if isinstance(text, (list, tuple)):
+                if listen is not None:
+                    raise ParamError(
+                        "listen is for one text; generate a list of texts one by one to listen"
+                    )
+                return self._generate_many(text, voice, seed, params, how)
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            how = replace(common, seed=seed, params=params, progress=progress)  # type: ignore[arg-type]
+            how = replace(how, seed=seed, params=params)  # type: ignore[arg-type]
             asked = self._ask(text, voice, how)  # type: ignore[arg-type]
             if isinstance(asked.work, Narration):
                 return asked.work.clip(self.engine, listen)
@@ -216,31 +223,37 @@ class Bark:
             if listen is not None:
                 listen(clip.waveform)
             return clip
-        if listen is not None:
-            raise ParamError(
-                "listen is for one text; generate a list of texts one by one to listen"
-            )
+
+    def _generate_many(
+        self,
+        texts: Many[str],
+        voice: VoiceLike | Many[VoiceLike | None] | None,
+        seed: int | Many[int | None] | None,
+        params: GenerationParams | Many[GenerationParams | None] | None,
+        how: Manner,
+    ) -> list[Clip]:
         given = zip(
-            text,
-            spread("voice", voice, len(text)),
-            spread("seed", seed, len(text)),
-            spread("params", params, len(text)),
+            texts,
+            spread("voice", voice, len(texts)),
+            spread("seed", seed, len(texts)),
+            spread("params", params, len(texts)),
             strict=True,
         )
         every = [
-            self._ask(said, who, replace(common, seed=number, params=limits))
+            self._ask(said, who, replace(how, seed=number, params=limits, progress=None))
             for said, who, number, limits in given
         ]
         requests = [each.work for each in every if isinstance(each.work, Request)]
-        finished = batch_progress(self.config, progress)
+        finished = batch_progress(self.config, how.progress)
         results = iter(run_batch(self.engine, requests, finished=finished))
         return [
             asked.work.clip(self.engine)
             if isinstance(asked.work, Narration)
             else self.clip(each, asked.work, next(results), asked)
-            for each, asked in zip(text, every, strict=True)
+            for each, asked in zip(texts, every, strict=True)
         ]
 
+    @offers_keywords
     def stream(
         self,
         text: str,
@@ -280,6 +293,7 @@ class Bark:
         )
         return told_at_the_end(blocks, asked.planned)
 
+    @offers_keywords
     def generate_script(
         self,
         source: str,
@@ -289,7 +303,7 @@ class Bark:
         params: GenerationParams | None = None,
         format: str | None = None,
         markup: str = "read",
-        progress: Progress | None = None,
+        progress: Progress | bool | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
@@ -307,11 +321,12 @@ class Bark:
         Raises TextError with its place, VoiceError, ParamError or CancelledError.
         """
         cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
-        how = Manner(seed, params, options, scorer, cancel, progress, strict=strict)
         script = Script(source, cast, format, markup)
-        narration = narrate_script(self, script, self.find_voice(voice), how)
-        notify(narration.planned)
-        return narration.clip(self.engine, listen)
+        with progress_of(progress) as told:
+            how = Manner(seed, params, options, scorer, cancel, told, strict=strict)
+            narration = narrate_script(self, script, self.find_voice(voice), how)
+            notify(narration.planned)
+            return narration.clip(self.engine, listen)
 
     def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Asked:
         return ask(self, text, self.find_voice(voice), how)
@@ -352,24 +367,9 @@ class Bark:
         asked: Asked | None = None,
     ) -> Clip:
         """The clip that the engine made of `request(text)`. asked: how the text was read, where that is known."""
-        voice = request.voice
-        return Clip(
-            waveform=result.waveform,
-            sample_rate=self.sample_rate,
-            tokens=ClipTokens(result.semantic, result.coarse, result.fine),
-            seed=request.seed,
-            stop_reason=result.stop_reason,
-            timings=result.timings,
-            text=text,
-            normalized_text=asked.normalized if asked else self.normalize(text),
-            n_text_tokens=result.n_text_tokens,
-            voice=(voice.name or "unnamed") if voice else None,
-            params=request.params,
-            config=self.config,
-            origin=self.origin,
-            voice_digest=voice.digest if voice else None,
-            recipe=asked.recipe if asked else {},
-        )
+        normalized = asked.normalized if asked else self.normalize(text)
+        recipe = asked.recipe if asked else {}
+        return clip_of(request, result, text, normalized, self.config, self.origin, recipe)
 
     def normalize(self, text: str) -> str:
         """`text` as the model will read it. Raises TextError when it is empty or cannot be read."""

@@ -9,14 +9,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from openbark.engine.request import Request, Tokens, Waveform
+from openbark.config import BarkConfig
+from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
 from openbark.engine.speech_plan import SpeechPlan
 from openbark.errors import TextError
 from openbark.narration import Manner, Model, Narration, narrate_plan, plan_of_text
-from openbark.params import GenerationParams, check_seed
+from openbark.params import check_params, check_seed
+from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.voices.voice import Voice
 
-__all__ = ["Asked", "ask", "notify", "request_of", "told_at_the_end"]
+__all__ = ["Asked", "ask", "clip_of", "notify", "request_of", "told_at_the_end"]
 
 _LOG = logging.getLogger(__name__)
 
@@ -52,11 +54,41 @@ def request_of(model: Model, text_tokens: Tokens, voice: Voice | None, how: Mann
     """The request that speaks these tokens."""
     return Request(
         text_tokens=text_tokens,
-        params=(how.params or GenerationParams()).resolve(model.default_params),
+        params=check_params(how.params).resolve(model.default_params),
         seed=check_seed(how.seed),
         voice=voice,
         cancel=how.cancel,
         progress=how.progress,
+    )
+
+
+def clip_of(
+    request: Request,
+    result: CascadeResult,
+    text: str,
+    normalized: str,
+    config: BarkConfig,
+    origin: ModelOrigin,
+    recipe: Mapping[str, Any],
+) -> Clip:
+    """The clip that the engine made of one request."""
+    voice = request.voice
+    return Clip(
+        waveform=result.waveform,
+        sample_rate=config.sample_rate,
+        tokens=ClipTokens(result.semantic, result.coarse, result.fine),
+        seed=request.seed,
+        stop_reason=result.stop_reason,
+        timings=result.timings,
+        text=text,
+        normalized_text=normalized,
+        n_text_tokens=result.n_text_tokens,
+        voice=(voice.name or "unnamed") if voice else None,
+        params=request.params,
+        config=config,
+        origin=origin,
+        voice_digest=voice.digest if voice else None,
+        recipe=recipe,
     )
 
 

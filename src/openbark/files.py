@@ -6,6 +6,7 @@ Standard library only.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -14,7 +15,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["check_writable", "locked", "replacing", "write_atomically"]
+__all__ = ["check_writable", "expanded", "locked", "replacing", "write_atomically"]
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """`path` with a leading `~` or `~user` replaced by that home folder; as it is where there is none."""
+    found = Path(path)
+    try:
+        return found.expanduser()
+    except RuntimeError:
+        return found
 
 
 def check_writable(path: Path) -> None:
@@ -26,10 +36,10 @@ def check_writable(path: Path) -> None:
         raise IsADirectoryError(f"{path} is a directory")
     if _is_special(path):
         return
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise FileNotFoundError(f"the folder {folder} does not exist")
-    probe = _temporary_name(path.resolve())
+    target = _resolved(path)
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"the folder {target.parent} does not exist")
+    probe = _temporary_name(target)
     with probe.open("xb"):
         pass
     probe.unlink()
@@ -57,7 +67,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     A link is followed. Whether the content survives a power cut is the caller's business (`os.fsync`).
     Raises OSError.
     """
-    target = path.resolve()
+    target = _resolved(path)
     if target.is_dir():
         raise IsADirectoryError(f"{path} is a directory")
     if not target.parent.is_dir():
@@ -93,6 +103,17 @@ def _take(stream: IO[bytes], wait: bool) -> None:
         import fcntl
 
         fcntl.flock(stream.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+
+
+def _resolved(path: Path) -> Path:
+    """`path` without links. Raises OSError for links that lead in a circle, and names no system takes."""
+    try:
+        found = path.resolve()
+    except (RuntimeError, ValueError) as error:
+        raise OSError(f"{path!s} is not a usable name ({error})") from error
+    if found.is_symlink():  # newer Pythons give back what they cannot resolve
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path))
+    return found
 
 
 def _is_special(path: Path) -> bool:

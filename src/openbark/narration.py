@@ -6,6 +6,7 @@ nor clips.
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -23,7 +24,7 @@ from openbark.engine.scoring import DefaultScorer, Scorer
 from openbark.engine.speech_plan import PlanReport, SpeechPlan, TextAsked, plan_speech
 from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
 from openbark.errors import ParamError
-from openbark.params import GenerationParams, check_seed
+from openbark.params import GenerationParams, check_params, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
 from openbark.text.reader import TextReader
@@ -192,6 +193,21 @@ class Manner:
     input_format: str | None = None
     strict: bool = False
     in_pieces: bool = False
+
+    def __post_init__(self) -> None:
+        check_params(self.params)
+        if self.options is not None and not isinstance(self.options, LongFormOptions):
+            raise ParamError(
+                f"options must be LongFormOptions or None, is {type(self.options).__name__}; "
+                "such as LongFormOptions(split='packed')"
+            )
+        if self.cancel is not None and not (
+            callable(self.cancel) or isinstance(self.cancel, threading.Event)
+        ):
+            raise ParamError(
+                f"cancel is {self.cancel!r}; allowed: a function that returns whether to stop, "
+                "a threading.Event, or None"
+            )
 
 
 @dataclass(frozen=True, eq=False)

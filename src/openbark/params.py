@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from openbark.errors import ParamError
+from openbark.scalars import read_flag, read_number, read_whole
 
 __all__ = [
     "DEFAULT_MIN_EOS_P",
@@ -19,6 +20,7 @@ __all__ = [
     "SUNO_PARAMS",
     "GenerationParams",
     "SamplingParams",
+    "check_params",
     "check_seed",
 ]
 
@@ -28,12 +30,20 @@ MAX_SEED = 2**64 - 1
 DEFAULT_MIN_EOS_P = 0.2
 
 
-def _number(name: str, value: object, legal: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise ParamError(f"{name} must be a number, is {value!r}; legal: {legal}")
-    if not math.isfinite(value):
-        raise ParamError(f"{name} must be a finite number, is {value!r}; legal: {legal}")
-    return float(value)
+def _number(name: str, value: object, allowed: str) -> float:
+    number = read_number(value)
+    if number is None:
+        raise ParamError(f"{name} must be a number, is {value!r}; allowed: {allowed}")
+    if not math.isfinite(number):
+        raise ParamError(f"{name} must be a finite number, is {value!r}; allowed: {allowed}")
+    return number
+
+
+def _whole(name: str, value: object) -> int:
+    number = read_whole(value)
+    if number is None or number < 1:
+        raise ParamError(f"{name} is {value!r}; allowed: a whole number from 1, or None")
+    return number
 
 
 def check_seed(seed: int | None) -> int:
@@ -43,23 +53,24 @@ def check_seed(seed: int | None) -> int:
     """
     if seed is None:
         return secrets.randbits(32)
-    if isinstance(seed, bool) or not isinstance(seed, int):
-        raise ParamError(f"seed must be a whole number, is {seed!r}; legal: 0..{MAX_SEED}")
-    if not 0 <= seed <= MAX_SEED:
-        raise ParamError(f"seed is {seed}; legal: 0..{MAX_SEED}")
-    return seed
+    number = read_whole(seed)
+    if number is None:
+        raise ParamError(f"seed must be a whole number, is {seed!r}; allowed: 0..{MAX_SEED}")
+    if not 0 <= number <= MAX_SEED:
+        raise ParamError(f"seed is {number}; allowed: 0..{MAX_SEED}")
+    return number
 
 
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How one stage draws its tokens. Filters apply in Suno's order: top_p on the unscaled logits,
-    top_k, then temperature (parity S33).
+    top_k, then temperature (docs/parity.md S33).
 
-    temperature: 0 or more; 0 is greedy (the most likely token; Suno crashes there, parity S42).
+    temperature: 0 or more; 0 is greedy (the most likely token; Suno crashes there, S42).
     top_k: keep the k most likely tokens, ties included; None keeps all.
     top_p: keep the smallest set whose probability passes p, the first always; 0 < p <= 1, None keeps all.
     min_eos_p: semantic stage only: stop as soon as the end token has at least this probability
-        (parity S34); None stops only when it is drawn.
+        (S34); None stops only when it is drawn.
     """
 
     temperature: float = 0.7
@@ -68,18 +79,22 @@ class SamplingParams:
     min_eos_p: float | None = DEFAULT_MIN_EOS_P
 
     def __post_init__(self) -> None:
-        if _number("temperature", self.temperature, "0 (greedy) or more, 0.7 by default") < 0:
-            raise ParamError(f"temperature is {self.temperature}; legal: 0 (greedy) or more")
-        if self.top_k is not None and (
-            isinstance(self.top_k, bool) or not isinstance(self.top_k, int) or self.top_k < 1
-        ):
-            raise ParamError(
-                f"top_k is {self.top_k!r}; legal: a whole number from 1, or None for all"
-            )
+        temperature = _number("temperature", self.temperature, "0 (greedy) or more, 0.7 by default")
+        if temperature < 0:
+            raise ParamError(f"temperature is {self.temperature}; allowed: 0 (greedy) or more")
+        object.__setattr__(self, "temperature", temperature)
+        if self.top_k is not None:
+            object.__setattr__(self, "top_k", _whole("top_k", self.top_k))
         for name in ("top_p", "min_eos_p"):
-            value = getattr(self, name)
-            if value is not None and not 0 < _number(name, value, "0 < p <= 1, or None") <= 1:
-                raise ParamError(f"{name} is {value}; legal: 0 < p <= 1, or None to switch it off")
+            given = getattr(self, name)
+            if given is None:
+                continue
+            value = _number(name, given, "0 < p <= 1, or None")
+            if not 0 < value <= 1:
+                raise ParamError(
+                    f"{name} is {given}; allowed: 0 < p <= 1, or None to switch it off"
+                )
+            object.__setattr__(self, name, value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,7 @@ class GenerationParams:
     """All settings of one request. A stage of None means the checkpoint's default.
 
     max_semantic_tokens: stop after this many semantic tokens; max_semantic_seconds: stop after the token
-    that exceeds this duration (parity S35). The model's own limit holds besides. Both None: that limit only.
+    that exceeds this duration (S35). The model's own limit holds besides. Both None: that limit only.
     allow_early_stop: False ignores the end token and always fills the limit.
     """
 
@@ -113,19 +128,25 @@ class GenerationParams:
                 raise ParamError(
                     f"{stage}.min_eos_p is {value.min_eos_p}: only the semantic stage has an end token"
                 )
-        limit = self.max_semantic_tokens
-        if limit is not None and (
-            isinstance(limit, bool) or not isinstance(limit, int) or limit < 1
-        ):
-            raise ParamError(
-                f"max_semantic_tokens is {limit!r}; legal: a whole number from 1, or None"
+        if self.max_semantic_tokens is not None:
+            limit = _whole("max_semantic_tokens", self.max_semantic_tokens)
+            object.__setattr__(self, "max_semantic_tokens", limit)
+        if self.max_semantic_seconds is not None:
+            seconds = _number(
+                "max_semantic_seconds", self.max_semantic_seconds, "more than 0, or None"
             )
-        seconds = self.max_semantic_seconds
-        if (
-            seconds is not None
-            and _number("max_semantic_seconds", seconds, "more than 0, or None") <= 0
-        ):
-            raise ParamError(f"max_semantic_seconds is {seconds}; legal: more than 0, or None")
+            if seconds <= 0:
+                raise ParamError(
+                    f"max_semantic_seconds is {self.max_semantic_seconds}; "
+                    "allowed: more than 0, or None"
+                )
+            object.__setattr__(self, "max_semantic_seconds", seconds)
+        early = read_flag(self.allow_early_stop)
+        if early is None:
+            raise ParamError(
+                f"allow_early_stop is {self.allow_early_stop!r}; allowed: True or False"
+            )
+        object.__setattr__(self, "allow_early_stop", early)
 
     @classmethod
     def greedy(
@@ -160,4 +181,17 @@ SUNO_PARAMS = GenerationParams(
     coarse=SamplingParams(temperature=0.7),
     fine=SamplingParams(temperature=0.5),
 )
-"""Suno's defaults (parity S1-S3, S10)."""
+"""Suno's defaults (S1-S3, S10)."""
+
+
+def check_params(params: GenerationParams | None) -> GenerationParams:
+    """`params` itself, none set for None. Raises ParamError for anything else, with the way to write it."""
+    if params is None:
+        return GenerationParams()
+    if isinstance(params, GenerationParams):
+        return params
+    if isinstance(params, SamplingParams):
+        how = "it is settings of one stage: GenerationParams(semantic=...)"
+    else:
+        how = "such as GenerationParams(semantic=SamplingParams(temperature=0.4))"
+    raise ParamError(f"params must be GenerationParams or None, is {type(params).__name__}; {how}")

@@ -1,24 +1,46 @@
-"""Makes a clip again from what its file, or the JSON beside it, says of it. Knows no command line."""
+"""Makes a clip again from what its file, or the JSON beside it, says of it. Knows no command line.
+
+A file may come from anywhere, so nothing in it is trusted: it names no path, fetches nothing, and asks for no more
+work than MAX_LETTERS, unless the caller says otherwise.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from openbark.api import Bark, VoiceLike
+from openbark.assets import EMBEDDED_NAME
 from openbark.audio import Edits, read_tags
+from openbark.checkpoints.hub import cached, is_hub_id
 from openbark.engine.longform_options import LongFormOptions
 from openbark.engine.request import Progress
-from openbark.errors import AudioError, ParamError, VoiceError
-from openbark.narration import options_from
-from openbark.params import GenerationParams, SamplingParams
+from openbark.errors import AudioError, VoiceError
+from openbark.narration import Manner, Script, narrate_script, plan_of_text
+from openbark.params import GenerationParams
+from openbark.recipe_fields import (
+    RecipeFieldError,
+    read_edits,
+    read_long_form,
+    read_origin,
+    read_params,
+    read_script,
+    read_seed,
+    read_text,
+)
 from openbark.result import Clip, ModelOrigin
+from openbark.text.reader import TextReader
+from openbark.voices.voice import Voice
 
-__all__ = ["Recipe", "load_model", "make_again", "model_difference", "read_recipe"]
+__all__ = ["MAX_LETTERS", "Recipe", "load_model", "make_again", "model_difference", "read_recipe"]
 
+MAX_LETTERS = 50_000
+"""Longest text that is spoken again because a file says so: about 50 minutes of speech."""
+
+_MAX_SIDECAR_BYTES = 64 * 2**20
 _SIDECAR = ".json"
 
 
@@ -41,30 +63,36 @@ class Recipe:
     params: GenerationParams
     edits: Edits
     options: LongFormOptions | None = None
-    script: Mapping[str, Any] | None = None
+    script: Script | None = None
     input_format: str | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
     """The recipe in an audio file's tags, or in the JSON file that `Clip.save(sidecar=True)` writes.
 
-    Raises AudioError when the file cannot be read, carries no recipe of ours, or one without its text.
+    Raises AudioError when the file cannot be read, carries no recipe of ours, or one with a field at fault.
     """
     content = _content(path)
     try:
         return _parsed(path, content)
-    except (KeyError, TypeError, ParamError) as error:
+    except RecipeFieldError as error:
         raise AudioError(
             f"{path} carries a recipe that this version cannot read ({error}); it was written by "
             f"{content.get('generator', 'something else')}"
         ) from error
 
 
-def load_model(recipe: Recipe, model: str | None = None, threads: int | None = None) -> Bark:
+def load_model(
+    recipe: Recipe,
+    model: str | None = None,
+    threads: int | None = None,
+    trusted: bool = False,
+) -> Bark:
     """The model of a recipe, or the one at `model`, computed as it was then.
 
-    Raises CheckpointError or DeviceError when it is not here, AudioError when the recipe says only that it was a
-    folder of the user's.
+    Without `model` it must be the embedded one or one in the hub's cache; `trusted` also fetches it from the hub.
+    Raises AudioError where it is neither, or the recipe says only that it was a folder; CheckpointError or
+    DeviceError when it cannot be loaded.
     """
     origin = recipe.origin
     path = model if model is not None else origin.source
@@ -73,6 +101,17 @@ def load_model(recipe: Recipe, model: str | None = None, threads: int | None = N
             f"{recipe.source} was made by {recipe.model} (fingerprint {origin.fingerprint}) from a folder; "
             "give the folder with --model"
         )
+    if model is None and path != EMBEDDED_NAME:
+        if not is_hub_id(path) or Path(path).exists():
+            raise AudioError(
+                f"{recipe.source} names the model {path!r}, which is not a name on the hub; a file's own path is "
+                "not followed: give the folder with --model"
+            )
+        if not trusted and cached(path) is None:
+            raise AudioError(
+                f"{recipe.source} names the model {path!r}, which is not on this machine; fetch it first "
+                f"(openbark models download {path}), or say --yes to fetch it now"
+            )
     return Bark.load(
         path, origin.device, origin.dtype, threads, origin.backend, origin.coarse_window
     )
@@ -93,14 +132,25 @@ def model_difference(recipe: Recipe, bark: Bark) -> str | None:
 
 
 def make_again(
-    recipe: Recipe, bark: Bark, voice: VoiceLike | None = None, progress: Progress | None = None
+    recipe: Recipe,
+    bark: Bark,
+    voice: VoiceLike | None = None,
+    progress: Progress | None = None,
+    trusted: bool = False,
 ) -> Clip:
     """The clip of a recipe. voice: where its voice is, if not under its name. progress: see `engine.request`.
+    trusted: also a text of more than MAX_LETTERS.
 
     On the model it was made with, equal samples. Raises VoiceError when the voice is unknown, or holds other
-    tokens than then.
+    tokens than then; AudioError for a text that is too long.
     """
-    used = bark.find_voice(voice if voice is not None else recipe.voice)
+    if len(recipe.text) > MAX_LETTERS and not trusted:
+        raise AudioError(
+            f"{recipe.source} says that its text has {len(recipe.text)} letters, and more than {MAX_LETTERS} are "
+            "not spoken because a file says so; say --yes to do it"
+        )
+    model = _NamedVoicesOnly(bark, recipe.source)
+    used = bark.find_voice(voice) if voice is not None else model.find_voice(recipe.voice)
     digest = used.digest if used else None
     if digest != recipe.voice_digest:
         raise VoiceError(
@@ -108,18 +158,14 @@ def make_again(
             f"has other tokens ({digest}); give its file with --voice"
         )
     if recipe.script is not None:
-        clip = bark.generate_script(
-            recipe.text,
-            used,
-            recipe.script["speakers"],
-            recipe.seed,
-            recipe.params,
-            recipe.script["format"],
-            recipe.script["markup"],
-            progress,
-            options=recipe.options,
-        )
+        cast = {name: model.find_voice(each) for name, each in recipe.script.speakers.items()}
+        script = Script(recipe.text, cast, recipe.script.format, recipe.script.markup)
+        how = Manner(recipe.seed, recipe.params, recipe.options, progress=progress)
+        clip = narrate_script(model, script, used, how).clip(bark.engine)
     else:
+        # Subtitles and SSML name voices too: planned once with the names alone.
+        how = Manner(options=recipe.options, input_format=recipe.input_format)
+        plan_of_text(model, recipe.text, used, how)
         clip = bark.generate(
             recipe.text,
             used,
@@ -132,17 +178,36 @@ def make_again(
     return clip.edited_by(recipe.edits)
 
 
+class _NamedVoicesOnly:
+    """A model whose voices are found by name: a path that a file names is not opened."""
+
+    def __init__(self, bark: Bark, source: Path) -> None:
+        self._bark = bark
+        self._source = source
+        self.default_params = bark.default_params
+        self.origin = bark.origin
+
+    @property
+    def reader(self) -> TextReader:
+        return self._bark.reader
+
+    def find_voice(self, voice: Any) -> Voice | None:
+        if voice is None:
+            return None
+        if voice not in self._bark.voices:
+            raise VoiceError(
+                f"{self._source} was made with the voice {voice!r}, which is not known here by that name; give its "
+                "file with --voice, or make it known: openbark voices import FILE"
+            )
+        return self._bark.find_voice(voice)
+
+
 def _content(path: Path) -> Mapping[str, Any]:
-    if path.suffix.lower() == _SIDECAR:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise AudioError(f"cannot read {path}: {error}") from error
-    else:
-        text = read_tags(path).get("comment", "")
+    is_sidecar = path.suffix.lower() == _SIDECAR
+    text = _sidecar(path) if is_sidecar else read_tags(path).get("comment", "")
     try:
         content = json.loads(text) if text else None
-    except ValueError:
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict) or not str(content.get("generator", "")).startswith(
         "openbark "
@@ -158,39 +223,33 @@ def _content(path: Path) -> Mapping[str, Any]:
     return content
 
 
+def _sidecar(path: Path) -> str:
+    try:
+        if not path.is_file():
+            raise AudioError(f"no file at {path}")
+        if path.stat().st_size > _MAX_SIDECAR_BYTES:
+            raise AudioError(f"{path} is larger than {_MAX_SIDECAR_BYTES} bytes; no recipe is")
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        if isinstance(error, AudioError):
+            raise
+        raise AudioError(f"cannot read {path}: {error}") from error
+
+
 def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
-    made_with = dict(content["made_with"])
-    window = made_with.get("coarse_window")
-    if isinstance(window, list):
-        made_with["coarse_window"] = tuple(window)
-    plain = {field.name for field in fields(Recipe)} - {
-        "source",
-        "origin",
-        "params",
-        "edits",
-        "options",
-        "script",
-        "input_format",
-    }
-    long_form = content.get("long_form")
+    is_plain = content.get("input_format") is None
     return Recipe(
         source=path,
-        origin=ModelOrigin(**made_with),
-        params=_params(content["params"]),
-        edits=Edits(**content.get("edits", {})),
-        options=options_from(long_form) if long_form else None,
-        script=content.get("script"),
-        input_format=content.get("input_format"),
-        **{name: content[name] for name in plain},
-    )
-
-
-def _params(given: Mapping[str, Any]) -> GenerationParams:
-    return GenerationParams(
-        semantic=SamplingParams(**given["semantic"]),
-        coarse=SamplingParams(**given["coarse"]),
-        fine=SamplingParams(**given["fine"]),
-        max_semantic_tokens=given["max_semantic_tokens"],
-        max_semantic_seconds=given["max_semantic_seconds"],
-        allow_early_stop=given["allow_early_stop"],
+        generator=read_text(content, "generator"),
+        model=read_text(content, "model"),
+        origin=read_origin(content),
+        text=read_text(content, "text"),
+        voice=read_text(content, "voice", optional=True),
+        voice_digest=read_text(content, "voice_digest", optional=True),
+        seed=read_seed(content),
+        params=read_params(content),
+        edits=read_edits(content),
+        options=read_long_form(content),
+        script=read_script(content),
+        input_format=None if is_plain else read_text(content, "input_format"),
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import html
 import json
 import os
 from collections.abc import Mapping
@@ -31,7 +32,7 @@ from openbark.audio import (
 from openbark.config import BarkConfig
 from openbark.engine.spoken import AttemptReport
 from openbark.errors import AudioError, ParamError
-from openbark.files import write_atomically
+from openbark.files import expanded, write_atomically
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
 from openbark.text.timings import TextTiming, format_timings
@@ -40,6 +41,8 @@ from openbark.voices.voice import Voice
 __all__ = ["Clip", "ClipTokens", "ModelOrigin", "Segment", "sidecar_path"]
 
 _MAX_TITLE = 200
+_MAX_REPR = 60
+_MAX_HTML = 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +52,12 @@ class ClipTokens:
     semantic: NDArray[np.int64]
     coarse: NDArray[np.int64]
     fine: NDArray[np.int64]
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(
+            f"{name} {list(getattr(self, name).shape)}" for name in ("semantic", "coarse", "fine")
+        )
+        return f"<ClipTokens: {shapes}>"
 
 
 @dataclass(frozen=True)
@@ -101,6 +110,8 @@ class Clip:
     read it. timings: wall seconds by stage. n_text_tokens: text slots used. edits: made to the waveform since;
     the tokens are those before. segments: where each piece of the text is spoken; one for a text spoken whole.
     recipe: what was asked besides, as plain values; part of `provenance`.
+
+    `len(clip)` is its samples, `np.asarray(clip)` the waveform. A clip can be pickled and copied.
     """
 
     waveform: NDArray[np.float32] = field(repr=False)
@@ -122,16 +133,48 @@ class Clip:
     recipe: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
+        for name in ("timings", "recipe"):  # as dictionaries: a read-only view cannot be pickled
+            object.__setattr__(self, name, dict(getattr(self, name)))
         if not self.segments:
             whole = Segment(
                 0, len(self.text), 0, len(self.waveform), self.seed, self.stop_reason, self.voice
             )
             object.__setattr__(self, "segments", (whole,))
 
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= _MAX_REPR else f"{self.text[: _MAX_REPR - 3]}..."
+        return (
+            f"<Clip {text!r}: {self.seconds:.2f} s at {self.sample_rate} Hz, "
+            f"{_voice_words(self.voice)}, seed {self.seed}, stopped by {self.stop_reason}>"
+        )
+
+    def __len__(self) -> int:
+        """Samples of the waveform."""
+        return len(self.waveform)
+
+    def __bool__(self) -> bool:
+        """True: `len` is no statement about whether there is a clip."""
+        return True
+
+    def __array__(
+        self, dtype: np.typing.DTypeLike | None = None, copy: bool | None = None
+    ) -> NDArray[Any]:
+        """The waveform, for numpy and everything that takes arrays."""
+        array = np.asarray(self.waveform, dtype=dtype)
+        shared = np.shares_memory(array, self.waveform)
+        if copy is False and not shared:
+            raise ValueError(f"a waveform of float32 becomes {array.dtype} only as a copy")
+        return array.copy() if copy and shared else array
+
     @property
     def seconds(self) -> float:
         """Duration of the audio."""
         return len(self.waveform) / self.sample_rate
+
+    @property
+    def duration(self) -> float:
+        """`seconds`, under the name that other audio packages use."""
+        return self.seconds
 
     @property
     def wall_seconds(self) -> float:
@@ -141,7 +184,7 @@ class Clip:
     @property
     def real_time_factor(self) -> float:
         """Wall seconds per second of audio; lower is better."""
-        return self.wall_seconds / self.seconds
+        return self.wall_seconds / self.seconds if self.seconds else 0.0
 
     @property
     def n_clipped(self) -> int:
@@ -263,13 +306,21 @@ class Clip:
         Samples beyond full scale are clipped, see `n_clipped`. Raises AudioError when the target cannot be
         written.
         """
-        is_path = isinstance(target, (str, os.PathLike))
-        name = output_format(Path(target), format) if is_path else format or "wav"  # type: ignore[arg-type]
-        if sidecar and not is_path:
-            raise AudioError("a stream has no sidecar; give a path")
-        write_audio(target, self.waveform, self.sample_rate, name, self._tags(name, metadata))
+        if not isinstance(target, (str, os.PathLike)):
+            if not hasattr(target, "write"):
+                raise AudioError(
+                    f"a clip is saved to a path or a binary stream, not to {type(target).__name__}"
+                )
+            if sidecar:
+                raise AudioError("a stream has no sidecar; give a path")
+            name = format or "wav"
+            write_audio(target, self.waveform, self.sample_rate, name, self._tags(name, metadata))
+            return
+        file = expanded(target)
+        name = output_format(file, format)
+        write_audio(file, self.waveform, self.sample_rate, name, self._tags(name, metadata))
         if sidecar:
-            path = sidecar_path(target)  # type: ignore[arg-type]
+            path = sidecar_path(file)
             try:
                 write_atomically(path, self.to_json().encode() + b"\n")
             except OSError as error:
@@ -321,9 +372,21 @@ class Clip:
         return {"title": title, "comment": comment, "software": software}
 
     def _repr_html_(self) -> str:
-        """A player, for notebooks."""
+        """A player and what it plays, for notebooks."""
         data = base64.b64encode(self.to_bytes(metadata=False)).decode()
-        return f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
+        about = (
+            f"{self.seconds:.2f} s, {_voice_words(self.voice)}, seed {self.seed}, "
+            f"model {self.config.name}"
+        )
+        text = self.text if len(self.text) <= _MAX_HTML else f"{self.text[: _MAX_HTML - 3]}..."
+        return (
+            f'<audio controls src="data:audio/wav;base64,{data}"></audio>'
+            f"<p>{html.escape(text)}<br><small>{html.escape(about)}</small></p>"
+        )
+
+
+def _voice_words(voice: str | None) -> str:
+    return f"voice {voice}" if voice else "no named voice"
 
 
 def sidecar_path(audio: str | os.PathLike[str]) -> Path:

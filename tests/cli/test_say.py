@@ -193,7 +193,7 @@ class _Terminal(io.StringIO):
 def test_progress_bar_counts_seconds_of_audio_on_a_terminal(
     model_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from openbark.cli.progress import ProgressBar
+    from openbark.progress import ProgressBar
 
     terminal = _Terminal()
     monkeypatch.setattr("sys.stderr", terminal)

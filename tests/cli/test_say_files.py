@@ -268,7 +268,7 @@ def test_interrupting_a_stream_exits_130_and_writes_no_file(
     process = subprocess.Popen(
         [sys.executable, "-c", code, "say", "Hello there. " * 400, "--stream", "-", "--format", "pcm",
          "--model", str(model_folder), "--threads", "1", "--seed", "1"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None
@@ -285,7 +285,7 @@ def test_a_player_that_leaves_ends_the_stream(model_folder: Path, tmp_path: Path
     process = subprocess.Popen(
         [sys.executable, "-m", "openbark", "say", "Hello there. " * 400, "--stream", "-", "--format", "pcm",
          "--model", str(model_folder), "--threads", "1", "--seed", "1"],
-        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     assert process.stdout is not None and process.stderr is not None

@@ -70,7 +70,9 @@ def command_error(words: list[str]) -> str | None:
         return f"no extra {sorted(unknown)}" if unknown else None
     if program == "openbark":
         return openbark_error(arguments)
-    if program in {"python", "torchrun"}:
+    if program == ".":
+        return None if arguments[0].endswith("/bin/activate") else f"{arguments[0]}: what is this?"
+    if program in {"python", "python3", "torchrun"}:
         if "-m" in arguments:
             module = arguments[arguments.index("-m") + 1]
             return None if importlib.util.find_spec(module) else f"no module {module}"
@@ -80,6 +82,7 @@ def command_error(words: list[str]) -> str | None:
 
 
 def openbark_error(arguments: list[str]) -> str | None:
+    from openbark.cli.choices import FilePath
     from openbark.cli.main import cli
 
     command: click.Command = cli
@@ -98,7 +101,9 @@ def openbark_error(arguments: list[str]) -> str | None:
                 command.make_context(name, list(arguments), parent=context)
                 return None
     except click.BadParameter as error:
-        a_file_of_yours = error.param is not None and isinstance(error.param.type, click.Path)
+        a_file_of_yours = error.param is not None and isinstance(
+            error.param.type, (click.Path, FilePath)
+        )
         return None if a_file_of_yours else error.format_message()
     except click.ClickException as error:
         return error.format_message()

@@ -1,4 +1,4 @@
-"""Who may come in: hosts, keys, body limits, and what every answer carries (R6, R9, R11, R13)."""
+"""Who may come in: hosts, keys, body limits, and what every answer carries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import httpx
 import openai
 import pytest
 from running_server import RunningServer
+from waiting import DEADLINE_SECONDS
 
 from openbark.errors import ParamError
 from openbark.server.keys import KeyRing, hash_key, key_line, new_key
@@ -76,11 +77,11 @@ def test_lists_can_be_closed(start: Start, tmp_path: Path) -> None:
 
 
 def test_a_key_has_so_many_requests_at_once(start: Start) -> None:
-    server = start(api_key="secret", streams_per_key=1, delay=0.05)
+    server = start(api_key="secret", streams_per_key=1, hold_after=1)
     long = {"input": "long " * 200, "response_format": "pcm"}
     url, headers = f"{server.url}/v1/audio/speech", bearer("secret")
-    with httpx.stream("POST", url, json=long, headers=headers):
-        answer = httpx.post(url, json=BODY, headers=headers)
+    with httpx.stream("POST", url, json=long, headers=headers, timeout=DEADLINE_SECONDS):
+        answer = httpx.post(url, json=BODY, headers=headers, timeout=DEADLINE_SECONDS)
     assert (answer.status_code, answer.json()["error"]["code"]) == (429, "rate_limit_exceeded")
     assert 1 <= int(answer.headers["retry-after"]) <= 120
 
@@ -113,7 +114,7 @@ def test_answers_carry_an_id_and_the_policies(server: RunningServer) -> None:
 
 
 def test_a_large_body_is_refused_before_it_is_read(start: Start) -> None:
-    server = start(max_body_bytes=2048)
+    server = start(max_body_bytes=2048, max_input_chars=2000)
     body = {"input": "x" * 5000}
     declared = server.client.post("/v1/audio/speech", json=body)
     assert (declared.status_code, declared.json()["error"]["code"]) == (413, "too_large")
@@ -169,3 +170,27 @@ def test_flags_win_over_environment_over_file(
         load_settings(file)
     with pytest.raises(ParamError, match=r"port .* is 'many'"):
         load_settings(None, {"port": "many"})
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"# only a comment\n", b"\xff\xfe\x00", b"me plain-key\n"]
+)
+def test_a_key_file_without_a_key_does_not_open_the_server(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(content)
+    with pytest.raises(ParamError, match="key"):
+        KeyRing.read(file)
+    with pytest.raises(ParamError, match="key"):
+        KeyRing.read(file, "plain")
+
+
+@pytest.mark.parametrize("plain", ["", " ", "\n"])
+def test_an_empty_key_does_not_open_the_server(plain: str) -> None:
+    with pytest.raises(ParamError, match="empty"):
+        load_settings(None, {"api_key": plain}).keys()
+
+
+def test_a_key_file_of_windows_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(b"\xef\xbb\xbf" + key_line("me", "secret").encode() + b"\r\n")
+    assert KeyRing.read(file).owner("Bearer secret") == "me"

@@ -10,6 +10,7 @@ from openbark.audio.samples import Waveform, check_waveform
 from openbark.audio.stretch import check_speed, stretch
 from openbark.audio.trim import speech_bounds
 from openbark.errors import ParamError
+from openbark.scalars import read_flag, read_number, read_whole
 
 __all__ = ["MAX_RATE", "MIN_RATE", "Edits"]
 
@@ -32,17 +33,23 @@ class Edits:
     sample_rate: int | None = None
 
     def __post_init__(self) -> None:
-        if not isinstance(self.trim, bool):
-            raise ParamError(f"trim is {self.trim!r}; legal: True or False")
+        trim = read_flag(self.trim)
+        if trim is None:
+            raise ParamError(f"trim is {self.trim!r}; allowed: True or False")
         check_speed(self.speed)
+        # Kept as plain numbers: they are written into files as JSON.
+        object.__setattr__(self, "trim", trim)
+        object.__setattr__(self, "speed", read_number(self.speed))
         if self.loudness is not None:
             check_loudness(self.loudness)
-        rate = self.sample_rate
-        is_whole = isinstance(rate, int) and not isinstance(rate, bool)
-        if rate is not None and not (is_whole and MIN_RATE <= rate <= MAX_RATE):
-            raise ParamError(
-                f"sample_rate is {rate!r} Hz; legal: {MIN_RATE} to {MAX_RATE}, or None"
-            )
+            object.__setattr__(self, "loudness", read_number(self.loudness))
+        if self.sample_rate is not None:
+            rate = read_whole(self.sample_rate)
+            if rate is None or not MIN_RATE <= rate <= MAX_RATE:
+                raise ParamError(
+                    f"sample_rate is {self.sample_rate!r} Hz; allowed: {MIN_RATE} to {MAX_RATE}, or None"
+                )
+            object.__setattr__(self, "sample_rate", rate)
 
     @property
     def is_none(self) -> bool:

@@ -59,20 +59,28 @@ _ALIASES = MappingProxyType({"opus": "ogg"})
 
 def check_format(name: str) -> str:
     """The key of FORMATS that `name` means. Raises AudioError with the legal names for any other."""
-    found = _ALIASES.get(name, name)
+    lowered = name.lower() if isinstance(name, str) else ""
+    found = _ALIASES.get(lowered, lowered)
     if found not in FORMATS:
-        raise AudioError(f"unknown audio format {name!r}; legal: {', '.join(FORMATS)}")
+        raise AudioError(f"unknown audio format {name!r}; allowed: {', '.join(FORMATS)}")
     return found
 
 
 def output_format(path: Path, format: str | None = None) -> str:
     """The format to write at `path`: `format` itself, else the one its suffix names.
 
-    Raises AudioError for an unknown name or suffix.
+    Raises AudioError for an unknown name or suffix, and where the two name different kinds of files.
     """
-    if format is not None:
-        return check_format(format)
     suffix = path.suffix.lower()
+    if format is not None:
+        name = check_format(format)
+        named = SUFFIXES.get(suffix, name)
+        if named != name and {named, name} != {"wav", "f32"}:
+            raise AudioError(
+                f"{path} ends in {suffix}, which is {named}, and the format is {name}; "
+                "change one of them, or leave the format out"
+            )
+        return name
     if suffix not in SUFFIXES:
         raise AudioError(
             f"{path}: cannot tell the audio format from {suffix or 'a name without suffix'!r}; "

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from openbark.audio.resample import resample
 from openbark.audio.samples import Waveform, check_waveform
 from openbark.errors import ParamError
+from openbark.scalars import read_number
 
 __all__ = ["MAX_LOUDNESS", "MIN_LOUDNESS", "check_loudness", "loudness", "with_loudness"]
 
@@ -79,15 +80,12 @@ def with_loudness(waveform: Waveform, sample_rate: int, target: float) -> Wavefo
 
 def check_loudness(target: float) -> None:
     """Raise ParamError unless `target` is a legal one for `with_loudness`."""
-    if isinstance(target, bool) or not isinstance(target, int | float) or not _legal(target):
+    number = read_number(target)
+    if number is None or not MIN_LOUDNESS <= number <= MAX_LOUDNESS:
         raise ParamError(
-            f"loudness is {target!r} LUFS; legal: {MIN_LOUDNESS:g} to {MAX_LOUDNESS:g}, -16 is usual for "
+            f"loudness is {target!r} LUFS; allowed: {MIN_LOUDNESS:g} to {MAX_LOUDNESS:g}, -16 is usual for "
             "speech"
         )
-
-
-def _legal(target: float) -> bool:
-    return MIN_LOUDNESS <= target <= MAX_LOUDNESS
 
 
 def _lufs(energy: float) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import AudioError
+from openbark.scalars import read_whole
 
 __all__ = ["Waveform", "check_rate", "check_waveform", "count_clipped", "pcm16"]
 
@@ -28,7 +29,8 @@ def count_clipped(waveform: Waveform) -> int:
 
 def check_rate(name: str, rate: object) -> None:
     """Raise AudioError unless `rate` is a positive whole number of Hz."""
-    if isinstance(rate, bool) or not isinstance(rate, int) or rate <= 0:
+    number = read_whole(rate)
+    if number is None or number <= 0:
         raise AudioError(f"{name} must be a positive whole number of Hz, is {rate!r}")
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from openbark.audio.samples import Waveform, check_rate, check_waveform
 from openbark.errors import AudioError, ParamError
+from openbark.scalars import read_number
 
 __all__ = ["MAX_SPEED", "MIN_SPEED", "Stretcher", "check_speed", "stretch"]
 
@@ -25,10 +26,10 @@ _SEARCH_SECONDS = 0.0085
 
 def check_speed(speed: float) -> None:
     """Raise ParamError unless `speed` is in MIN_SPEED..MAX_SPEED."""
-    wrong_type = isinstance(speed, bool) or not isinstance(speed, int | float)
-    if wrong_type or not MIN_SPEED <= speed <= MAX_SPEED:
+    number = read_number(speed)
+    if number is None or not MIN_SPEED <= number <= MAX_SPEED:
         raise ParamError(
-            f"speed is {speed!r}; legal: {MIN_SPEED:g} to {MAX_SPEED:g}, 1 is as it is"
+            f"speed is {speed!r}; allowed: {MIN_SPEED:g} to {MAX_SPEED:g}, 1 is as it is"
         )
 
 

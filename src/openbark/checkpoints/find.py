@@ -9,6 +9,7 @@ from pathlib import Path
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.checkpoints.hub import HubAccess, download, is_hub_id
 from openbark.errors import CheckpointNotFoundError
+from openbark.files import expanded
 
 __all__ = ["find_checkpoint", "public_source", "tell"]
 
@@ -24,9 +25,13 @@ def find_checkpoint(
     """
     if path is None or path == EMBEDDED_NAME:
         return embedded_directory()
+    if not isinstance(path, (str, os.PathLike)):
+        raise CheckpointNotFoundError(
+            f"a model is a path, {EMBEDDED_NAME!r} or a name on the hub, not {type(path).__name__}"
+        )
     access = access or HubAccess()
-    folder = Path(path).expanduser()
-    if folder.exists():
+    folder = expanded(path)
+    if _exists(folder):
         return folder / access.subfolder
     if isinstance(path, str) and is_hub_id(path):
         return download(path, tell, access)
@@ -40,9 +45,16 @@ def public_source(path: str | os.PathLike[str] | None) -> str | None:
     """A model's name where it means the same on every machine; a user's folders are nobody else's business."""
     if path is None or path == EMBEDDED_NAME:
         return EMBEDDED_NAME
-    if isinstance(path, str) and is_hub_id(path) and not Path(path).expanduser().exists():
+    if isinstance(path, str) and is_hub_id(path) and not _exists(expanded(path)):
         return path
     return None
+
+
+def _exists(folder: Path) -> bool:
+    try:
+        return folder.exists()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        return False
 
 
 def tell(line: str) -> None:

@@ -7,11 +7,13 @@ import json
 import click
 
 from openbark.cli.bench_serve import serve
+from openbark.cli.groups import SuggestingGroup
+from openbark.extras import require_packages
 
 __all__ = ["bench"]
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def bench() -> None:
     """Measure how fast this machine speaks."""
 
@@ -67,10 +69,14 @@ def _say(
     from openbark.bench.race import Race, run_race
     from openbark.bench.workload import Workload
 
+    peers = tuple(part for part in against.split(",") if part)
+    if peers:
+        # Found here, and not in the process that would run the peer.
+        require_packages(("torch", *(peer for peer in peers if peer == "transformers")), "bench")
     race = Race(
         Workload(model, seconds, voice, window, threads),
         tuple(part for part in dtype.split(",") if part),
-        tuple(part for part in against.split(",") if part),
+        peers,
         repeat,
         repeat if peer_repeat is None else peer_repeat,
     )

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from openbark.cli.cores import share_cores
-from openbark.cli.progress import ProgressBar
 from openbark.compat.infinity.options import OPTIONS, Option, resolve
 from openbark.errors import ParamError
+from openbark.progress import ProgressBar
 
 if TYPE_CHECKING:
     from openbark.api import Bark

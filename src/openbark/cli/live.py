@@ -11,12 +11,20 @@ import click
 from openbark.cli.inputs import Source
 from openbark.cli.reading import input_format_of
 from openbark.cli.speech_options import Asked
+from openbark.cli.summary import voice_words
 
 if TYPE_CHECKING:
     from openbark.api import Bark
     from openbark.audio import Waveform
 
-__all__ = ["Outlet", "check_flags", "check_latency", "pipe", "play_live", "plays_live"]
+__all__ = [
+    "Outlet",
+    "check_flags",
+    "check_latency",
+    "pipe",
+    "play_live",
+    "plays_live",
+]
 
 
 def check_flags(flag: str, sources: list[Source], whole: Mapping[str, bool]) -> None:
@@ -133,6 +141,6 @@ def _spoken(bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform],
         outlet.push(block)
     outlet.finish()
     return (
-        f"{outlet.seconds:.2f} s of audio, seed {asked.seed}, voice {asked.voice or 'none'}, "
+        f"{outlet.seconds:.2f} s of audio, seed {asked.seed}, {voice_words(asked.voice)}, "
         f"model {bark.config.name}"
     )

@@ -9,16 +9,20 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import IO, Any
+from typing import Any
 
 import click
 
 from openbark import __version__
-from openbark.errors import CancelledError, OpenBarkError
+from openbark.cli.groups import SuggestingGroup, one_line_errors
+from openbark.cli.inputs import stdin_has_text
+from openbark.cli.streams import open_closed_streams
+from openbark.cli.typed_words import check_no_command
 
-__all__ = ["COMMANDS", "CommandError", "DefaultGroup", "cli", "main"]
+__all__ = ["COMMANDS", "DefaultGroup", "cli", "main"]
 
 _DEFAULT_COMMAND = "say"
+_META_KEY = "openbark.command"
 
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
@@ -34,25 +38,16 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "batch": ("openbark.cli.batch", "Speak many texts into one folder; resumes."),
         "bench": ("openbark.cli.bench", "Measure how fast this machine speaks."),
         "train": ("openbark.cli.train", "Train a Bark, or the embedded model from nothing."),
+        "completion": (
+            "openbark.cli.completion",
+            "Let the shell complete names (bash, zsh, fish).",
+        ),
     }
 )
 """Commands by name: the module that holds a click command of that name, and what `--help` says of it."""
 
 
-class CommandError(click.ClickException):
-    """An error for the person at the terminal: one line, and the exit code of its kind."""
-
-    def __init__(self, message: str, exit_code: int) -> None:
-        super().__init__(message)
-        # Click declares it per class; it is read from the instance.
-        self.exit_code = exit_code  # type: ignore[misc]
-
-    def show(self, file: IO[Any] | None = None) -> None:
-        """Print the line."""
-        click.echo(f"error: {self.format_message()}", file=file, err=file is None)
-
-
-class DefaultGroup(click.Group):
+class DefaultGroup(SuggestingGroup):
     """A group whose commands are imported on use, and whose default command needs no name."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -68,10 +63,27 @@ class DefaultGroup(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Put the default command in front of arguments that name none."""
+        with one_line_errors():
+            found = self._with_command(ctx, args)
+            ctx.meta[_META_KEY] = found[0] if found else ""
+            return super().parse_args(ctx, found)
+
+    def _with_command(self, ctx: click.Context, args: list[str]) -> list[str]:
+        commands = self.list_commands(ctx)
+        if ctx.resilient_parsing:  # the shell asks what may follow
+            is_command = not args or args[0] in commands
+            return args if is_command else [_DEFAULT_COMMAND, *args]
+        if not args:
+            return [_DEFAULT_COMMAND] if stdin_has_text() else args
+        if args[0] == "help" and all(word in commands for word in args[1:2]):
+            return [*args[1:], "--help"]
+        if args == ["version"]:
+            return ["--version"]
         own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
-        if args and args[0] not in own and args[0] not in self.list_commands(ctx):
-            args = [_DEFAULT_COMMAND, *args]
-        return super().parse_args(ctx, args)
+        if args[0] in own or args[0] in commands:
+            return args
+        check_no_command(args, commands)
+        return [_DEFAULT_COMMAND, *args]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands without importing them."""
@@ -80,12 +92,8 @@ class DefaultGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; errors of ours and Ctrl-C become exit codes."""
-        try:
+        with one_line_errors(ctx.meta[_META_KEY]):
             return super().invoke(ctx)
-        except OpenBarkError as error:
-            raise CommandError(str(error), error.exit_code) from error
-        except KeyboardInterrupt as error:
-            raise CommandError("interrupted", CancelledError.exit_code) from error
 
 
 @click.group(cls=DefaultGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -96,10 +104,12 @@ def cli() -> None:
     \b
     openbark "Hello there."                 speak, into speech.wav
     openbark "Hello." -o hello.flac --voice en_0 --seed 7
-    echo "Hello." | openbark - -o - > hello.wav
+    echo "Hello." | openbark -o - > hello.wav
+    openbark help say                       all options of a command
     """
 
 
 def main() -> None:
     """Entry point of the `openbark` program."""
+    open_closed_streams()
     cli(prog_name="openbark")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openbark.cli.groups import SuggestingGroup
+
 if TYPE_CHECKING:
     from openbark.checkpoints.checkpoint import Checkpoint
     from openbark.cli.local_models import LocalModel
@@ -19,7 +21,7 @@ __all__ = ["models"]
 _EMPTY: Mapping[str, str] = MappingProxyType({"missing": "nothing", "packed": "not yet"})
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def models() -> None:
     """List, inspect, fetch and convert models."""
 

@@ -3,6 +3,7 @@ told to."""
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from pathlib import Path
 import click
 
 from openbark.cli.inputs import Source
+from openbark.cli.streams import audio_file_of_stdout
 from openbark.errors import AudioError
+from openbark.files import expanded
 
 __all__ = ["STDOUT", "Output", "check_absent", "plan_outputs", "timings_file"]
 
@@ -37,10 +40,16 @@ def plan_outputs(
 ) -> list[Output]:
     """One output for each source.
 
-    A text goes to `output`, or to speech.wav, speech-2.wav, ... of this folder; a file goes to a file of its name
+    stdout that was redirected to an audio file is that file. A text goes to `output`, or to speech.wav, speech-2.wav, ... of this folder; a file goes to a file of its name
     in the folder `output`, or in this one. Raises UsageError or AudioError where that cannot be, two would be one
     file, or one is there and `force` is not given.
     """
+    from openbark.audio.formats import SUFFIXES, output_format
+
+    redirected = audio_file_of_stdout() if output is None and len(sources) == 1 else None
+    if redirected is not None and redirected.suffix.lower() in SUFFIXES:
+        # `openbark Hello > hello.wav`: the file is the one that is meant.
+        return [Output(None, output_format(redirected, format))]
     if output == STDOUT:
         if len(sources) > 1:
             raise click.UsageError("-o - takes one text; give a folder to several")
@@ -61,7 +70,7 @@ def plan_outputs(
 
 def check_absent(path: Path, force: bool) -> None:
     """Raise AudioError for a file that is there, unless `force`; devices and pipes hold nothing to lose."""
-    if not force and path.is_file():
+    if not force and os.path.isfile(path):  # noqa: PTH113 - also False for names no system takes
         raise AudioError(f"{path} is there already; give another name, or --force to replace it")
 
 
@@ -78,7 +87,7 @@ def timings_file(target: str, output: Output, n_outputs: int) -> tuple[Path, str
         if output.path is None:
             raise click.UsageError(f"--timings {target} lies beside the audio; give it a file name")
         return output.path.with_suffix(f".{target}"), target
-    path = Path(target)
+    path = expanded(target)
     kind = path.suffix.lower().removeprefix(".")
     if kind not in TIMING_FORMATS:
         raise click.UsageError(
@@ -95,6 +104,8 @@ def timings_file(target: str, output: Output, n_outputs: int) -> tuple[Path, str
 def _stdout(format: str | None) -> Output:
     from openbark.audio import output_format
 
+    if sys.stdout is None or sys.stdout.closed:
+        raise click.UsageError("stdout is closed; give the audio a file with -o")
     if sys.stdout.isatty():
         raise click.UsageError("this writes audio to the terminal; redirect it, or give a file")
     return Output(None, output_format(Path(), format or "wav"))
@@ -104,19 +115,38 @@ def _output(
     source: Source, n_sources: int, output: str | None, format: str | None, force: bool
 ) -> Output:
     from openbark.audio import check_output, output_format
+    from openbark.audio.formats import SUFFIXES
 
-    folder = Path(output) if output is not None else Path()
-    is_folder = folder.is_dir() or (output is not None and output.endswith("/"))
-    if output is not None and not is_folder and n_sources == 1:
+    folder = expanded(output) if output is not None else Path()
+    is_folder = output is None or _is_folder(folder) or output.endswith(("/", os.sep))
+    if not is_folder and n_sources == 1:
         return Output(folder, check_output(folder, format))
-    if output is not None and not folder.is_dir():
-        raise AudioError(f"{output} is no folder; {n_sources} texts need one that is there")
+    if not is_folder and folder.suffix.lower() in SUFFIXES:
+        raise AudioError(f"{output} is one file for {n_sources} texts; give a folder, such as out/")
+    _make_folder(folder)
     suffix = "wav" if format in (None, "f32") else output_format(Path(), format)
     if source.path is not None:
         path = folder / f"{source.path.stem}.{suffix}"
     else:
         path = _free(folder, suffix, force)
     return Output(path, check_output(path, format))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # a name that is too long, or holds a zero byte
+        return False
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise AudioError(
+            f"cannot make the folder {folder}: {reason}; give another with -o"
+        ) from error
 
 
 def _free(folder: Path, suffix: str, force: bool) -> Path:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from openbark.engine.speech_plan import TextAsked
     from openbark.text.reader import TextReader
 
-__all__ = ["asked_of", "format_of", "input_format_of", "open_reader", "script_of"]
+__all__ = ["asked_of", "format_of", "input_format_of", "open_reader", "script_of", "text_asked"]
 
 
 def script_of(
@@ -35,9 +35,16 @@ def format_of(source: Source) -> str | None:
 
 def asked_of(ctx: click.Context, source: Source, script: ScriptAsked | None) -> TextAsked:
     """How a source is to be read. Raises ParamError for an unknown format."""
+    input_format, strict = given_reading(ctx)
+    return text_asked(source, script, input_format, strict)
+
+
+def text_asked(
+    source: Source, script: ScriptAsked | None, input_format: str | None, strict: bool
+) -> TextAsked:
+    """`asked_of`, of options that were read already."""
     from openbark.engine.speech_plan import TextAsked
 
-    input_format, strict = given_reading(ctx)
     own = script_of(source, script, input_format)
     if own is not None:
         return TextAsked(

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import click
 
+from openbark.cli.choices import FILE, MODEL, VOICE
 from openbark.cli.cores import share_cores
+from openbark.cli.groups import printable
 from openbark.cli.outputs import check_absent
-from openbark.cli.progress import ProgressBar
+from openbark.progress import ProgressBar
 
 __all__ = ["replay"]
 
@@ -19,20 +21,27 @@ _RAW = (".pcm", ".raw")
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@click.argument("file", type=FILE)
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path),
+    type=FILE,
     help="[default: FILE's name with .replay in it]",
 )
-@click.option("--model", help="Checkpoint folder, for a model that is not embedded or on the hub.")
-@click.option("--voice", help="Path of the voice, if it is not known by its name here.")
+@click.option(
+    "--model", type=MODEL, help="Checkpoint folder, for a model that is not embedded or on the hub."
+)
+@click.option("--voice", type=VOICE, help="Path of the voice, if it is not known by its name here.")
 @click.option("--threads", type=click.INT, help="CPU threads. [default: all cores]")
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit 1 unless the file would be the same."
 )
 @click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option(
+    "--yes",
+    is_flag=True,
+    help="Do as FILE says where it names a model to fetch from the hub, or its text is very long.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar and no messages.")
 @click.pass_context
@@ -45,13 +54,14 @@ def replay(
     threads: int | None,
     check: bool,
     force: bool,
+    yes: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
     """Make the audio in FILE again: audio that `openbark say` wrote, or the JSON beside it.
 
     On the same model the same bytes, for wav, f32, flac and pcm. Another model, or another way to compute it,
-    is told.
+    is told. Nothing in FILE is trusted: a path in it is not followed, and a model is not fetched without --yes.
     """
     from openbark.audio import LOSSLESS, check_output
     from openbark.replay import load_model, make_again, model_difference, read_recipe
@@ -65,9 +75,9 @@ def replay(
 
     share_cores()
     with ProgressBar(enabled=not quiet) as progress:
-        bark = load_model(recipe, model, threads)
+        bark = load_model(recipe, model, threads, yes)
         difference = model_difference(recipe, bark)
-        clip = make_again(recipe, bark, voice, progress)
+        clip = make_again(recipe, bark, voice, progress, yes)
     if not check:
         clip.save(target, format)
     comparable = format in LOSSLESS and audio.is_file()
@@ -82,11 +92,11 @@ def replay(
         "model": clip.config.name,
     }
     if difference and not quiet:
-        click.echo(f"warning: {difference}", err=True)
+        click.echo(printable(f"warning: {difference}"), err=True)
     if not quiet:
-        click.echo(_told(audio, None if check else target, same), err=True)
+        click.echo(printable(_told(audio, None if check else target, same)), err=True)
     if as_json:
-        click.echo(json.dumps(report, ensure_ascii=False))
+        click.echo(json.dumps(report))
     if check and not same:
         ctx.exit(1)
 

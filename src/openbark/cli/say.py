@@ -5,21 +5,31 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from openbark.cli.choices import AUDIO_FILE, BACKEND, DTYPE, FILE, FORMAT, LATENCY, MODEL, VOICE
 from openbark.cli.cores import share_cores
+from openbark.cli.groups import printable
 from openbark.cli.inputs import Source, read_sources
-from openbark.cli.live import Outlet, check_flags, check_latency, pipe, play_live, plays_live
+from openbark.cli.live import (
+    Outlet,
+    check_flags,
+    check_latency,
+    pipe,
+    play_live,
+    plays_live,
+)
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
-from openbark.cli.progress import ProgressBar
-from openbark.cli.reading import input_format_of, script_of
-from openbark.cli.sampling import given_params, sampling_options
+from openbark.cli.reading import input_format_of, script_of, text_asked
+from openbark.cli.sampling import SAMPLING_OPTIONS, given_params, sampling_options
+from openbark.cli.sections import SectionedCommand
 from openbark.cli.speech_options import (
     Asked,
     given_edits,
@@ -28,8 +38,10 @@ from openbark.cli.speech_options import (
     given_script,
     speech_options,
 )
+from openbark.cli.summary import report, summary
 from openbark.errors import TextError
 from openbark.params import GenerationParams, check_seed
+from openbark.progress import ProgressBar
 
 if TYPE_CHECKING:
     from openbark.api import Bark
@@ -52,48 +64,84 @@ class _Extras:
     quiet: bool
 
 
-@click.command()
+class _SayCommand(SectionedCommand):
+    """The options of `say` under headings; `--stream -` is `--stream`."""
+
+    sections: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+        {
+            "Text": ("--file", "--input-format", "--strict", "--script", "--speaker", "--markup"),
+            "Voice and model": ("--voice", "--model", "--seed"),
+            "Audio file": ("--output", "--format", "--force", "--sample-rate", "--loudness", "--trim", "--speed"),
+            "Heard as it is made": ("--play", "--stream", "--latency"),
+            "Written beside the audio": ("--timings", "--words", "--sidecar", "--save-voice", "--json"),
+            "Long text": ("--split", "--policy", "--language", "--retries", "--best-of"),
+            "Sampling": (
+                *(option.flag for option in SAMPLING_OPTIONS),
+                *("--greedy", "--max-seconds"),
+            ),
+            "Computing": ("--device", "--dtype", "--backend", "--threads"),
+        }
+    )  # fmt: skip
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Take away the value that `--stream` has in older scripts."""
+        found: list[str] = []
+        for arg in args:
+            if arg == STDOUT and found and found[-1] == "--stream":
+                continue
+            found.append("--stream" if arg == "--stream=-" else arg)
+        return super().parse_args(ctx, found)
+
+
+@click.command(cls=_SayCommand)
 @click.argument("texts", metavar="[TEXT]", nargs=-1)
 @click.option(
     "--file",
     "files",
     multiple=True,
+    type=AUDIO_FILE,
     metavar="FILE",
     help="Read the text from a file, or from files: 'notes/*.txt'.",
 )
 @click.option(
     "-o",
     "--output",
+    type=AUDIO_FILE,
+    metavar="FILE",
     help="Audio file, - for stdout, a folder for several. [default: speech.wav, or FILE's name]",
 )
 @click.option(
-    "--format", help="wav, f32, flac, mp3, ogg (Opus) or pcm. [default: by the file's name]"
+    "--format",
+    type=FORMAT,
+    help="f32 is WAV of floats, ogg and opus are Ogg Opus, pcm has no header. [default: by the file's name]",
 )
 @click.option("--force", is_flag=True, help="Replace files that are there.")
-@click.option(
-    "--stream",
-    type=click.Choice([STDOUT]),
-    help="Write the audio to stdout as it is made, for a player.",
-)
+@click.option("--stream", is_flag=True, help="Write the audio to stdout as it is made.")
 @click.option(
     "--latency",
-    type=click.Choice(["sentence", "low"]),
+    type=LATENCY,
     default="sentence",
     help="With --stream or --play, low hands audio on before a sentence is whole; it sounds a little different, "
     "and --play then writes no file.",
 )
-@click.option("--voice", help="Name of a voice, or path of an .npz. See `openbark voices list`.")
-@click.option("--model", help="Checkpoint folder. [default: the embedded model]")
+@click.option(
+    "--voice", type=VOICE, help="Name of a voice, or path of an .npz. See `openbark voices list`."
+)
+@click.option(
+    "--model",
+    type=MODEL,
+    help="Checkpoint folder, or OWNER/NAME on the hub. [default: the embedded model]",
+)
 @click.option("--seed", type=click.INT, help="Same seed, same clip. [default: a random one]")
 @click.option("--device", help="cpu, cuda, ... [default: cpu]")
 @click.option(
     "--dtype",
-    help="float32, bfloat16, int8, int4, with torch float64; or auto: int8 where that draws the same. "
-    "[default: auto]",
+    type=DTYPE,
+    help="Precision of the weights; auto is int8 where that draws the same, float64 is torch's. [default: auto]",
 )
 @click.option(
     "--backend",
-    type=click.Choice(["auto", "native", "torch"]),
+    type=BACKEND,
     help="What computes: the compiled CPU engine or PyTorch. [default: auto]",
 )
 @click.option("--threads", type=click.INT, help="CPU threads. [default: all cores]")
@@ -103,20 +151,20 @@ class _Extras:
 @speech_options
 @click.option(
     "--timings",
+    type=AUDIO_FILE,
+    metavar="FILE",
     help="When each piece is heard: FILE.srt, .vtt or .json; or srt, vtt, json beside the audio.",
 )
 @click.option("--words", is_flag=True, help="Times of words too, estimated.")
 @click.option("--sidecar", is_flag=True, help="Write all about the clip to FILE.json beside it.")
-@click.option(
-    "--save-voice", type=click.Path(path_type=Path), help="Save the clip as a voice (.npz)."
-)
+@click.option("--save-voice", type=FILE, metavar="FILE", help="Save the clip as a voice (.npz).")
 @click.option(
     "--play",
     is_flag=True,
     help="Play the audio as it is made; when it is whole with --trim, --loudness or --sample-rate.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document a text on stdout.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress bar and no card.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar and no summary.")
 @click.pass_context
 def say(
     ctx: click.Context,
@@ -125,7 +173,7 @@ def say(
     output: str | None,
     format: str | None,
     force: bool,
-    stream: str | None,
+    stream: bool,
     latency: str,
     voice: str | None,
     model: str | None,
@@ -144,12 +192,12 @@ def say(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Speak TEXT (- reads it from stdin), or files, into audio files.
+    """Speak TEXT, or stdin (-, or a pipe), or files, into audio files.
 
     \b
     openbark "Hello there." -o hello.flac
     openbark say --file 'chapters/*.txt' -o audio/ --format mp3
-    openbark say --file story.txt --stream - | aplay
+    openbark say --file story.txt --stream | aplay
     """
     sources = read_sources(texts, files)
     params = given_params(ctx, greedy, max_seconds)
@@ -197,18 +245,12 @@ def say(
 
 def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
     """What cannot be read is found before anything is spoken."""
+    from openbark.engine.speech_plan import plan_speech
+
     for source in sources:
-        script = script_of(source, asked.script, asked.input_format)
+        text = text_asked(source, asked.script, asked.input_format, asked.strict)
         try:
-            if script:
-                script.check(source.text, asked.strict)
-            else:
-                bark.plan(
-                    source.text,
-                    asked.options,
-                    input_format_of(source, asked.input_format),
-                    asked.strict,
-                )
+            plan_speech(bark.reader, text, lambda speech: (speech.voice, None), asked.options)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 
@@ -268,7 +310,7 @@ def _check_early(
     sources: list[Source],
     asked: Asked,
     extras: _Extras,
-    stream: str | None,
+    stream: bool,
     files: dict[str, str | bool | None],
 ) -> None:
     """Refuse what says something of audio that is whole where it is handed on before; `files` are flags of files."""
@@ -291,7 +333,7 @@ def _check_early(
         check_flags("--latency low", sources, {**whole, "--format": files["--format"] is not None})
     elif asked.latency == "low":
         raise click.UsageError(
-            "--latency low is about audio as it is made; give --stream - or --play too"
+            "--latency low is about audio as it is made; give --stream or --play too"
         )
     check_latency(asked)
 
@@ -338,37 +380,7 @@ def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
 
 def _tell(clip: Clip, bark: Bark, target: Output, extras: _Extras, load_seconds: float) -> None:
     if not extras.quiet:
-        click.echo(_card(clip, target, extras), err=True)
+        click.echo(printable(summary(clip, target, extras.save_voice, extras.as_json)), err=True)
     if extras.as_json:
-        report = _report(clip, bark, target, load_seconds)
-        click.echo(json.dumps(report, ensure_ascii=False))
-
-
-def _card(clip: Clip, target: Output, extras: _Extras) -> str:
-    lines = [
-        f"{clip.seconds:.2f} s of audio in {clip.wall_seconds:.2f} s "
-        f"(real-time factor {clip.real_time_factor:.2f})",
-        f"seed {clip.seed}, voice {clip.voice or 'none'}, model {clip.config.name}, "
-        f"stopped by {clip.stop_reason}",
-        f"file {target.name if target.path else 'stdout'}",
-    ]
-    if len(clip.segments) > 1:
-        again = sum(segment.n_attempts > 1 for segment in clip.segments)
-        lines.insert(1, f"{len(clip.segments)} pieces, {again} of them made more than once")
-    if clip.n_clipped and target.format != "f32":
-        lines.append(
-            f"{clip.n_clipped} samples were too loud and clipped; --loudness -16 avoids that"
-        )
-    if extras.save_voice:
-        lines.append(f"voice file {extras.save_voice}")
-    return "\n".join(lines)
-
-
-def _report(clip: Clip, bark: Bark, target: Output, load_seconds: float) -> dict[str, Any]:
-    return {
-        "file": target.name,
-        "format": target.format,
-        **clip.to_dict(),
-        "load_seconds": round(load_seconds, 4),
-        "backend": bark.backend.description,
-    }
+        found = report(clip, bark, target, load_seconds)
+        click.echo(json.dumps(found, ensure_ascii=False))

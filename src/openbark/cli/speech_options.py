@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from openbark.cli.choices import LANGUAGE, MARKUP, POLICY, SCRIPT, SPLIT
+
 if TYPE_CHECKING:
     from openbark.audio import Edits
     from openbark.engine.longform_options import LongFormOptions
@@ -34,14 +36,18 @@ _REPEATED = "--speaker"
 _LONG_FORM: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--split",
-        click.STRING,
-        "Where long text is cut: sentence, packed (as much as fits) or none.",
+        SPLIT,
+        "Where long text is cut; packed is as much as fits.",
     ),
-    ("--policy", click.STRING, "Voice of each piece: anchor, chain or hybrid."),
+    (
+        "--policy",
+        POLICY,
+        "Whose voice each piece continues: the given one, the piece before, or both.",
+    ),
     (
         "--language",
-        click.STRING,
-        "Language of the rules of splitting, such as en. [default: guessed]",
+        LANGUAGE,
+        "Language of the rules of splitting. [default: guessed]",
     ),
     ("--retries", click.INT, "How often a piece that ran away is made again."),
     ("--best-of", click.INT, "Make each piece this often, keep the best."),
@@ -71,7 +77,7 @@ _READING: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
 _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--script",
-        click.STRING,
+        SCRIPT,
         "Read the text as a script: text (NAME: lines, [pause:500ms], [voice:x]), ssml or srt (also WebVTT).",
     ),
     (
@@ -81,8 +87,8 @@ _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     ),
     (
         "--markup",
-        click.STRING,
-        "What to do with unknown markup in a script: read (the words in it), speak (as written) or error.",
+        MARKUP,
+        "Unknown markup in a script: read the words in it, speak it as written, or refuse it.",
     ),
 )
 
@@ -94,12 +100,6 @@ class ScriptAsked:
     format: str
     speakers: Mapping[str, str]
     markup: str = "read"
-
-    def check(self, text: str, strict: bool = False) -> None:
-        """Raise TextError or ParamError for a script that cannot be read."""
-        from openbark.text.script import parse_script
-
-        parse_script(text, self.format, tuple(self.speakers), "error" if strict else self.markup)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import click
 
+from openbark.cli.groups import SuggestingGroup
+
 __all__ = ["NETWORKS", "STEPS", "Command", "embedded", "prepare", "train"]
 
 _FRESH_RATE, _FURTHER_RATE = 3e-4, 1e-4
@@ -28,7 +30,7 @@ STEPS = (
 )
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def train() -> None:
     """Train a Bark: prepare recordings, train one network, or make the embedded model from nothing."""
 

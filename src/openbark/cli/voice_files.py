@@ -1,4 +1,4 @@
-"""`openbark voices import|export|random`: voices between programs, and new ones out of nothing."""
+"""`openbark voices import|export|random|play|remove`: voices between programs, new ones, heard and removed."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from typing import TYPE_CHECKING
 
 import click
 
+from openbark.cli.choices import FILE, MODEL, VOICE
 from openbark.cli.cores import share_cores
-from openbark.cli.progress import ProgressBar
+from openbark.cli.outputs import check_absent
 from openbark.errors import VoiceError
 from openbark.params import check_seed
+from openbark.progress import ProgressBar
 
 if TYPE_CHECKING:
+    from openbark.voices.library import VoiceLibrary
     from openbark.voices.voice import Voice
 
-__all__ = ["export_command", "import_command", "random_command", "read_voice_file"]
+__all__ = [
+    "export_command",
+    "import_command",
+    "play_command",
+    "random_command",
+    "read_voice_file",
+    "remove_command",
+]
 
 _RANDOM_TEXT = "Hello, this is how I sound. I hope you like my voice."
 _PTH = ".pth"
@@ -23,9 +33,9 @@ _METADATA = ("language", "origin", "licence", "consent", "description")
 
 
 @click.command("import")
-@click.argument("source", type=click.Path(path_type=Path))
+@click.argument("source", type=FILE)
 @click.option("--name", help="Name to give a single voice. [default: its own]")
-@click.option("--to", "folder", type=click.Path(path_type=Path), help="Folder to import into.")
+@click.option("--to", "folder", type=FILE, help="Folder to import into.")
 @click.option("--language", help="Kept with the voice.")
 @click.option("--origin", help="Where it comes from; kept with the voice.")
 @click.option("--licence", help="Kept with the voice.")
@@ -49,6 +59,7 @@ def import_command(
     one.
     """
     from openbark.voices.folders import user_folder
+    from openbark.voices.voice import check_new_name
 
     given = (language, origin, licence, consent, description)
     notes = {key: value for key, value in zip(_METADATA, given, strict=True) if value is not None}
@@ -57,6 +68,8 @@ def import_command(
         raise VoiceError(f"--name names one voice, {source} has {len(found)}; leave --name out")
     if name is not None:
         found = {name: next(iter(found.values()))}
+    for voice_name in found:
+        check_new_name(voice_name)
     target = folder or user_folder()
     places = {voice_name: _place(target, voice_name, force) for voice_name in found}
     for voice_name, voice in found.items():
@@ -65,11 +78,9 @@ def import_command(
 
 
 @click.command("export")
-@click.argument("voice")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), required=True, help="See --format."
-)
-@click.option("--model", help="Checkpoint folder. [default: the embedded model]")
+@click.argument("voice", type=VOICE)
+@click.option("-o", "--output", type=FILE, required=True, help="See --format.")
+@click.option("--model", type=MODEL, help="Checkpoint folder. [default: the embedded model]")
 @click.option(
     "--format",
     "layout",
@@ -101,13 +112,11 @@ def export_command(voice: str, output: Path, model: str | None, layout: str) -> 
 
 @click.command("random")
 @click.argument("name", required=False)
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Write the voice here (.npz)."
-)
-@click.option("--audio", type=click.Path(path_type=Path), help="Write what it said, to listen to.")
+@click.option("-o", "--output", type=FILE, help="Write the voice here (.npz).")
+@click.option("--audio", type=FILE, help="Write what it said, to listen to.")
 @click.option("--text", default=_RANDOM_TEXT, show_default=True, help="What it says.")
 @click.option("--seed", type=click.INT, help="Same seed, same voice. [default: a random one]")
-@click.option("--model", help="Checkpoint folder. [default: the embedded model]")
+@click.option("--model", type=MODEL, help="Checkpoint folder. [default: the embedded model]")
 @click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
 def random_command(
     name: str | None,
@@ -126,7 +135,10 @@ def random_command(
         raise click.UsageError("give a NAME, or -o FILE (one of them)")
     from openbark.voices.folders import user_folder
     from openbark.voices.npz import check_target
+    from openbark.voices.voice import check_new_name
 
+    if name is not None:
+        check_new_name(name)
     used_seed = check_seed(seed)
     target = output or _place(user_folder(), name or "", force=False)
     check_target(target if output else _made(target))
@@ -141,12 +153,69 @@ def random_command(
     click.echo(f"{target}  seed {used_seed}")
 
 
+@click.command("play")
+@click.argument("voice", type=VOICE)
+@click.option("--text", default=_RANDOM_TEXT, show_default=True, help="What it says.")
+@click.option("--seed", type=click.INT, help="Same seed, same clip. [default: a random one]")
+@click.option("--model", type=MODEL, help="Checkpoint folder. [default: the embedded model]")
+@click.option("-o", "--output", type=FILE, help="Write the clip to this file and play nothing.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress bar.")
+def play_command(
+    voice: str, text: str, seed: int | None, model: str | None, output: Path | None, quiet: bool
+) -> None:
+    """Hear VOICE, a name or the path of an .npz, say a sentence."""
+    from openbark.audio import check_output, find_player
+
+    if output is None:
+        find_player()
+    else:
+        check_output(output)
+        check_absent(output, force=False)
+    used_seed = check_seed(seed)
+    share_cores()
+    from openbark.api import Bark
+
+    with ProgressBar(enabled=not quiet) as progress:
+        clip = Bark.load(model).generate(text, voice, used_seed, progress=progress)
+    if output is None:
+        clip.play()
+    else:
+        clip.save(output)
+
+
+@click.command("remove")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", type=VOICE)
+def remove_command(names: tuple[str, ...]) -> None:
+    """Remove imported voices by name; those of a model and of other folders stay."""
+    from openbark.voices.folders import user_folder
+    from openbark.voices.library import VoiceLibrary
+
+    mine = VoiceLibrary([user_folder()])
+    # All are looked up before one is removed.
+    paths = {name: _own_file(mine, name, user_folder()) for name in names}
+    for name, path in paths.items():
+        try:
+            path.unlink()
+        except OSError as error:
+            raise VoiceError(f"cannot remove {path}: {error.strerror}") from error
+        click.echo(f"{name}  removed {path}")
+
+
+def _own_file(mine: VoiceLibrary, name: str, folder: Path) -> Path:
+    if name in mine:
+        return mine.path(name)
+    own = ", ".join(mine.names) or "none yet"
+    raise VoiceError(
+        f"{name!r} is not an imported voice; only voices in {folder} can be removed: {own}"
+    )
+
+
 def read_voice_file(path: Path) -> Voice:
     """The voice in an `.npz`, or in a `.pth` of Coqui's, which runs nothing. Raises VoiceError."""
     from openbark.compat.coqui.voice_folders import read_pth
     from openbark.voices.voice import Voice
 
-    return read_pth(path) if path.suffix == _PTH else Voice.load(path)
+    return read_pth(path) if path.suffix.lower() == _PTH else Voice.load(path)
 
 
 def _read_all(source: Path) -> dict[str, Voice]:
@@ -156,7 +225,7 @@ def _read_all(source: Path) -> dict[str, Voice]:
 
     if source.is_dir():
         library = VoiceLibrary([source], [source / TABLE_FILE])
-    elif source.suffix == ".json":
+    elif source.suffix.lower() == ".json":
         if not source.is_file():
             raise VoiceError(f"no voice table at {source}")
         library = VoiceLibrary(tables=[source])

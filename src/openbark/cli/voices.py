@@ -8,11 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from openbark.cli.choices import FILE, MODEL, VOICE
+from openbark.cli.groups import SuggestingGroup, printable
 from openbark.cli.voice_files import (
     export_command,
     import_command,
+    play_command,
     random_command,
     read_voice_file,
+    remove_command,
 )
 from openbark.errors import VoiceError
 
@@ -23,23 +27,27 @@ if TYPE_CHECKING:
 
 __all__ = ["voices"]
 
-_SHOWN = ("metadata.language", "metadata.description", "metadata.licence")
+_SHOWN = ("language", "description", "origin", "licence")
+_ABOUT = (
+    'A voice is a few seconds of speech that a clip continues from: openbark "Hello." --voice NAME. '
+    "Hear one: openbark voices play NAME."
+)
 _MODEL_HELP = "Checkpoint folder. [default: the embedded model]"
 
 
-@click.group()
+@click.group(cls=SuggestingGroup)
 def voices() -> None:
-    """List, check, make and exchange voices.
+    """List, hear, check, make, exchange and remove voices.
 
     Named voices are those of the model, of the folders in OPENBARK_VOICES, and the imported ones.
     """
 
 
 @voices.command("list")
-@click.option("--model", help=_MODEL_HELP)
+@click.option("--model", type=MODEL, help=_MODEL_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def _list(model: str | None, as_json: bool) -> None:
-    """List the voices that a model can be given by name."""
+    """List the voices that a model can be given by name: length, language, what the file says of itself."""
     library, config = _library(model)
     entries = [_entry(library, name, config) for name in library]
     if as_json:
@@ -47,15 +55,17 @@ def _list(model: str | None, as_json: bool) -> None:
         return
     if not entries:
         click.echo(f"{config.name} has no named voices", err=True)
+    else:
+        click.echo(_ABOUT, err=True)
     width = max((len(entry["name"]) for entry in entries), default=0)
     for entry in entries:
         about = entry.get("error") or _about(entry)
-        click.echo(f"{entry['name']:<{width}}  {about}")
+        click.echo(printable(f"{entry['name']:<{width}}  {about}").replace("\n", " "))
 
 
 @voices.command("show")
-@click.argument("voice")
-@click.option("--model", help=_MODEL_HELP)
+@click.argument("voice", type=VOICE)
+@click.option("--model", type=MODEL, help=_MODEL_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 def _show(voice: str, model: str | None, as_json: bool) -> None:
     """Show one voice, by name or as the path of an .npz, checked against the model."""
@@ -69,12 +79,12 @@ def _show(voice: str, model: str | None, as_json: bool) -> None:
         click.echo(json.dumps(details, ensure_ascii=False))
         return
     for name, value in details.items():
-        click.echo(f"{name:<16} {value}")
+        click.echo(printable(f"{name:<16} {value}"))
 
 
 @voices.command("validate")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--model", help=_MODEL_HELP)
+@click.argument("files", nargs=-1, required=True, type=FILE)
+@click.option("--model", type=MODEL, help=_MODEL_HELP)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 @click.pass_context
 def _validate(
@@ -88,7 +98,7 @@ def _validate(
         click.echo(json.dumps(report, ensure_ascii=False))
     else:
         for file, problem in findings.items():
-            click.echo(problem or f"{file}: a voice for {config.name}")
+            click.echo(printable(problem) if problem else f"{file}: a voice for {config.name}")
     if any(findings.values()):
         ctx.exit(VoiceError.exit_code)
 
@@ -134,10 +144,12 @@ def _details(voice: Voice, config: BarkConfig) -> dict[str, Any]:
 
 def _about(entry: dict[str, Any]) -> str:
     words = [f"{entry['seconds']:.1f} s"]
-    words += [str(entry[key]) for key in _SHOWN if key in entry]
+    words += [str(entry[f"metadata.{key}"]) for key in _SHOWN if f"metadata.{key}" in entry]
     return ", ".join(words)
 
 
+voices.add_command(play_command)
 voices.add_command(import_command)
 voices.add_command(export_command)
 voices.add_command(random_command)
+voices.add_command(remove_command)

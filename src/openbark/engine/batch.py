@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from openbark.config import BarkConfig
@@ -64,12 +64,15 @@ def _tell(finished: Callable[[CascadeResult], None] | None, result: CascadeResul
 
 
 def spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:
-    """One value for each of n texts. Raises ParamError for a list of another length."""
+    """One value for each of n texts; a range and an array [n] count as lists. Raises ParamError for a list of
+    another length."""
+    if isinstance(value, Iterable) and (isinstance(value, range) or getattr(value, "ndim", 0) == 1):
+        value = list(value)
     if not isinstance(value, (list, tuple)):
         return [value] * n
     if len(value) != n:
         raise ParamError(
-            f"{name} has {len(value)} values for {n} texts; legal: one value, or {n} of them"
+            f"{name} has {len(value)} values for {n} texts; allowed: one value, or {n} of them"
         )
     return value
 

@@ -31,7 +31,6 @@ from openbark.forks import tell_after_fork
 
 __all__ = ["Engine"]
 
-
 _IDLE_SECONDS = 1.0
 
 _BATCH_SECONDS = 0.03
@@ -74,10 +73,8 @@ class Engine:
         """max_batch: requests that run at a time; max_queued, max_queued_seconds: requests that may wait
         besides, and their estimated audio; one request may always wait. Raises ParamError."""
         if max_batch < 1 or max_queued < 1 or max_queued_seconds <= 0:
-            raise ParamError(
-                f"max_batch is {max_batch}, max_queued {max_queued}, max_queued_seconds "
-                f"{max_queued_seconds}; allowed: from 1, from 1, and more than 0"
-            )
+            given = f"{max_batch}, max_queued {max_queued}, max_queued_seconds {max_queued_seconds}"
+            raise ParamError(f"max_batch is {given}; allowed: from 1, from 1, and more than 0")
         self.backend = backend
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
@@ -100,6 +97,9 @@ class Engine:
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         atexit.unregister(self._stop_at_exit)
+
+    def __repr__(self) -> str:
+        return f"<Engine of {self.backend.config.name!r}: {len(self._running)} running>"
 
     def submit(self, request: Request, *, wait: bool = False) -> Handle:
         """Queue a request, from any thread; one that `continues` goes before those that do not.

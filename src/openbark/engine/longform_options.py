@@ -11,6 +11,7 @@ from typing import Literal
 from openbark.audio.joining import MAX_CROSSFADE_SECONDS
 from openbark.audio.trim import MAX_KEEP_SECONDS
 from openbark.errors import ParamError
+from openbark.scalars import read_number, read_whole
 from openbark.text.sentence_words import LANGUAGES
 from openbark.text.split import SPLITS, Boundary
 
@@ -34,15 +35,22 @@ _MAX_PAUSE = 60.0
 _MAX_TRIES = 16
 
 
-def _check(name: str, value: object, low: float, high: float) -> None:
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not low <= value <= high:  # type: ignore[operator]
-        raise ParamError(f"{name} is {value!r}; legal: {low:g} to {high:g}")
+def _number(name: str, value: object, low: float, high: float) -> float:
+    number = read_number(value)
+    if number is None or not low <= number <= high:
+        raise ParamError(f"{name} is {value!r}; allowed: {low:g} to {high:g}")
+    return number
 
 
-def _check_whole(name: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ParamError(f"{name} is {value!r}; legal: a whole number, {low} to {high}")
+def _whole(name: str, value: object, low: int, high: int) -> int:
+    number = read_whole(value)
+    if number is None or not low <= number <= high:
+        raise ParamError(f"{name} is {value!r}; allowed: a whole number, {low} to {high}")
+    return number
+
+
+def _is_auto(value: object) -> bool:
+    return isinstance(value, str) and value == AUTO
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +66,8 @@ class Pauses:
 
     def __post_init__(self) -> None:
         for name in ("clause", "sentence", "paragraph"):
-            _check(f"pauses.{name}", getattr(self, name), 0.0, _MAX_PAUSE)
+            seconds = _number(f"pauses.{name}", getattr(self, name), 0.0, _MAX_PAUSE)
+            object.__setattr__(self, name, seconds)
 
     def after(self, boundary: Boundary) -> float:
         """Seconds after a piece that ends with `boundary`."""
@@ -101,28 +110,34 @@ class LongFormOptions:
 
     def __post_init__(self) -> None:
         splits = (*SPLITS, WHOLE)
-        for name, value, legal in (
+        for name, value, allowed in (
             ("split", self.split, splits),
             ("policy", self.policy, POLICIES),
             ("language", self.language, (*LANGUAGES, None)),
         ):
-            if value not in legal:
+            if not isinstance(value, (str, type(None))) or value not in allowed:
                 raise ParamError(
-                    f"{name} is {value!r}; legal: {', '.join(str(each) for each in legal)}"
+                    f"{name} is {value!r}; allowed: {', '.join(str(each) for each in allowed)}"
                 )
-        _check("max_seconds", self.max_seconds, 0.1, 1000.0)
-        _check("min_seconds", self.min_seconds, 0.0, self.max_seconds)
-        _check("pace", self.pace, 0.1, 10.0)
-        _check("crossfade_seconds", self.crossfade_seconds, 0.0, MAX_CROSSFADE_SECONDS)
-        if self.keep_seconds not in (None, AUTO):
-            _check("keep_seconds", self.keep_seconds, 0.0, MAX_KEEP_SECONDS)
-        _check_whole("anchor_every", self.anchor_every, 1, 1000)
-        if self.retries != AUTO:
-            _check_whole("retries", self.retries, 0, _MAX_TRIES)
-        _check_whole("best_of", self.best_of, 1, _MAX_TRIES)
-        _check_whole("ahead", self.ahead, 1, 64)
+        self._set_number("max_seconds", 0.1, 1000.0)
+        self._set_number("min_seconds", 0.0, self.max_seconds)
+        self._set_number("pace", 0.1, 10.0)
+        self._set_number("crossfade_seconds", 0.0, MAX_CROSSFADE_SECONDS)
+        if self.keep_seconds is not None and not _is_auto(self.keep_seconds):
+            self._set_number("keep_seconds", 0.0, MAX_KEEP_SECONDS)
+        self._set_whole("anchor_every", 1, 1000)
+        if not _is_auto(self.retries):
+            self._set_whole("retries", 0, _MAX_TRIES)
+        self._set_whole("best_of", 1, _MAX_TRIES)
+        self._set_whole("ahead", 1, 64)
         if not isinstance(self.pauses, Pauses):
             raise ParamError(f"pauses must be Pauses, is {type(self.pauses).__name__}")
+
+    def _set_number(self, name: str, low: float, high: float) -> None:
+        object.__setattr__(self, name, _number(name, getattr(self, name), low, high))
+
+    def _set_whole(self, name: str, low: int, high: int) -> None:
+        object.__setattr__(self, name, _whole(name, getattr(self, name), low, high))
 
     @property
     def n_retries(self) -> int:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, TypeVar
 
 import numpy as np
@@ -321,7 +320,7 @@ class _Cascade:
             fine=fine.codes,
             waveform=waveform,
             stop_reason=semantic.reason or StopReason.MAX_TOKENS,
-            timings=MappingProxyType(self._spent),
+            timings=dict(self._spent),
             n_text_tokens=len(self._request.text_tokens),
         )
 

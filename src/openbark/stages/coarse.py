@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from openbark.config import BarkConfig
 from openbark.errors import ParamError
 from openbark.params import SamplingParams
+from openbark.scalars import read_whole
 from openbark.stages.sampling import draw, probabilities
 from openbark.stages.semantic import Prompt
 
@@ -38,7 +39,7 @@ __all__ = [
 Tokens = NDArray[np.int64]
 
 ALIGNMENT_CUT = 2
-"""Coarse tokens dropped from the end of a voice's history to line it up in time (S37)."""
+"""Coarse tokens dropped from the end of a voice's history to line it up in time (docs/parity.md S37)."""
 
 
 CoarseWindow = str | tuple[int, int]
@@ -63,10 +64,19 @@ def with_coarse_window(config: BarkConfig, window: CoarseWindow | None) -> BarkC
         raise ParamError(
             f"coarse_window is {window!r}; legal: 'stock', 'wide', or (history, hop) in coarse tokens"
         )
-    history, hop = pair
+    history, hop = (read_whole(number) for number in pair)
+    if history is None or hop is None:
+        raise ParamError(
+            f"coarse_window is {window!r}; allowed: two whole numbers of coarse tokens"
+        )
     n_codebooks = rules.n_codebooks
     most = config.coarse.block_size - config.coarse_positions(0, 0)
-    if min(pair) < n_codebooks or history % n_codebooks or hop % n_codebooks or sum(pair) > most:
+    if (
+        min(history, hop) < n_codebooks
+        or history % n_codebooks
+        or hop % n_codebooks
+        or history + hop > most
+    ):
         raise ParamError(
             f"coarse_window is ({history}, {hop}); legal: multiples of {n_codebooks} from {n_codebooks}, "
             f"{most} together at most"
@@ -155,7 +165,7 @@ def coarse_window_prompt(context: CoarseContext, drawn: Tokens, config: BarkConf
 
 def coarse_sight(context: CoarseContext, n_drawn: int, config: BarkConfig) -> int:
     """New semantic tokens, counted from the first, that the window after `n_drawn` coarse tokens can see: with more
-    of them its prompt is the same (speed.md 0.6)."""
+    of them its prompt is the same (docs/streaming.md)."""
     sees = _window_start(context, n_drawn, config) + config.coarse_rules.max_semantic_input
     return sees - context.n_history
 

@@ -63,7 +63,7 @@ def semantic_prompt(text_tokens: Tokens, history: Tokens | None, rules: Semantic
     """Lay out tokenizer ids [N] and a voice's semantic tokens [H] as a prompt of `max_text_tokens` + 1.
 
     Text is padded, never cut: TextError if N exceeds the slots, or is 0. History keeps its last
-    `max_text_tokens` tokens (S31); None is a prompt of padding.
+    `max_text_tokens` tokens (docs/parity.md S31); None is a prompt of padding.
     """
     slots = rules.max_text_tokens
     if len(text_tokens) == 0:
@@ -90,9 +90,10 @@ def token_limit(params: GenerationParams, rules: SemanticRules) -> TokenLimit:
     if params.max_semantic_tokens is not None and params.max_semantic_tokens < limit.n_tokens:
         limit = TokenLimit(params.max_semantic_tokens, StopReason.MAX_TOKENS)
     if params.max_semantic_seconds is not None:
-        n_tokens = math.floor(params.max_semantic_seconds * rules.rate_hz) + 1
-        if n_tokens < limit.n_tokens:
-            limit = TokenLimit(n_tokens, StopReason.MAX_SECONDS)
+        # The smaller one before it is rounded: a very long duration times the rate is infinite.
+        duration = min(params.max_semantic_seconds * rules.rate_hz, limit.n_tokens)
+        if math.floor(duration) + 1 < limit.n_tokens:
+            limit = TokenLimit(math.floor(duration) + 1, StopReason.MAX_SECONDS)
     return limit
 
 

@@ -60,8 +60,8 @@ def character_tokenizer_json() -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def embedded_config(semantic_vocab_size: int) -> BarkConfig:
-    """The embedded model's config for a semantic vocabulary of that size."""
+def embedded_config(semantic_vocab_size: int, pitch_bins: int = 4) -> BarkConfig:
+    """The embedded model's config for a semantic vocabulary of that size, `pitch_bins` tokens to a unit."""
     text_offset = semantic_vocab_size + 1
     text_pad = text_offset + len(CHARACTERS)
     codebook_size, n_coarse, n_fine = 1024, 2, 8
@@ -116,7 +116,9 @@ def embedded_config(semantic_vocab_size: int) -> BarkConfig:
         ),
         fine_rules=FineRules(n_codebooks=n_fine, max_history=128, max_input=256),
         codebook_size=codebook_size,
-        semantic_encoder=SemanticEncoderConfig(vocab_size=semantic_vocab_size, pitch_bins=4),
+        semantic_encoder=SemanticEncoderConfig(
+            vocab_size=semantic_vocab_size, pitch_bins=pitch_bins
+        ),
         text_normalizer="en",
         name="openbark-embedded",
         languages=("en",),
@@ -129,7 +131,7 @@ def voice_config(semantic_vocab_size: int) -> BarkConfig:
     The coarse window holds 150 frames of history, 75 new ones and 15 frames of semantic tokens ahead: short windows
     would spend most of the time reading the same history again.
     """
-    base = embedded_config(semantic_vocab_size)
+    base = embedded_config(semantic_vocab_size, pitch_bins=6)
     rules = base.coarse_rules
     max_text, max_new = 128, 511
     history, window, ahead = 300, 150, 15

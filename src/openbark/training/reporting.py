@@ -12,6 +12,8 @@ from typing import Any
 
 import torch
 
+from openbark.extras import install_line
+
 __all__ = ["MetricMeans", "Reporter", "format_seconds"]
 
 
@@ -105,5 +107,7 @@ def _tensorboard_writer(directory: Path) -> Any | None:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
+        line = f"no TensorBoard file is written, the package is missing: {install_line('train')}"
+        print(line, file=sys.stderr, flush=True)
         return None
     return SummaryWriter(str(directory / "tensorboard"))

@@ -10,22 +10,22 @@ import difflib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from openbark.errors import VoiceError
 from openbark.voices.triplets import Triplet, read_table
 from openbark.voices.voice import Voice
 
-__all__ = ["VoiceLibrary"]
+__all__ = ["VoiceLibrary", "is_voice_path"]
 
 _SUFFIX = ".npz"
 _COQUI_SUFFIX = ".pth"
 _MAX_SUGGESTIONS = 5
 _MAX_LISTED = 12
+_MAX_REPR = 3
 
 
 class VoiceLibrary:
-    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (S40); then those of
+    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (docs/parity.md S40); then those of
     some tables, transformers' `speaker_embeddings_path.json` (H34).
 
     Folders and tables that do not exist hold no voices. Where two hold the same name, the first wins.
@@ -38,7 +38,7 @@ class VoiceLibrary:
         tables: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
         """Index the folders and the tables. Raises VoiceError for a table that cannot be read."""
-        self._sources = MappingProxyType(_index(directories, tables))
+        self._sources = _index(directories, tables)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -48,6 +48,11 @@ class VoiceLibrary:
 
     def __contains__(self, name: object) -> bool:
         return name in self._sources
+
+    def __repr__(self) -> str:
+        shown = ", ".join(repr(name) for name in self.names[:_MAX_REPR])
+        more = ", ..." if len(self) > _MAX_REPR else ""
+        return f"<VoiceLibrary of {len(self)} voices{': ' if shown else ''}{shown}{more}>"
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -67,13 +72,15 @@ class VoiceLibrary:
 
         Raises VoiceError for an unknown name (with the nearest ones) or an unreadable file.
         """
-        text = os.fspath(name)
+        if not isinstance(name, (str, os.PathLike)):
+            raise VoiceError(f"a voice's name is a string or a path, not {type(name).__name__}")
+        text = os.fsdecode(name)
         source = self._sources.get(text)
         if isinstance(source, Triplet):
             return Voice.from_arrays(source.read(), text)
         if source is not None:
             return Voice.load(source, text)
-        if text.lower().endswith(_SUFFIX):
+        if is_voice_path(text):
             return Voice.load(text)
         if text.lower().endswith(_COQUI_SUFFIX):
             raise VoiceError(
@@ -96,13 +103,20 @@ class VoiceLibrary:
         return f"{message}; this model has {listed}{more}, or give the path of an {_SUFFIX} file"
 
 
+def is_voice_path(name: str) -> bool:
+    """Whether a voice's name is the path of a voice file: by its suffix, in any case of letters."""
+    return name.lower().endswith(_SUFFIX)
+
+
 def _index(
     directories: Iterable[str | os.PathLike[str]], tables: Iterable[str | os.PathLike[str]]
 ) -> Mapping[str, Path | Triplet]:
     found: dict[str, Path | Triplet] = {}
     for directory in directories:
         root = Path(directory)
-        for path in sorted(root.rglob("*.[nN][pP][zZ]")):
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() != _SUFFIX:
+                continue
             name = path.relative_to(root).with_suffix("").as_posix()
             if path.is_file():
                 found.setdefault(name, path)

@@ -1,4 +1,4 @@
-"""Suno's voice files: an `.npz` of `semantic_prompt`, `coarse_prompt`, `fine_prompt` (C3), and our metadata.
+"""Suno's voice files: an `.npz` of `semantic_prompt`, `coarse_prompt`, `fine_prompt` (docs/parity.md C3), and our metadata.
 
 Reads files of unknown origin: never unpickles, and bounds what it unpacks before it does. Knows no model
 and does not judge the arrays: that is `openbark.voices.voice`.
@@ -32,6 +32,7 @@ __all__ = [
     "check_keys",
     "check_target",
     "check_tokens",
+    "pack_npz",
     "read_npz",
     "unpack_npz",
     "write_npz",
@@ -93,9 +94,13 @@ def read_npz(source: Path) -> VoiceFile:
     Raises VoiceError when the file is missing, is no npz, lacks an array, holds pickled objects, or is
     too large.
     """
-    if not source.is_file():
+    try:
+        size = source.stat().st_size if source.is_file() else None
+    except (OSError, ValueError) as error:
+        raise VoiceError(f"cannot read the voice file {source}: {error}") from error
+    if size is None:
         raise VoiceError(f"no voice file at {source}")
-    if source.stat().st_size > MAX_VOICE_BYTES:
+    if size > MAX_VOICE_BYTES:
         raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
     return _unpack(source, str(source), MAX_VOICE_BYTES)
 
@@ -147,19 +152,25 @@ def write_npz(
     Raises VoiceError when the file cannot be written, or the metadata is no JSON.
     """
     check_target(target)
+    data = pack_npz(arrays, metadata, target.stem)
+    try:
+        write_atomically(target, data)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def pack_npz(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], name: str) -> bytes:
+    """The content of such a file. Raises VoiceError when the metadata is no JSON."""
     stored = {key: arrays[key] for key in ARRAY_KEYS.values()}
     if metadata:
         try:
             text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
         except TypeError as error:
-            raise VoiceError(f"metadata of {target.stem} cannot be saved: {error}") from error
+            raise VoiceError(f"metadata of {name} cannot be saved: {error}") from error
         stored[_METADATA_KEY] = np.array(text)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **stored)
-    try:
-        write_atomically(target, buffer.getvalue())
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    return buffer.getvalue()
 
 
 def _read(archive: zipfile.ZipFile, source: str, max_bytes: int) -> VoiceFile:

@@ -11,7 +11,6 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -20,12 +19,18 @@ from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
+from openbark.files import expanded
 from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
-__all__ = ["Tokens", "Voice", "check_name"]
+__all__ = ["Tokens", "Voice", "check_name", "check_new_name"]
 
 Tokens = NDArray[np.int64]
 """Token ids or codes, any shape."""
+
+_RESERVED = frozenset(
+    ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
+)
+"""File names that mean devices on Windows, whatever their suffix."""
 
 _NAME = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")
 
@@ -61,7 +66,7 @@ class Voice:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Voice:
-        """A voice from Suno's dictionary of `semantic_prompt`, `coarse_prompt` and `fine_prompt` (S39).
+        """A voice from Suno's dictionary of `semantic_prompt`, `coarse_prompt` and `fine_prompt` (docs/parity.md S39).
 
         Raises VoiceError naming the keys that are missing. Further keys are not looked at.
         """
@@ -76,14 +81,14 @@ class Voice:
         Arrays other than the three and our metadata are left alone. Raises VoiceError when the file is
         missing, is no npz, lacks an array, holds pickled objects, or is too large.
         """
-        source = Path(path).expanduser()
+        source = expanded(path)
         content = read_npz(source)
         return cls.from_arrays(content.arrays, name or source.stem, content.metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a voice file (`.npz`) that Suno's loaders read too. Raises VoiceError when it cannot."""
         arrays = {key: getattr(self, field_name) for field_name, key in ARRAY_KEYS.items()}
-        write_npz(Path(path).expanduser(), arrays, self.metadata)
+        write_npz(expanded(path), arrays, self.metadata)
 
     @property
     def digest(self) -> str:
@@ -98,6 +103,12 @@ class Voice:
     def __reduce__(self) -> tuple[Any, ...]:
         """For other processes: the view of the metadata cannot travel, its content can."""
         return Voice, (self.semantic, self.coarse, self.fine, self.name, dict(self.metadata))
+
+    def __repr__(self) -> str:
+        return (
+            f"<Voice {self.name!r}: {len(self.semantic)} semantic tokens, {self.n_frames} frames of "
+            f"{len(self.fine)} codebooks>"
+        )
 
     @property
     def _label(self) -> str:
@@ -184,4 +195,19 @@ def check_name(name: str) -> str:
             f"{name!r} cannot name a voice file; use up to {_MAX_NAME} letters, digits, '_', '-', '.', "
             "and '/' between folders"
         )
+    return name
+
+
+def check_new_name(name: str) -> str:
+    """`check_name` for a name that is given now: it must also be usable on every system and in every command.
+
+    Raises VoiceError for names of devices (CON, NUL), and parts that begin with `-` or end with a dot or a space.
+    """
+    for part in check_name(name).split("/"):
+        if part.startswith("-"):
+            raise VoiceError(f"{name!r} begins with '-', as options do; choose another name")
+        if part.partition(".")[0].strip().lower() in _RESERVED:
+            raise VoiceError(f"{name!r} is the name of a device on Windows; choose another name")
+        if part != part.rstrip(". "):
+            raise VoiceError(f"{name!r} ends with a dot or a space; choose another name")
     return name

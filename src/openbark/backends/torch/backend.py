@@ -189,6 +189,9 @@ class TorchBackend:
         modules = [*self._causal.values(), self._fine, self._codec]
         return [module for module in modules if module is not None]
 
+    def __repr__(self) -> str:
+        return f"<TorchBackend of {self.config.name!r}: {self.description}>"
+
     @property
     def description(self) -> str:
         """Backend, torch version, device, dtype and threads in one line."""

@@ -1,4 +1,4 @@
-"""Arguments of Suno's stage functions, checked, and the stages run with them (S10-S13).
+"""Arguments of Suno's stage functions, checked, and the stages run with them (docs/parity.md S10-S13).
 
 Knows no model cache: the Bark comes in. Draws come from torch's generator where the script has torch, so
 that `torch.manual_seed` means what it means with Suno (B6, S33); else from noise of a random seed.
@@ -23,6 +23,7 @@ from openbark.engine.draws import Sampler
 from openbark.engine.request import Progress, Request
 from openbark.errors import ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams, check_seed
+from openbark.progress import ProgressBar
 from openbark.stages.coarse import n_coarse_steps
 from openbark.stages.semantic import token_limit
 from openbark.voices.voice import Voice
@@ -151,17 +152,8 @@ def _request(
     text_tokens: Tokens | None = None,
 ) -> Iterator[Request]:
     """A request for one stage, with a progress bar on a terminal while it runs unless `silent`."""
-    from tqdm import tqdm
-
-    # None is tqdm's word for: on a terminal only.
-    with tqdm(disable=True if silent else None, leave=False, unit="s", unit_scale=True) as bar:
-
-        def report(stage: str, done: float, total: float | None) -> None:
-            bar.set_description_str(stage, refresh=False)
-            bar.total = total
-            bar.update(done - bar.n)
-
-        progress: Progress | None = None if silent else report
+    with ProgressBar(not silent, first="speech") as bar:
+        progress: Progress | None = None if silent else bar
         none = np.zeros(0, dtype=np.int64)
         tokens = none if text_tokens is None else text_tokens
         seed = check_seed(None)
