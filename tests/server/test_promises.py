@@ -132,12 +132,15 @@ def test_the_whole_of_an_answer_has_a_deadline(start: Start, stream: bool) -> No
 
 
 def test_audio_that_waits_is_bounded_in_seconds_too(start: Start) -> None:
-    server = start(delay=0.05, max_queued_seconds=60.0)
+    server = start(
+        delay=0.05, max_queued_seconds=60.0, max_request_seconds=60.0, max_input_chars=900
+    )
     url = f"{server.url}/v1/audio/speech"
-    with httpx.stream("POST", url, json=LONG):
+    long = {**LONG, "input": "long " * 150}
+    with httpx.stream("POST", url, json=long):
         server.wait_for(lambda: server.parts.service.admission.in_flight == 1)
         assert httpx.post(url, json={"input": "short"}, timeout=20).status_code == 200
-        refused = httpx.post(url, json=LONG, timeout=20)
+        refused = httpx.post(url, json=long, timeout=20)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     # Nothing was read of a text that was refused.
     assert len(server.speaker.started) == 3

@@ -1,4 +1,4 @@
-"""The server-sent events of a speech (ecosystem 1.1): their bytes, and the ticks between them."""
+"""The server-sent events of a speech: their bytes, and the ticks between them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators watch: gauges, histograms and counters in Prometheus' text format (R14).
+"""What operators watch: gauges, histograms and counters in Prometheus' text format.
 
 One object per application, with a registry of its own: two servers in one process do not share counts.
 Holds no text of any request.

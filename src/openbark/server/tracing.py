@@ -1,4 +1,4 @@
-"""One trace for each request for speech, through OpenTelemetry where that is configured (R14).
+"""One trace for each request for speech, through OpenTelemetry where that is configured.
 
 Without it, and without its packages, everything here does nothing. Spans carry numbers, names of ours and the
 request's id; never a text, which is why exceptions are not recorded.

@@ -1,5 +1,5 @@
 """Files of strangers are read in a process of their own, which can be killed: a bomb, a decoder that spins or
-crashes costs its upload and nothing else (R10). The process is `openbark.server.upload_child`.
+crashes costs its upload and nothing else. The process is `openbark.server.upload_child`.
 """
 
 from __future__ import annotations
