@@ -18,7 +18,7 @@ from openbark.cli.inputs import Source, read_sources
 from openbark.cli.live import Outlet, check_flags, check_latency, pipe, play_live, plays_live
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
 from openbark.cli.progress import ProgressBar
-from openbark.cli.reading import input_format_of, script_of
+from openbark.cli.reading import input_format_of, plan_without_voices, script_of, text_asked
 from openbark.cli.sampling import given_params, sampling_options
 from openbark.cli.speech_options import (
     Asked,
@@ -198,17 +198,9 @@ def say(
 def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
     """What cannot be read is found before anything is spoken."""
     for source in sources:
-        script = script_of(source, asked.script, asked.input_format)
+        given = text_asked(source, asked.script, asked.input_format, asked.strict)
         try:
-            if script:
-                script.check(source.text, asked.strict)
-            else:
-                bark.plan(
-                    source.text,
-                    asked.options,
-                    input_format_of(source, asked.input_format),
-                    asked.strict,
-                )
+            plan_without_voices(bark.reader, given, asked.options)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 

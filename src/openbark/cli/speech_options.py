@@ -95,12 +95,6 @@ class ScriptAsked:
     speakers: Mapping[str, str]
     markup: str = "read"
 
-    def check(self, text: str, strict: bool = False) -> None:
-        """Raise TextError or ParamError for a script that cannot be read."""
-        from openbark.text.script import parse_script
-
-        parse_script(text, self.format, tuple(self.speakers), "error" if strict else self.markup)
-
 
 @dataclass(frozen=True)
 class Asked:
