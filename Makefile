@@ -19,6 +19,7 @@ PYTEST_ARGS ?= -n auto --maxprocesses 8
 BENCH_ARGS ?=
 
 NATIVE_SRC := src/openbark/backends/native/src
+NATIVE_HEADER := src/openbark/backends/native/include/openbark.h
 SANITIZED := build/sanitized
 
 .PHONY: help native check-native demo test golden check lint types docs docs-check architecture format bench venv clean python
@@ -57,9 +58,9 @@ check: lint types docs-check architecture ## everything but the test suite
 native: venv ## compile the CPU engine in place; warnings are errors
 	$(BIN)/python setup.py --quiet build_ext --inplace --strict
 
-$(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc)
+$(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc) $(NATIVE_HEADER)
 	@mkdir -p $(SANITIZED)
-	$(CXX) -std=c++17 -O1 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi \
+	$(CXX) -DOB_VERSION=0x$$(sha256sum $(NATIVE_HEADER) | cut -c1-16)ULL -std=c++17 -O1 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi \
 		-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -c $< -o $@
 
 $(SANITIZED)/libopenbark.so: $(patsubst $(NATIVE_SRC)/%.cpp,$(SANITIZED)/%.o,$(wildcard $(NATIVE_SRC)/*.cpp))

@@ -13,6 +13,7 @@ from typing import Any, overload
 
 from openbark.asking import Asked, ask, notify, request_of, told_at_the_end
 from openbark.backends.base import Backend
+from openbark.backends.native.library import checked_threads
 from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
@@ -89,7 +90,8 @@ class Bark:
 
         Pickled weights are read without running anything and copied to our cache as safetensors, once.
 
-        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores.
+        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores; more than
+        there are cores are not started, which a warning says.
         dtype: "float32", "bfloat16", on the CPU engine "int8" and "int4", on torch "float64"; "auto" (default) is
         int8 where a large model on the CPU engine draws the same with it (docs/native.md), else float32.
         backend: "native" is the compiled engine, "torch" is PyTorch; "auto" (default) takes the engine where it
@@ -97,8 +99,7 @@ class Bark:
         other tokens (`stages.coarse.with_coarse_window`).
         Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
-        if threads is not None and (isinstance(threads, bool) or threads < 1):
-            raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
+        checked_threads(threads)
         found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), tell)
         checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)

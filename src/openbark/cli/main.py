@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "infinity": ("openbark.cli.infinity", "Bark Infinity's command line: texts of any length."),
         "doctor": ("openbark.cli.doctor", "Check this installation, down to a spoken word."),
         "serve": ("openbark.cli.serve", "Serve OpenAI's speech API and a web page."),
+        "batch": ("openbark.cli.batch", "Speak many texts into one folder; resumes."),
         "bench": ("openbark.cli.bench", "Measure how fast this machine speaks."),
         "train": ("openbark.cli.train", "Train a Bark, or the embedded model from nothing."),
     }

@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
@@ -26,6 +26,7 @@ from openbark.engine.sequence import Sequence
 from openbark.engine.stages import request_steps
 from openbark.engine.work import CodecDecode, Decode, Work
 from openbark.errors import BusyError, CancelledError, ParamError
+from openbark.forks import tell_after_fork
 
 __all__ = ["Engine", "EngineStats"]
 
@@ -112,19 +113,23 @@ class Engine:
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
         self._scheduler = Scheduler()
-        self._worker: OverlapWorker[_Running, list[Any | Exception]] = OverlapWorker()
         self._can_overlap = isinstance(backend, SharedBackend) and backend.shares_cores
         self._forecast = Forecast(backend.config)
+        self._counts = _Counts()
+        self._closed = self._moves_itself = False
+        self.after_fork()
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start without threads and requests: in the child of a fork, the parent's do not exist."""
+        self._worker: OverlapWorker[_Running, list[Any | Exception]] = OverlapWorker()
         self._queue: deque[Handle] = deque()
         self._running: list[_Running] = []
-        self._counts = _Counts()
-        self._closed = False
         self._moving = threading.Lock()  # one step at a time
-        self._changed = (
-            threading.Condition()
-        )  # guards everything above but what a step alone touches
-        self._moves_itself = False
+        # Guards all state but what a step alone touches.
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        atexit.unregister(self._stop_at_exit)
 
     def submit(self, request: Request) -> Handle:
         """Put a request behind those that wait, from any thread; one that `continues` behind its like.
@@ -227,7 +232,6 @@ class Engine:
         """Gauges and counters now."""
         with self._changed:
             stages = [each.sequence.stage for each in self._running]
-            counts = self._counts
             return EngineStats(
                 queued=len(self._queue),
                 queued_seconds=sum(handle.seconds for handle in self._queue),
@@ -236,14 +240,8 @@ class Engine:
                 coarse=stages.count("coarse"),
                 fine=stages.count("fine"),
                 codec=stages.count("codec"),
-                finished=counts.finished,
-                failed=counts.failed,
-                cancelled=counts.cancelled,
-                rejected=counts.rejected,
                 audio_seconds=self._forecast.audio_seconds,
-                busy_seconds=counts.busy_seconds,
-                turns=counts.turns,
-                drawn_rows=counts.drawn_rows,
+                **asdict(self._counts),
             )
 
     def _stop_at_exit(self) -> None:

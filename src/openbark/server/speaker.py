@@ -122,13 +122,15 @@ class Speech(Protocol):
 class SpeakerStats:
     """Load of the machine: requests computed, requests waiting, audio seconds estimated for both. speed: audio
     seconds it makes in a second of work, lately; None before it has made any. progress: another number after every
-    step of work; None where it is not known."""
+    step of work; None where it is not known. places: utterances it computes at once where that changes, as with
+    replicas that come and go; None for `max_rows` of the settings."""
 
     running: int
     waiting: int
     queued_seconds: float
     speed: float | None = None
     progress: float | None = None
+    places: int | None = None
 
 
 class Speaker(Protocol):

@@ -123,7 +123,7 @@ class GPT(_Network):
             x = table(idx)
         length = x.shape[1]
         if start + length > self._sizes.block_size:
-            raise ParamError(f"{start + length} positions; legal: 1..{self._sizes.block_size}")
+            raise ParamError(f"{start + length} positions; allowed: 1..{self._sizes.block_size}")
         if position_ids is None:
             position_ids = torch.arange(start, start + length, device=idx.device)[None]
         cache = self._cache(x, past_kv, length) if use_cache or past_kv is not None else None
@@ -195,11 +195,11 @@ class FineGPT(_Network):
         sizes = self._sizes
         if not sizes.n_codes_given <= pred_idx < sizes.n_codes_total:
             raise ParamError(
-                f"pred_idx is {pred_idx}; legal: {sizes.n_codes_given}..{sizes.n_codes_total - 1}"
+                f"pred_idx is {pred_idx}; allowed: {sizes.n_codes_given}..{sizes.n_codes_total - 1}"
             )
         if idx.ndim != 3 or idx.shape[2] != sizes.n_codes_total or idx.shape[1] > sizes.block_size:
             raise ParamError(
-                f"idx has shape {list(idx.shape)}; legal: [B, 1..{sizes.block_size}, "
+                f"idx has shape {list(idx.shape)}; allowed: [B, 1..{sizes.block_size}, "
                 f"{sizes.n_codes_total}]"
             )
         tables = self.transformer["wtes"]
