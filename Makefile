@@ -19,9 +19,10 @@ PYTEST_ARGS ?= -n auto --maxprocesses 8
 BENCH_ARGS ?=
 
 NATIVE_SRC := src/openbark/backends/native/src
+NATIVE_HEADER := src/openbark/backends/native/include/openbark.h
 SANITIZED := build/sanitized
 
-.PHONY: help native check-native demo test check lint types docs docs-check architecture format bench venv clean python
+.PHONY: help native check-native demo test golden check lint types docs docs-check architecture format bench venv clean python
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -48,14 +49,18 @@ venv: $(VENV)/.installed ## .venv with everything that tests and checks need
 test: venv ## the test suite: offline, no GPU
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+golden: venv ## keep what the models make now and the public surface as it is now; review the diff and commit it
+	OPENBARK_RENEW_GOLDEN=1 $(BIN)/python -m pytest -q -p no:xdist tests/golden
+	git --no-pager diff --stat -- tests/golden
+
 check: lint types docs-check architecture ## everything but the test suite
 
 native: venv ## compile the CPU engine in place; warnings are errors
 	$(BIN)/python setup.py --quiet build_ext --inplace --strict
 
-$(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc)
+$(SANITIZED)/%.o: $(NATIVE_SRC)/%.cpp $(wildcard $(NATIVE_SRC)/*.h $(NATIVE_SRC)/*.inc) $(NATIVE_HEADER)
 	@mkdir -p $(SANITIZED)
-	$(CXX) -std=c++17 -O1 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi \
+	$(CXX) -DOB_VERSION=0x$$(sha256sum $(NATIVE_HEADER) | cut -c1-16)ULL -std=c++17 -O1 -g -fPIC -fvisibility=hidden -Wall -Wextra -Werror -Wno-psabi \
 		-fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=undefined -c $< -o $@
 
 $(SANITIZED)/libopenbark.so: $(patsubst $(NATIVE_SRC)/%.cpp,$(SANITIZED)/%.o,$(wildcard $(NATIVE_SRC)/*.cpp))

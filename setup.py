@@ -6,6 +6,7 @@ to speak. Each kernel file compiles its functions for one instruction set, so on
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,11 @@ from typing import ClassVar
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
-_SOURCES = Path("src/openbark/backends/native/src")
+_NATIVE = Path("src/openbark/backends/native")
+_SOURCES = _NATIVE / "src"
+_HEADER = _NATIVE / "include" / "openbark.h"
+# The library and the Python side must be of the same header: both compare this.
+_VERSION = hashlib.sha256(_HEADER.read_bytes()).hexdigest()[:16]
 
 
 class BuildPlainLibrary(build_ext):
@@ -50,7 +55,8 @@ class BuildPlainLibrary(build_ext):
 _engine = Extension(
     "openbark.backends.native.libopenbark",
     sources=sorted(str(path) for path in _SOURCES.glob("*.cpp")),
-    depends=sorted(str(path) for path in (*_SOURCES.glob("*.h"), *_SOURCES.glob("*.inc"))),
+    depends=sorted(str(path) for path in (_HEADER, *_SOURCES.glob("*.h"), *_SOURCES.glob("*.inc"))),
+    define_macros=[("OB_VERSION", f"0x{_VERSION}ULL")],
     language="c++",
     extra_compile_args=[
         "-std=c++17",

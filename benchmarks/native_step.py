@@ -83,15 +83,13 @@ class Probes:
 
     def bandwidth(self) -> float:
         """GB/s of one plain read with all threads: the median of three passes."""
-        seconds = (ctypes.c_double * 3)()
-        self._pool.call(
-            "ob_probe_read", self._pool.handle, ctypes.c_size_t(PROBE_BYTES), 3, seconds
-        )
+        seconds = np.zeros(3)
+        self._pool.call("ob_probe_read", self._pool.handle, PROBE_BYTES, 3, seconds)
         return PROBE_BYTES / float(np.median(seconds)) / 1e9
 
     def gemm(self, precision: str) -> float:
         """GOP/s of products from cache with all threads: the best of five passes."""
-        seconds, operations = (ctypes.c_double * 5)(), ctypes.c_double()
+        seconds, operations = np.zeros(5), ctypes.c_double()
         self._pool.call(
             "ob_probe_gemm",
             self._pool.handle,

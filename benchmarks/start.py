@@ -27,6 +27,7 @@ from typing import Any
 import numpy as np
 
 from openbark.api import Bark
+from openbark.backends.native.capi import ModelHandle
 from openbark.backends.native.library import Pool
 from openbark.backends.native.sessions import CausalStage, NativeSession
 from openbark.backends.native.structs import DrawRules, Precision, Sampling
@@ -102,7 +103,7 @@ class _Mapped(Transformer):
         super().__init__(model.pool, model.shape)
         model.packed.tofile(file)
         self._file = np.memmap(file, np.uint8, "r")
-        handle = ctypes.c_void_p()
+        handle = ModelHandle()
         start = ctypes.c_void_p(self._file.ctypes.data)
         arguments = (self.pool.handle, ctypes.byref(self.shape), start, ctypes.byref(handle))
         self.pool.call("ob_model_create", *arguments)
@@ -136,7 +137,7 @@ def packed(
             one.use_tables(tensors)
         rules = DrawRules(Sampling(0.7, 1.0, 2.0, 0), 0, 1, 0, steps)
         rules.first_token, rules.n_tokens = config.coarse_offset, config.codebook_size
-        rules.n_turns, rules.end_token = 1, -1
+        rules.n_codebooks, rules.end_token = 1, -1
         pairs = [
             (_step(model, rules, cached), _step(mapped, rules, cached)) for _ in range(2 * runs)
         ]

@@ -17,13 +17,13 @@ PACKAGE = ROOT / "src" / "openbark"
 
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
-    frozenset({"config", "params", "errors", "files"}),
+    frozenset({"config", "params", "errors", "files", "forks"}),
     frozenset({"text", "audio", "assets"}),
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
-    frozenset({"api", "narration", "replay", "result", "training", "detect"}),
-    frozenset({"server", "compat", "jobs", "bench"}),
+    frozenset({"api", "asking", "narration", "replay", "result", "training", "detect"}),
+    frozenset({"server", "compat", "batch", "bench"}),
     frozenset({"cli", "__main__"}),
     frozenset({""}),  # openbark/__init__.py: lazy names from anywhere, imported by nobody
 )
@@ -33,7 +33,9 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
         ("params", "errors"),
         ("backends", "checkpoints"),
         ("checkpoints", "voices"),
+        ("api", "asking"),
         ("api", "narration"),
+        ("asking", "narration"),
         ("api", "result"),
         ("narration", "result"),
         ("replay", "api"),
@@ -58,6 +60,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "soundfile": ("",),
     "av": ("openbark.audio",),
     "tqdm": ("",),
+    "markdown_it": ("openbark.text.markdown",),
     "click": ("openbark.cli",),
     "torch": TORCH_ROOMS,
     "tensorboard": ("openbark.training",),
@@ -71,7 +74,8 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "pydantic_settings": ("openbark.server",),
     "prometheus_client": ("openbark.server",),
     "wyoming": ("openbark.server",),
-    "ray": ("openbark.server",),
+    "ray": ("openbark.server", "openbark.batch"),
+    "pyarrow": ("openbark.batch",),
     "opentelemetry": ("openbark.server",),
     "transformers": ("openbark.bench.peers",),
 }

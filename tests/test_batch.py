@@ -12,6 +12,7 @@ import pytest
 from openbark.api import Bark
 from openbark.backends.native.library import library_path
 from openbark.engine.batch import run_batch
+from openbark.engine.engine import Engine
 from openbark.errors import CancelledError, ParamError, TextError, VoiceError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip
@@ -107,7 +108,7 @@ def test_an_error_says_whose_it_is(bark: Bark) -> None:
     slots = bark.config.semantic_rules.max_text_tokens
     requests[1] = replace(requests[1], text_tokens=np.ones(slots + 1, dtype=np.int64))
     with pytest.raises(TextError) as caught:
-        run_batch(bark.backend, requests)
+        run_batch(bark.engine, requests)
     assert caught.value.__notes__ == ["this was text number 1 of 3, counted from 0"]
 
 
@@ -120,3 +121,37 @@ def test_a_batch_reports_finished_audio_and_can_be_cancelled(bark: Bark) -> None
     stop.set()
     with pytest.raises(CancelledError):
         bark.generate(TEXTS, cancel=stop)
+
+
+def test_threads_that_generate_share_decode_steps(bark: Bark) -> None:
+    """Two threads wait at a barrier, then each speaks; the engine's batches hold sequences of both."""
+    texts = ["Share these steps.", "Another text for the same steps."]
+    alone = [bark.generate(text, seed=number) for number, text in enumerate(texts)]
+    before = bark.engine.stats
+    barrier, clips = threading.Barrier(len(texts)), dict[int, Clip]()
+
+    def speak(number: int) -> None:
+        barrier.wait()
+        clips[number] = bark.generate(texts[number], seed=number)
+
+    threads = [threading.Thread(target=speak, args=(number,)) for number in range(len(texts))]
+    # No step runs until both requests are queued: a fast machine would finish the first before the second comes.
+    with bark.engine._moving:
+        for thread in threads:
+            thread.start()
+        while bark.engine.stats.queued < len(texts):
+            threading.Event().wait(0.001)
+    for thread in threads:
+        thread.join()
+    after = bark.engine.stats
+    assert after.drawn_rows - before.drawn_rows > after.turns - before.turns
+    for number, clip in enumerate(alone):
+        assert np.array_equal(clips[number].tokens.fine, clip.tokens.fine)
+
+
+def test_a_full_queue_is_waited_for(bark: Bark) -> None:
+    engine = Engine(bark.backend, max_batch=1, max_queued=1)
+    requests = [bark.request("Hi.", seed=number) for number in range(5)]
+    results = run_batch(engine, requests)
+    assert [len(result.semantic) > 0 for result in results] == [True] * 5
+    assert engine.stats.rejected == 0

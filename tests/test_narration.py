@@ -162,7 +162,7 @@ def test_voices_of_markup_are_looked_up(bark: Bark, cast: dict[str, Path]) -> No
     with pytest.raises(VoiceError, match="'nobody'"):
         bark.generate_script("[voice:nobody] One.", None, cast, 5, PARAMS)
     with pytest.raises(TextError, match="unknown markup"):
-        bark.generate_script("[what] One.", None, cast, 5, PARAMS)
+        bark.generate_script("[what] One.", None, cast, 5, PARAMS, markup="error")
 
 
 def test_a_list_may_hold_long_and_short_texts(

@@ -11,7 +11,9 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Any, overload
 
+from openbark.asking import Asked, ask, notify, request_of, told_at_the_end
 from openbark.backends.base import Backend
+from openbark.backends.native.library import checked_threads
 from openbark.backends.select import load_backend
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
@@ -19,10 +21,8 @@ from openbark.checkpoints.find import find_checkpoint, public_source, tell
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
-from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions
-from openbark.engine.plan import fits
 from openbark.engine.request import (
     Cancel,
     CascadeResult,
@@ -33,18 +33,20 @@ from openbark.engine.request import (
     Waveform,
 )
 from openbark.engine.scoring import Scorer
-from openbark.errors import (
-    CheckpointCorruptError,
-    ParamError,
-    TextError,
-    VoiceError,
+from openbark.engine.speech_plan import SpeechPlan
+from openbark.errors import ParamError, VoiceError
+from openbark.narration import (
+    Manner,
+    Narration,
+    Script,
+    narrate_script,
+    plan_of_text,
 )
-from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
-from openbark.params import GenerationParams, check_seed
+from openbark.params import GenerationParams
 from openbark.result import Clip, ClipTokens, ModelOrigin
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
-from openbark.text.normalize import normalize
-from openbark.text.tokenizer import Tokenizer, squeeze
+from openbark.text.reader import TextReader
+from openbark.text.tokenizer import Tokenizer
 from openbark.voices.folders import library_of
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
@@ -87,7 +89,8 @@ class Bark:
 
         Pickled weights are read without running anything and copied to our cache as safetensors, once.
 
-        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores.
+        device: "cpu" (default), "cuda", ...; threads: CPU threads, None takes all cores; more than
+        there are cores are not started, which a warning says.
         dtype: "float32", "bfloat16", on the CPU engine "int8" and "int4", on torch "float64"; "auto" (default) is
         int8 where a large model on the CPU engine draws the same with it (docs/native.md), else float32.
         backend: "native" is the compiled engine, "torch" is PyTorch; "auto" (default) takes the engine where it
@@ -95,8 +98,7 @@ class Bark:
         other tokens (`stages.coarse.with_coarse_window`).
         Raises CheckpointError, DeviceError, ParamError, or MissingExtraError when neither is installed.
         """
-        if threads is not None and (isinstance(threads, bool) or threads < 1):
-            raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
+        checked_threads(threads)
         found = ready_checkpoint(open_checkpoint(find_checkpoint(path)), tell)
         checkpoint = replace(found, config=with_coarse_window(found.config, coarse_window))
         tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
@@ -119,13 +121,18 @@ class Bark:
 
     @cached_property
     def engine(self) -> Engine:
-        """Where pieces of long texts run, several at a time."""
+        """What every request of this model runs on: requests of several threads share its batches."""
         return Engine(self.backend)
 
     @property
     def config(self) -> BarkConfig:
         """Sizes and rules of the model."""
         return self.backend.config
+
+    @property
+    def reader(self) -> TextReader:
+        """How the model reads text."""
+        return TextReader(self.config, self.tokenizer)
 
     @property
     def sample_rate(self) -> int:
@@ -144,6 +151,8 @@ class Bark:
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
         listen: Listen | None = None,
+        input_format: str | None = None,
+        strict: bool = False,
     ) -> Clip: ...
 
     @overload
@@ -157,6 +166,9 @@ class Bark:
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
+        listen: None = None,
+        input_format: str | None = None,
+        strict: bool = False,
     ) -> list[Clip]: ...
 
     def generate(
@@ -170,8 +182,11 @@ class Bark:
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
         listen: Listen | None = None,
+        input_format: str | None = None,
+        strict: bool = False,
     ) -> Clip | list[Clip]:
-        """Speak `text`, of any length: what fits one request is one, longer text is spoken in pieces.
+        """Speak `text`, of any length: what fits one request is one, longer text and text of several lines is spoken in
+        pieces (`plan` says which).
         A list of texts becomes a list of clips, made together: each is what it would be alone, to the token.
 
         voice: a name of `voices`, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays;
@@ -183,16 +198,21 @@ class Bark:
         options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
         `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
         listen: told float32 samples [L] of one text as its pieces are made; together they are the clip.
+        input_format: a key of `text.documents.INPUT_FORMATS`; None is "auto", and "text" for models that read raw text,
+        such as Suno's. What has no sound is left out with one warning of the log; strict refuses it instead.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
+        common = Manner(
+            options=options, scorer=scorer, cancel=cancel, input_format=input_format, strict=strict
+        )
         if not isinstance(text, (list, tuple)):
             refuse_lists({"voice": voice, "seed": seed, "params": params})
-            how = Manner(seed, params, options, scorer, cancel, progress)  # type: ignore[arg-type]
+            how = replace(common, seed=seed, params=params, progress=progress)  # type: ignore[arg-type]
             asked = self._ask(text, voice, how)  # type: ignore[arg-type]
-            if isinstance(asked, Narration):
-                return asked.clip(self.engine, listen)
-            clip = self.clip(text, asked, run(self.backend, asked))
+            if isinstance(asked.work, Narration):
+                return asked.work.clip(self.engine, listen)
+            clip = self.clip(text, asked.work, self.engine.run(asked.work), asked)
             if listen is not None:
                 listen(clip.waveform)
             return clip
@@ -208,16 +228,16 @@ class Bark:
             strict=True,
         )
         every = [
-            self._ask(said, who, Manner(number, limits, options, scorer, cancel))
+            self._ask(said, who, replace(common, seed=number, params=limits))
             for said, who, number, limits in given
         ]
-        requests = [each for each in every if isinstance(each, Request)]
+        requests = [each.work for each in every if isinstance(each.work, Request)]
         finished = batch_progress(self.config, progress)
-        results = iter(run_batch(self.backend, requests, finished=finished))
+        results = iter(run_batch(self.engine, requests, finished=finished))
         return [
-            asked.clip(self.engine)
-            if isinstance(asked, Narration)
-            else self.clip(each, asked, next(results))
+            asked.work.clip(self.engine)
+            if isinstance(asked.work, Narration)
+            else self.clip(each, asked.work, next(results), asked)
             for each, asked in zip(text, every, strict=True)
         ]
 
@@ -231,6 +251,8 @@ class Bark:
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
         latency: str = "sentence",
+        input_format: str | None = None,
+        strict: bool = False,
     ) -> Iterator[Waveform]:
         """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
 
@@ -240,12 +262,23 @@ class Bark:
         audio below the sentence, which sounds a little different and cannot be judged, trimmed or made again
         (docs/streaming.md). Raises as `generate`.
         """
-        how = Manner(seed, params, options, scorer, cancel, lazily=True)
-        asked = replace(self._ask(text, voice, how), latency=latency)
-        self.engine.start()
-        return (
-            asked.stream(self.engine) if isinstance(asked, Narration) else self.engine.stream(asked)
+        how = Manner(
+            seed,
+            params,
+            options,
+            scorer,
+            cancel,
+            lazily=True,
+            input_format=input_format,
+            strict=strict,
         )
+        asked = self._ask(text, voice, how)
+        self.engine.start()
+        work = replace(asked.work, latency=latency)
+        blocks = (
+            work.stream(self.engine) if isinstance(work, Narration) else self.engine.stream(work)
+        )
+        return told_at_the_end(blocks, asked.planned)
 
     def generate_script(
         self,
@@ -255,35 +288,44 @@ class Bark:
         seed: int | None = None,
         params: GenerationParams | None = None,
         format: str | None = None,
-        markup: str = "error",
+        markup: str = "read",
         progress: Progress | None = None,
         cancel: Cancel | None = None,
         options: LongFormOptions | None = None,
         scorer: Scorer | None = None,
         listen: Listen | None = None,
+        strict: bool = False,
     ) -> Clip:
         """Speak a script: dialogue, pauses, other voices, SSML, or subtitles at their times.
 
         speakers: the names that may stand before a colon, each with its voice; `[voice:x]` and SSML's
         <voice name="x"> look here first, then in `voices`. voice: of everything else. format: a key of
-        `text.script.SCRIPT_FORMATS`, None tells "ssml" from "text". markup: what nobody knows is refused
-        ("error") or said as it is written ("speak"). The rest as `generate`. In the clip, `segments` say where
+        `text.script.SCRIPT_FORMATS`, None tells "ssml" from "text". markup: what is outside
+        the subset is passed over with one notice, the words in it spoken ("read"), said as it is written ("speak") or
+        refused ("error", which `strict` means too). The rest as `generate`. In the clip, `segments` say where
         each piece is in `source`, and how late a subtitle came.
         Raises TextError with its place, VoiceError, ParamError or CancelledError.
         """
         cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
-        how = Manner(seed, params, options, scorer, cancel, progress)
+        how = Manner(seed, params, options, scorer, cancel, progress, strict=strict)
         script = Script(source, cast, format, markup)
-        return narrate_script(self, script, self.find_voice(voice), how).clip(self.engine, listen)
+        narration = narrate_script(self, script, self.find_voice(voice), how)
+        notify(narration.planned)
+        return narration.clip(self.engine, listen)
 
-    def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Request | Narration:
-        """One request where that is enough, else a narration."""
-        in_pieces = how.options is not None or how.scorer is not None
-        if not isinstance(text, str) or (
-            not in_pieces and fits(text, self.read, self.config, LongFormOptions())
-        ):
-            return self.request(text, voice, how.seed, how.params, how.progress, how.cancel)
-        return narrate_text(self, text, self.find_voice(voice), how)
+    def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Asked:
+        return ask(self, text, self.find_voice(voice), how)
+
+    def plan(
+        self,
+        text: str,
+        options: LongFormOptions | None = None,
+        input_format: str | None = None,
+        strict: bool = False,
+    ) -> SpeechPlan:
+        """What `generate` would speak of `text`: pieces, pauses, what has no sound. Raises TextError or ParamError."""
+        how = Manner(options=options, input_format=input_format, strict=strict)
+        return plan_of_text(self, text, None, how)
 
     def request(
         self,
@@ -298,19 +340,18 @@ class Bark:
 
         Raises TextError, VoiceError or ParamError.
         """
-        if not isinstance(text, str):
-            raise TextError(f"a text is a string, not {type(text).__name__}")
-        return Request(
-            text_tokens=self._encode(self.normalize(text)),
-            params=(params or GenerationParams()).resolve(self.default_params),
-            seed=check_seed(seed),
-            voice=self.find_voice(voice),
-            cancel=cancel,
-            progress=progress,
-        )
+        normalized = self.normalize(text)
+        how = Manner(seed, params, cancel=cancel, progress=progress)
+        return request_of(self, self.reader.encode(normalized), self.find_voice(voice), how)
 
-    def clip(self, text: str, request: Request, result: CascadeResult) -> Clip:
-        """The clip that the engine made of `request(text)`."""
+    def clip(
+        self,
+        text: str,
+        request: Request,
+        result: CascadeResult,
+        asked: Asked | None = None,
+    ) -> Clip:
+        """The clip that the engine made of `request(text)`. asked: how the text was read, where that is known."""
         voice = request.voice
         return Clip(
             waveform=result.waveform,
@@ -320,23 +361,23 @@ class Bark:
             stop_reason=result.stop_reason,
             timings=result.timings,
             text=text,
-            normalized_text=self.normalize(text),
+            normalized_text=asked.normalized if asked else self.normalize(text),
             n_text_tokens=result.n_text_tokens,
             voice=(voice.name or "unnamed") if voice else None,
             params=request.params,
             config=self.config,
             origin=self.origin,
             voice_digest=voice.digest if voice else None,
+            recipe=asked.recipe if asked else {},
         )
 
     def normalize(self, text: str) -> str:
         """`text` as the model will read it. Raises TextError when it is empty or cannot be read."""
-        return squeeze(normalize(squeeze(text), self.config.text_normalizer))
+        return self.reader.normalize(text)
 
     def read(self, text: str) -> tuple[str, Tokens]:
         """`text` as the model will read it, and its tokenizer ids [N]. Raises TextError."""
-        normalized = self.normalize(text)
-        return normalized, self._encode(normalized)
+        return self.reader.read(text)
 
     def find_voice(self, voice: VoiceLike | None) -> Voice | None:
         """The voice that `generate` would use, checked against the model. Raises VoiceError."""
@@ -355,15 +396,3 @@ class Bark:
             )
         found.validate(self.config)
         return found
-
-    def _encode(self, normalized: str) -> Tokens:
-        tokens = self.tokenizer.encode(normalized)
-        n_text_ids = (
-            self.config.semantic.input_vocab_size - self.config.semantic_rules.text_encoding_offset
-        )
-        if len(tokens) and int(tokens.max()) >= n_text_ids:
-            raise CheckpointCorruptError(
-                f"the tokenizer made the id {int(tokens.max())}, {self.config.name} has room for "
-                f"{n_text_ids}; its tokenizer.json and config.json belong to different models"
-            )
-        return tokens

@@ -73,25 +73,26 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
+def locked(path: Path, wait: bool = True) -> Iterator[None]:
     """Hold the lock file at `path`, made if need be, against other processes; waits for its turn.
 
-    The lock ends with the process, however that ends; the empty file stays. Raises OSError.
+    wait: False raises OSError at once where another process holds it. The lock ends with the process, however that
+    ends; the empty file stays. Raises OSError.
     """
     with path.open("ab") as stream:
-        _take(stream)
+        _take(stream, wait)
         yield
 
 
-def _take(stream: IO[bytes]) -> None:
+def _take(stream: IO[bytes], wait: bool) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK, 1)
+        msvcrt.locking(stream.fileno(), msvcrt.LK_LOCK if wait else msvcrt.LK_NBLCK, 1)
     else:
         import fcntl
 
-        fcntl.flock(stream.fileno(), fcntl.LOCK_EX)
+        fcntl.flock(stream.fileno(), fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
 
 
 def _is_special(path: Path) -> bool:

@@ -14,20 +14,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from openbark.audio import Waveform
-from openbark.config import BarkConfig
 from openbark.engine.live_longform import LiveForm, check_live_options
 from openbark.engine.longform import LongForm, PieceEngine
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.plan import Plan, plan_script, plan_text
-from openbark.engine.request import Cancel, Listen, Progress, Tokens, check_latency
+from openbark.engine.plan import Plan, VoiceOf
+from openbark.engine.request import Cancel, Listen, Progress, check_latency
 from openbark.engine.scoring import DefaultScorer, Scorer
+from openbark.engine.speech_plan import PlanReport, SpeechPlan, TextAsked, plan_speech
 from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
+from openbark.errors import ParamError
 from openbark.params import GenerationParams, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
-from openbark.text.script import parse_script, script_format
+from openbark.text.reader import TextReader
 from openbark.text.script_items import Speech
-from openbark.text.tokenizer import squeeze
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -36,9 +36,12 @@ __all__ = [
     "Model",
     "Narration",
     "Script",
+    "narrate_plan",
     "narrate_script",
     "narrate_text",
     "options_from",
+    "plan_of_script",
+    "plan_of_text",
     "segment_of",
 ]
 
@@ -54,7 +57,7 @@ class Narration:
 
     text: the source that the plan's places are in. voice: of the whole, None without one or with several.
     recipe: what was asked besides, for `Clip.recipe`. latency: "low" hands out audio while a piece is made; then
-    no piece is made again, compared or trimmed.
+    no piece is made again, compared or trimmed. planned: how the plan came about, with what it leaves out.
 
     Raises ParamError for another latency than LATENCIES, and for "low" with what it cannot do
     (`engine.live_longform.check_live_options`).
@@ -72,11 +75,19 @@ class Narration:
     origin: ModelOrigin = field(default_factory=ModelOrigin)
     recipe: Mapping[str, Any] = field(default_factory=dict)
     latency: str = "sentence"
+    planned: SpeechPlan | None = None
 
     def __post_init__(self) -> None:
         check_latency(self.latency)
         if self.latency == "low":
             check_live_options(self.options, self.scorer)
+
+    @property
+    def report(self) -> PlanReport:
+        """What will be spoken, piece by piece, as plain values. Only for narrations of `narrate_text` and the like."""
+        if self.planned is None:
+            raise ParamError("this narration was made of a bare plan; ask the plan itself")
+        return self.planned.report()
 
     def placed(self, engine: PieceEngine, eager: bool = True) -> Iterator[Placed]:
         """Audio block by block, with the piece each belongs to; see `LongForm.pieces` for errors."""
@@ -157,12 +168,8 @@ class Model(Protocol):
     origin: ModelOrigin
 
     @property
-    def config(self) -> BarkConfig:
-        """Sizes and rules of the model."""
-        ...
-
-    def read(self, text: str) -> tuple[str, Tokens]:
-        """A text as the model reads it, and its tokenizer ids [N]."""
+    def reader(self) -> TextReader:
+        """How it reads text."""
         ...
 
     def find_voice(self, voice: str) -> Voice | None:
@@ -172,7 +179,8 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Manner:
-    """How a text is to be spoken, as callers say it; see `Bark.generate`. lazily: see `engine.plan.plan_script`."""
+    """How a text is to be spoken, as callers say it; see `Bark.generate`. lazily: see `engine.plan.plan_script`.
+    in_pieces: a piece a sentence even where the text fits one request."""
 
     seed: int | None = None
     params: GenerationParams | None = None
@@ -181,6 +189,9 @@ class Manner:
     cancel: Cancel | None = None
     progress: Progress | None = None
     lazily: bool = False
+    input_format: str | None = None
+    strict: bool = False
+    in_pieces: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,58 +201,87 @@ class Script:
     source: str
     speakers: Mapping[str, Voice | None]
     format: str | None = None
-    markup: str = "error"
+    markup: str = "read"
+
+
+def plan_of_text(model: Model, text: str, voice: Voice | None, how: Manner) -> SpeechPlan:
+    """What will be spoken of a text in one voice; subtitles and SSML may name others. Raises TextError or ParamError."""
+    asked = TextAsked(text, how.input_format, how.strict)
+    in_pieces = how.in_pieces or how.scorer is not None
+    return plan_speech(
+        model.reader, asked, _voices(model, {}, voice), how.options, in_pieces, how.lazily
+    )
 
 
 def narrate_text(model: Model, text: str, voice: Voice | None, how: Manner) -> Narration:
-    """A plain text in one voice. Raises TextError or ParamError."""
-    squeeze(text)
-    options = how.options or LongFormOptions()
-    plan = plan_text(text, model.read, voice, model.config, options, how.lazily)
-    return _narration(model, text, plan, voice, how, {})
+    """A text, in pieces. Raises TextError, VoiceError or ParamError."""
+    return narrate_plan(model, text, plan_of_text(model, text, voice, how), voice, how)
+
+
+def narrate_plan(
+    model: Model, text: str, planned: SpeechPlan, voice: Voice | None, how: Manner
+) -> Narration:
+    """A text whose plan is there."""
+    given = {"input_format": how.input_format} if how.input_format else {}
+    return _narration(model, text, planned, voice, how, given)
+
+
+def plan_of_script(model: Model, script: Script, voice: Voice | None, how: Manner) -> SpeechPlan:
+    """What will be spoken of a script; `voice` is that of everything without a name. Raises as `narrate_script`."""
+    asked = TextAsked(
+        script.source,
+        strict=how.strict,
+        is_script=True,
+        script=script.format,
+        speakers=tuple(script.speakers),
+        markup=script.markup,
+    )
+    voices = _voices(model, script.speakers, voice)
+    return plan_speech(model.reader, asked, voices, how.options, lazily=how.lazily)
 
 
 def narrate_script(model: Model, script: Script, voice: Voice | None, how: Manner) -> Narration:
-    """A script; `voice` is that of everything nobody else says. Raises TextError, VoiceError or ParamError."""
-    cast = script.speakers
+    """A script. Raises TextError, VoiceError or ParamError."""
+    planned = plan_of_script(model, script, voice, how)
+    recipe = {
+        "format": planned.format,
+        "markup": script.markup,
+        "speakers": {name: each.name if each else None for name, each in script.speakers.items()},
+    }
+    return _narration(model, script.source, planned, voice, how, {"script": recipe})
 
+
+def _voices(model: Model, cast: Mapping[str, Voice | None], voice: Voice | None) -> VoiceOf:
     def voice_of(speech: Speech) -> tuple[str | None, Voice | None]:
         name = speech.voice or speech.speaker
         if name is None:
             return None, voice
         return name, cast[name] if name in cast else model.find_voice(name)
 
-    options = how.options or LongFormOptions()
-    items = parse_script(script.source, script.format, tuple(cast), script.markup)
-    plan = plan_script(items, model.read, voice_of, model.config, options, how.lazily)
-    recipe = {
-        "format": script_format(script.source, script.format),
-        "markup": script.markup,
-        "speakers": {name: each.name if each else None for name, each in cast.items()},
-    }
-    return _narration(model, script.source, plan, voice, how, {"script": recipe})
+    return voice_of
 
 
 def _narration(
     model: Model,
     text: str,
-    plan: Plan,
+    planned: SpeechPlan,
     voice: Voice | None,
     how: Manner,
     recipe: Mapping[str, Any],
 ) -> Narration:
     return Narration(
         text=text,
-        plan=plan,
+        plan=planned.plan,
         params=(how.params or GenerationParams()).resolve(model.default_params),
         seed=check_seed(how.seed),
-        options=how.options or LongFormOptions(),
+        options=planned.options,
         voice=voice,
         scorer=how.scorer,
         cancel=how.cancel,
         progress=how.progress,
         origin=model.origin,
         recipe=recipe,
+        planned=planned,
     )
 
 

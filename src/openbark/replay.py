@@ -27,7 +27,7 @@ class Recipe:
     """What `Clip.provenance` wrote, read back and checked.
 
     source: the file it was read from. model: its name; origin: which one, and how it was computed. options: of
-    a text spoken in pieces; script: how its text was read, where that was a script.
+    a text spoken in pieces; script: how its text was read, where that was a script; input_format: where one was asked for.
     """
 
     source: Path
@@ -42,6 +42,7 @@ class Recipe:
     edits: Edits
     options: LongFormOptions | None = None
     script: Mapping[str, Any] | None = None
+    input_format: str | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -120,7 +121,13 @@ def make_again(
         )
     else:
         clip = bark.generate(
-            recipe.text, used, recipe.seed, recipe.params, progress, options=recipe.options
+            recipe.text,
+            used,
+            recipe.seed,
+            recipe.params,
+            progress,
+            options=recipe.options,
+            input_format=recipe.input_format,
         )
     return clip.edited_by(recipe.edits)
 
@@ -163,6 +170,7 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
         "edits",
         "options",
         "script",
+        "input_format",
     }
     long_form = content.get("long_form")
     return Recipe(
@@ -172,6 +180,7 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
         edits=Edits(**content.get("edits", {})),
         options=options_from(long_form) if long_form else None,
         script=content.get("script"),
+        input_format=content.get("input_format"),
         **{name: content[name] for name in plain},
     )
 

@@ -190,7 +190,7 @@ def test_wrong_codes_are_typed_errors(kind: str, name: str, backend: str) -> Non
 @pytest.mark.parametrize("kind", ["encodec", "istft"])
 def test_codes_a_native_codec_has_not_are_refused(kind: str) -> None:
     opened, _, config = codec_of(kind, "tiny", "native")
-    with pytest.raises(InputError, match="legal are 0 to 18"):
+    with pytest.raises(InputError, match="allowed are 0 to 18"):
         stream = opened()
         stream.push(codes_of(config, 60) + 1)
         stream.push(codes_of(config, 60) + config.codebook_size)

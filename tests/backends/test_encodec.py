@@ -45,7 +45,7 @@ def test_n_codebooks_of_the_published_codec() -> None:
 
 
 def test_unknown_bandwidth_is_refused() -> None:
-    with pytest.raises(InputError, match=r"legal: 1\.5, 3, 6, 12, 24"):
+    with pytest.raises(InputError, match=r"allowed: 1\.5, 3, 6, 12, 24"):
         n_codebooks_for_bandwidth(EncodecConfig(), 5.0)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 
 import numpy as np
@@ -59,8 +58,9 @@ def _attend(
     pool: Pool, precision: Precision, head: Head, visible: int | None = None, visible_step: int = 0
 ) -> NDArray[np.float32]:
     """Mixed values [R, D]; row r sees the first visible + r * visible_step positions."""
-    arrays = [np.ascontiguousarray(x) for x in (head.keys, head.values, head.queries)]
-    keys, values, queries = (ctypes.c_void_p(x.ctypes.data) for x in arrays)
+    keys, values, queries = (
+        np.ascontiguousarray(x) for x in (head.keys, head.values, head.queries)
+    )
     n, dim = head.keys.shape
     out = np.full(head.queries.shape, np.nan, np.float32)
     seen = n if visible is None else visible
@@ -76,7 +76,7 @@ def _attend(
         seen,
         visible_step,
         queries,
-        ctypes.c_void_p(out.ctypes.data),
+        out,
     )
     return out
 

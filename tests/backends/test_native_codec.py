@@ -213,11 +213,11 @@ def test_one_codec_serves_several_callers() -> None:
     [
         (lambda codes: codes[0], "give whole numbers"),
         (lambda codes: codes.astype(np.float32), "give whole numbers"),
-        (lambda codes: codes[:0], "legal are 1 to 4"),
-        (lambda codes: np.concatenate([codes, codes]), "legal are 1 to 4"),
+        (lambda codes: codes[:0], "allowed are 1 to 4"),
+        (lambda codes: np.concatenate([codes, codes]), "allowed are 1 to 4"),
         (lambda codes: codes[:, :0], "no frames"),
-        (lambda codes: codes + 19, "legal are 0 to 18"),
-        (lambda codes: codes - 19, "legal are 0 to 18"),
+        (lambda codes: codes + 19, "allowed are 0 to 18"),
+        (lambda codes: codes - 19, "allowed are 0 to 18"),
     ],
 )
 def test_impossible_codes_are_refused(
@@ -235,7 +235,7 @@ def test_impossible_waveforms_are_refused() -> None:
             native.encode(waveform)
     with pytest.raises(AudioError, match="empty"):
         native.encode(np.zeros(0, dtype=np.float32))
-    with pytest.raises(InputError, match="legal are 1 to 4"):
+    with pytest.raises(InputError, match="allowed are 1 to 4"):
         native.encode(_waveform(9), 5)
 
 

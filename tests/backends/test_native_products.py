@@ -10,6 +10,7 @@ import pytest
 from native_engine import needs_engine, variants
 from numpy.typing import NDArray
 
+from openbark.backends.native.capi import MatrixHandle
 from openbark.backends.native.library import Pool
 from openbark.backends.native.structs import Precision
 
@@ -40,19 +41,19 @@ def _product(
     before: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     n, k = weights.shape
-    handle = ctypes.c_void_p()
-    address = ctypes.c_void_p(weights.ctypes.data)
-    pool.call("ob_matrix_create", pool.handle, int(precision), n, k, address, ctypes.byref(handle))
+    handle = MatrixHandle()
+    rows = np.ascontiguousarray(weights)
+    pool.call("ob_matrix_create", pool.handle, int(precision), n, k, rows, ctypes.byref(handle))
     y = np.zeros((len(x), n), np.float32) if before is None else before.copy()
     pool.call(
         "ob_matrix_product",
         handle,
         pool.handle,
         len(x),
-        ctypes.c_void_p(x.ctypes.data),
-        None if bias is None else ctypes.c_void_p(bias.ctypes.data),
+        np.ascontiguousarray(x),
+        bias,
         finish,
-        ctypes.c_void_p(y.ctypes.data),
+        y,
         1,
     )
     pool.library.ob_matrix_destroy(handle)

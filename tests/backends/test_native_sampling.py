@@ -8,12 +8,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pytest
 from native_engine import CONFIGS, checkpoint_in_memory, needs_engine, variants
 from numpy.typing import NDArray
 
+from openbark.api import Bark
 from openbark.backends.native.backend import NativeBackend
 from openbark.backends.native.library import Pool, load_library
 from openbark.backends.native.structs import sampling_struct
@@ -43,7 +45,7 @@ def test_noise_is_the_stages_noise(seed: int) -> None:
         rows = np.array([0, 1, 1023])
         expected = Noise(seed).uniforms(stage, step, rows)
         for row, number in zip(rows.tolist(), expected.tolist(), strict=True):
-            assert library.ob_uniform(ctypes.c_uint64(seed), int(stage), step, row) == number
+            assert library.ob_uniform(seed, int(stage), step, row) == number
 
 
 @dataclass(frozen=True)
@@ -66,11 +68,11 @@ def _native_draw(
     pool.call(
         "ob_draw_row",
         pool.handle,
-        ctypes.c_void_p(logits.ctypes.data),
-        ctypes.c_int(logits.size),
+        logits,
+        logits.size,
         ctypes.byref(sampling_struct(params)),
-        ctypes.c_double(number),
-        ctypes.c_int(slowly),
+        number,
+        slowly,
         ctypes.byref(token),
         ctypes.byref(walked),
         ctypes.byref(reaches),
@@ -151,6 +153,57 @@ def test_the_end_is_as_probable_as_the_rules_say_to_the_last_bit() -> None:
         for least, expected in ((share, True), (above, False), (below, True), (share / 2, True)):
             params = SamplingParams(min_eos_p=least)
             assert _native_draw(pool, row, params, 0.5).reaches == expected
+
+
+_TINY = (1e-8, 1e-30, 1e-38, 1e-45, 2.3e-308, 1e-310, 1e-320, 5e-324)
+
+
+@pytest.mark.parametrize("kernels", variants())
+@pytest.mark.parametrize("temperature", _TINY)
+def test_a_tiny_temperature_is_greedy(temperature: float, kernels: str) -> None:
+    pool, generator = Pool(1, kernels), np.random.default_rng(9)
+    for n in (1, 2, 64, 65, 1000):
+        for shift in (-3000, -1, 0, 3000):
+            row = (generator.normal(0, 3, n) + shift).astype(np.float32)
+            row[generator.integers(n)] = row.max() + np.float32(1)
+            for extra in ({}, {"top_k": 7}, {"top_p": 0.8}, {"min_eos_p": 0.2}):
+                params = SamplingParams(temperature=temperature, **extra)  # type: ignore[arg-type]
+                shares = probabilities(row[None], params)
+                for number in (0.0, 0.4, 1 - 2**-53):
+                    rule = int(draw(shares, np.array([number]))[0])
+                    fast = _native_draw(pool, row, params, number)
+                    slow = _native_draw(pool, row, params, number, slowly=True)
+                    assert rule == fast.token == slow.token == int(row.argmax())
+                    assert fast.reaches == slow.reaches == bool(shares[0, -1] >= 0.2)
+
+
+@pytest.mark.parametrize("temperature", _TINY)
+def test_equal_logits_share_even_a_tiny_temperature(temperature: float) -> None:
+    row = np.array([1.0, 5.0, -2.0, 5.0], dtype=np.float32)
+    params = SamplingParams(temperature=temperature)
+    shares = probabilities(row[None], params)
+    assert shares[0].tolist() == [0.0, 0.5, 0.0, 0.5]
+    for number, expected in ((0.2, 1), (0.7, 3)):
+        assert _native_draw(Pool(1), row, params, number).token == expected
+        assert int(draw(shares, np.array([number]))[0]) == expected
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int8"])
+def test_a_whole_request_with_tiny_temperatures_is_the_greedy_one(
+    dtype: str, tiny_checkpoint_dir: Path
+) -> None:
+    bark = Bark.load(tiny_checkpoint_dir, backend="native", dtype=dtype, threads=2)
+
+    def speak(temperature: float) -> NDArray[np.float32]:
+        sampling = SamplingParams(temperature=temperature)
+        params = GenerationParams(
+            sampling, sampling, sampling, max_semantic_tokens=20, allow_early_stop=False
+        )
+        return bark.generate("Hello there.", seed=1, params=params).waveform
+
+    greedy = speak(0.0)
+    for temperature in (1e-30, 1e-45, 1e-320):
+        assert np.array_equal(speak(temperature), greedy)
 
 
 def test_what_is_no_number_is_drawn_as_it_always_was() -> None:

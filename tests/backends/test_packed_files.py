@@ -14,7 +14,7 @@ from native_engine import CONFIGS, checkpoint_in_memory, needs_engine
 
 from openbark.backends.native import packed_files
 from openbark.backends.native.backend import NativeBackend
-from openbark.backends.native.library import Pool
+from openbark.backends.native.library import Pool, load_library
 from openbark.backends.native.packed_files import find_packed_files, packed_directory
 from openbark.backends.native.structs import Precision
 from openbark.checkpoints import Checkpoint, open_checkpoint, random_checkpoint, save_checkpoint
@@ -90,6 +90,24 @@ def _flip_in_block(data: bytes) -> bytes:
     return data[:middle] + bytes([data[middle] ^ 1]) + data[middle + 1 :]
 
 
+def _exchange(data: bytes, first: int, second: int, size: int) -> bytes:
+    one, two = data[first : first + size], data[second : second + size]
+    assert one != two
+    return data[:first] + two + data[first + size : second] + one + data[second + size :]
+
+
+def _exchange_pages(data: bytes) -> bytes:
+    return _exchange(data, 8192, 8192 + 40 * 4096, 4096)
+
+
+def _exchange_lines(data: bytes) -> bytes:
+    return _exchange(data, 8192, 8192 + 64 * 37, 64)
+
+
+def _exchange_words(data: bytes) -> bytes:
+    return _exchange(data, 8192, 8192 + 8, 8)
+
+
 def _flip_in_header(data: bytes) -> bytes:
     return data[:60] + bytes([data[60] ^ 1]) + data[61:]
 
@@ -103,7 +121,18 @@ def _huge_header(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "damage", [_cut, _lengthen, _flip_in_block, _flip_in_header, _empty, _huge_header]
+    "damage",
+    [
+        _cut,
+        _lengthen,
+        _flip_in_block,
+        _exchange_pages,
+        _exchange_lines,
+        _exchange_words,
+        _flip_in_header,
+        _empty,
+        _huge_header,
+    ],
 )
 def test_a_damaged_file_is_replaced_with_a_line_in_the_log(
     checkpoint: Checkpoint, damage: Callable[[bytes], bytes], caplog: pytest.LogCaptureFixture
@@ -186,3 +215,37 @@ def test_loads_at_the_same_time_pack_once(
         thread.join()
     assert len(written) == 1
     assert results[0] == results[1] == results[2]
+
+
+def _checksum(block: np.ndarray) -> int:
+    return int(load_library().ob_checksum(block.ctypes.data, block.size))
+
+
+def test_the_checksum_knows_bits_order_and_length() -> None:
+    generator = np.random.default_rng(5)
+    for size in (0, 1, 7, 8, 63, 64, 65, 1000, 4096):
+        block = generator.integers(0, 256, size, dtype=np.uint8)
+        whole = _checksum(block)
+        assert _checksum(block.copy()) == whole
+        assert _checksum(np.append(block, np.uint8(0))) != whole
+        for at in range(0, size, max(1, size // 50)):
+            for bit in (1, 128):
+                other = block.copy()
+                other[at] ^= bit
+                assert _checksum(other) != whole
+
+
+@pytest.mark.parametrize("unit", [1, 8, 64, 256, 4096])
+def test_the_checksum_knows_the_place_of_every_unit(unit: int) -> None:
+    """Units that differ in their highest byte alone, at distances that are powers of two, are the hardest case."""
+    base = np.zeros(64 * unit, dtype=np.uint8)
+    units = base.reshape(64, unit)
+    units[:, -1] = np.arange(64, dtype=np.uint8) * 4
+    whole = _checksum(base)
+    for distance in (1, 2, 4, 8, 16, 32):
+        for first in range(64 - distance):
+            other = units.copy()
+            other[[first, first + distance]] = other[[first + distance, first]]
+            assert _checksum(other.reshape(-1)) != whole
+    for shift in (1, 2, 31, 63):
+        assert _checksum(np.roll(units, shift, axis=0).reshape(-1)) != whole

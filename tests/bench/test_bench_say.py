@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from openbark.backends.native.library import library_path
+from openbark.backends.native.library import library_path, usable_cores
 from openbark.bench.costs import Widths, clip_costs, decode_cost, prefill_operations
 from openbark.bench.workload import Workload, history_of, load_model, model_config, text_ids
 from openbark.checkpoints import checkpoint_of_random_weights, random, random_checkpoint
@@ -173,3 +173,13 @@ def test_more_threads_than_legal_is_the_engines_error(bench: Callable[..., Resul
     result = bench("--model", "shape:tiny", "--seconds", "0.4", "--threads", "0")
     assert result.exit_code == ParamError.exit_code
     assert "threads is 0" in result.stderr
+
+
+@needs_engine
+def test_every_contestant_gets_the_cores_there_are(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        assert Workload(threads=999).threads == usable_cores()
+    assert "threads=999" in caplog.text
+    assert Workload().threads is None
+    with pytest.raises(ParamError, match=r"threads is 1\.5"):
+        Workload(threads=1.5)  # type: ignore[arg-type]

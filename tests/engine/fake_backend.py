@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from openbark.backends.base import Drawn, DrawRun, Flag, Logits
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run
-from openbark.engine.engine import EngineStats
 from openbark.engine.request import CascadeResult, Request
+from openbark.engine.stats import EngineStats
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason

@@ -188,7 +188,7 @@ def test_a_full_queue_refuses_in_requests_and_in_audio_seconds() -> None:
 
 @pytest.mark.parametrize("limits", [{"max_batch": 0}, {"max_queued": 0}, {"max_queued_seconds": 0}])
 def test_impossible_limits_are_refused(limits: dict[str, int]) -> None:
-    with pytest.raises(ParamError, match="legal"):
+    with pytest.raises(ParamError, match="allowed"):
         Engine(FakeBackend(), **limits)  # type: ignore[arg-type]
 
 

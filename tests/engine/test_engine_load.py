@@ -15,9 +15,10 @@ from openbark.backends.native.backend import NativeBackend
 from openbark.backends.native.library import library_path
 from openbark.checkpoints import open_checkpoint
 from openbark.engine.cascade import run
-from openbark.engine.engine import Engine, EngineStats
+from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
 from openbark.engine.request import CascadeResult, Request
+from openbark.engine.stats import EngineStats
 from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.voices.voice import Voice

@@ -21,9 +21,9 @@ from openbark.checkpoints import open_checkpoint
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
-from openbark.engine.low_latency import BlockSchedule, live_steps
 from openbark.engine.request import CascadeResult, Request
-from openbark.engine.work import DecodePart, Draw, FinePass, Read
+from openbark.engine.stages import BlockSchedule, request_steps
+from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill
 from openbark.errors import CancelledError, ParamError, TextError
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Stage
@@ -152,34 +152,34 @@ def test_work_comes_in_an_order_of_token_counts_alone() -> None:
     """The first block is decoded before the semantic stage has ended, and draws stop at the schedule."""
     config = BarkConfig.tiny()
     schedule = BlockSchedule.of(config)
-    row = live_steps(_request(1, 40, 30), config)
+    row = request_steps(_request(1, 40, 30), config)
     work, seen = next(row), []
     filled: list[int] = []
     while True:
         seen.append(work)
         try:
             match work:
-                case Read():
+                case Prefill():
                     work = row.send(None)
-                case Draw(stage=stage, first_step=first, n_steps=n):
+                case Decode(stage=stage, first_step=first, n_steps=n):
                     ids = config.coarse_offset + 32 * (np.arange(first, first + n) % 2)
                     tokens = np.zeros(n, dtype=np.int64) if stage is Stage.SEMANTIC else ids
                     work = row.send((tokens, None))
-                case FinePass(codes=codes, first=first):
+                case FineStep(codes=codes, first=first):
                     work = row.send(np.zeros(codes.shape[1] - first, dtype=np.int64))
-                case DecodePart(codes=codes):
+                case CodecDecode(codes=codes):
                     filled.append(codes.shape[1])
                     work = row.send(np.zeros(codes.shape[1], dtype=np.float32))
         except StopIteration as end:
             result = end.value
             break
-    first_block = next(i for i, each in enumerate(seen) if isinstance(each, DecodePart))
-    after = [each for each in seen[first_block:] if isinstance(each, Draw)]
+    first_block = next(i for i, each in enumerate(seen) if isinstance(each, CodecDecode))
+    after = [each for each in seen[first_block:] if isinstance(each, Decode)]
     assert any(each.stage is Stage.SEMANTIC for each in after)
     ends = schedule.ends()
     assert np.cumsum(filled)[:-1].tolist() == [next(ends) for _ in filled[:-1]]
     assert sum(filled) == result.fine.shape[1] == 60
-    assert isinstance(seen[-1], DecodePart) and seen[-1].last
+    assert isinstance(seen[-1], CodecDecode) and seen[-1].last
     assert set(result.timings) == {"semantic", "coarse", "fine", "codec"}
 
 
@@ -334,5 +334,5 @@ def test_a_backend_that_fails_in_batches_draws_again_where_it_was() -> None:
 
 
 def test_another_latency_is_refused() -> None:
-    with pytest.raises(ParamError, match="latency is 'none'; legal: sentence, low"):
+    with pytest.raises(ParamError, match="latency is 'none'; allowed: sentence, low"):
         _request(1, latency="none")

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from openbark.engine.speech_plan import PieceReport, PlanReport
 from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, SpeakerStats, SpeechReport, StageTime, Utterance
@@ -63,8 +64,12 @@ class FakeSpeaker:
     def estimate_seconds(self, text: str) -> float:
         return len(text) / 20
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
-        return [(part, len(part) / 20) for part in utterance.text.split(". ")]
+    def plan(self, utterance: Utterance) -> PlanReport:
+        parts = utterance.text.split(". ")
+        pieces = tuple(
+            PieceReport(part, part, 0, len(part), len(part) / 20, pause=0.0) for part in parts
+        )
+        return PlanReport("text", "en", sum(piece.seconds for piece in pieces), 0.0, pieces)
 
     def check_voice(self, voice: Voice) -> None:
         """Every voice will do."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -33,17 +34,27 @@ def url() -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    ray.init(num_cpus=4, include_dashboard=False, log_to_driver=False)
+    # As many as there are replicas: the front must fit beside them.
+    ray.init(address="local", num_cpus=2, include_dashboard=False, log_to_driver=False)
     try:
         deploy(
             ModelOptions(dtype="float32", threads=1),
             load_settings(None, {"port": port}),
-            RayOptions(2, 2, cpus=0.5),
+            RayOptions(2, 2),
         )
+        wait_until_ready(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"
     finally:
         serve.shutdown()
         ray.shutdown()
+
+
+def wait_until_ready(url: str) -> None:
+    end = time.monotonic() + 120
+    while (found := httpx.get(f"{url}/health/ready", timeout=120)).status_code != 200:
+        assert found.json()["error"]["code"] == "model_loading", found.text
+        assert time.monotonic() < end, found.text
+        time.sleep(0.1)
 
 
 def speak(url: str, seed: int, **fields: object) -> httpx.Response:

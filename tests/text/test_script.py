@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbark.errors import OpenBarkError, ParamError, TextError
-from openbark.text.script import SCRIPT_FORMATS, parse_script, script_format
+from openbark.text.script import SCRIPT_FORMATS, parse_script, read_script, script_format
 from openbark.text.script_items import Pause, ScriptItem, Speech
 from openbark.text.split import Boundary
 
@@ -91,8 +91,9 @@ def test_a_speaker_after_indented_blank_lines() -> None:
 def test_unknown_brackets_are_refused_or_said(unknown: str) -> None:
     source = f"Line one.\nAnd {unknown} more."
     with pytest.raises(TextError, match=r"line 2, column 5: unknown markup \["):
-        parse_script(source)
+        parse_script(source, markup="error")
     assert unknown in said(parse_script(source, markup="speak"))[0][1]
+    assert unknown in said(parse_script(source))[0][1]
 
 
 @pytest.mark.parametrize(
@@ -105,9 +106,9 @@ def test_bark_s_own_tags_pass(tag: str) -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("a [pause:fast] b", "column 3: 'fast' is no duration"),
-        ("a [pause:] b", "no duration"),
-        ("a [pause:61s] b", "pause of 61 s; legal: 0 to 60"),
+        ("a [pause:fast] b", "column 3: 'fast' is not a duration"),
+        ("a [pause:] b", "not a duration"),
+        ("a [pause:61s] b", "pause of 61 s; allowed: 0 to 60"),
         ("a [voice:] b", "names no voice"),
         (" [pause:1s] ", "says nothing"),
         ("", "says nothing"),
@@ -125,9 +126,9 @@ def test_names_that_cannot_be_speakers(name: str) -> None:
 
 
 def test_unknown_format_and_markup_choice_name_the_legal_ones() -> None:
-    with pytest.raises(ParamError, match="'html'; legal: text, ssml, srt"):
+    with pytest.raises(ParamError, match="'html'; allowed: text, ssml, srt"):
         parse_script("x", format="html")
-    with pytest.raises(ParamError, match="'skip'; legal: error, speak"):
+    with pytest.raises(ParamError, match="'skip'; allowed: read, speak, error"):
         parse_script("x", markup="skip")
 
 
@@ -180,7 +181,7 @@ def test_ssml_subset() -> None:
 def test_unknown_ssml_is_refused_or_said(inside: str, message: str) -> None:
     source = f"<speak>{inside}</speak>"
     with pytest.raises(TextError, match=f"line 1, column 8: {message}"):
-        parse_script(source)
+        parse_script(source, markup="error")
     items = parse_script(source, markup="speak")
     assert "".join(text for _, text in said(items)) == inside
 
@@ -196,11 +197,13 @@ def test_unknown_ssml_is_refused_or_said(inside: str, message: str) -> None:
         ("<speak>&unknown;</speak>", "not well-formed"),
         ("<speak>" + "<p>" * 60, "deeper than 50"),
         ("<speak><voice>x</voice></speak>", "<voice> needs a name"),
-        ("<speak><prosody rate='quick'>x</prosody></speak>", "rate 'quick'; legal: x-slow"),
-        ("<speak><prosody rate='300%'>x</prosody></speak>", "rate 3 in all; legal: 0.5 to 2"),
-        ("<speak><prosody>x</prosody></speak>", "rate ''"),
-        ("<speak><break time='1h'/>x</speak>", "'1h' is no duration"),
-        ("<speak><break strength='huge'/>x</speak>", "'huge'; legal: none"),
+        ("<speak><prosody rate='quick'>x</prosody></speak>", "rate 'quick'; allowed: x-slow"),
+        ("<speak><prosody rate='300%'>x</prosody></speak>", "rate 3 in all; allowed: 0.5 to 2"),
+        ("<speak><prosody rate=''>x</prosody></speak>", "rate ''"),
+        ("<speak><sub>x</sub></speak>", "<sub> needs an alias"),
+        ("<speak><say-as>x</say-as></speak>", "<say-as> needs an interpret-as"),
+        ("<speak><break time='1h'/>x</speak>", "'1h' is not a duration"),
+        ("<speak><break strength='huge'/>x</speak>", "'huge'; allowed: none"),
         ("<speak>\ud800</speak>", "surrogate"),
         ("<speak> <break/> </speak>", "says nothing"),
     ],
@@ -236,6 +239,8 @@ def test_subtitles_start_at_their_times() -> None:
             "line 6, column 1: the cue goes back in time",
         ),
         ("", "hold no cue"),
+        ("1\n25:00:01,000 --> 25:00:02,000\nx\n", "allowed: up to 24 hours"),
+        ("1\n999:00:01,000 --> 999:00:02,000\nx\n", "allowed: up to 24 hours"),
         ("1\n00:00:01,000 --> 00:00:02,000\n<i>x</i>\n", "line 3, column 1: unknown markup <i>"),
         ("1\n00:00:01,000 --> 00:00:02,000\n{\\an8}x\n", "unknown markup"),
         ("1\n00:00:01,000 --> 00:00:02,000\n[noise] x\n", "unknown markup"),
@@ -243,7 +248,7 @@ def test_subtitles_start_at_their_times() -> None:
 )
 def test_bad_subtitles(source: str, message: str) -> None:
     with pytest.raises(TextError, match=message):
-        parse_script(source, "srt")
+        parse_script(source, "srt", markup="error")
 
 
 MARKED = st.text(st.sampled_from("ab:\n []/<>&;psvoiceANA1.\r-\u00e9"), max_size=80)
@@ -262,3 +267,91 @@ def test_any_source_is_read_or_refused_in_words(source: str, format: str) -> Non
         assert labels <= source.count(":") * 3 + 8 * source.count("[/voice]") + 7 * source.count(
             "[voice"
         )
+
+
+def test_styles_of_subtitles_have_no_sound_and_sounds_are_left_out_with_a_notice() -> None:
+    source = (
+        "1\n00:00:01,000 --> 00:00:02,000\n{\\an8}<i>Hello</i> <font color=red>there</font>\n\n"
+        "2\n00:00:03,000 --> 00:00:04,000\n[door slams]\n\n"
+        "3\n00:00:05,000 --> 00:00:06,000\n[laughs] I went to\nParis <b>yesterday</b>.\n"
+    )
+    found = read_script(source, "srt")
+    assert [" ".join(text.split()) for _, text in said(found.items)] == [
+        "Hello there",
+        "[laughs] I went to Paris yesterday.",
+    ]
+    assert [each.text for each in found.left_out] == ["[door slams]"]
+    check_origins(source, found.items)
+
+
+def test_webvtt_is_read_with_its_notes_names_and_voices() -> None:
+    source = (
+        "WEBVTT - a title\n\nNOTE\nnot spoken\n\nSTYLE\n::cue {}\n\nintro\n"
+        "00:01.000 --> 00:02.500 align:start\n<v ANNA>Hello <c.loud>you</c>\n\n"
+        "01:00:00.000 --> 01:00:01.000\n- No.\n- Yes.\n"
+    )
+    found = read_script(source, "srt", CAST)
+    assert [(who, " ".join(text.split())) for who, text in said(found.items)] == [
+        ("ANNA", "Hello you"),
+        (None, "- No. - Yes."),
+    ]
+    assert [item.starts_at for item in found.items if isinstance(item, Speech)] == [1.0, 3600.0]
+
+
+@pytest.mark.parametrize(
+    ("inside", "spoken"),
+    [
+        ('<sub alias="World Wide Web">WWW</sub> is old', "World Wide Web is old"),
+        ('<say-as interpret-as="characters">FBI</say-as>', "F B I"),
+        ('<say-as interpret-as="spell-out">a1</say-as>', "A 1"),
+        ('the <say-as interpret-as="ordinal">3</say-as> time', "the third time"),
+        ('<say-as interpret-as="cardinal">1990</say-as>', "one thousand nine hundred and ninety"),
+        ('<say-as interpret-as="digits">123</say-as>', "1 2 3"),
+        (
+            '<say-as interpret-as="date" format="dmy">01/02/2024</say-as>',
+            "February first, twenty twenty-four",
+        ),
+        ('<say-as interpret-as="date" format="md">12/25</say-as>', "December twenty-fifth"),
+        (
+            '<say-as interpret-as="telephone">555-1234</say-as>',
+            "five five five, one two three four",
+        ),
+        ('<mark name="here"/>yes', "yes"),
+        ("<prosody>yes</prosody>", "yes"),
+        ('<lang xml:lang="de">ja</lang>', "ja"),
+    ],
+)
+def test_ssml_with_a_plain_meaning_is_done_without_a_notice(inside: str, spoken: str) -> None:
+    found = read_script(f"<speak>{inside}</speak>", markup="error")
+    assert " ".join(" ".join(text.split()) for _, text in said(found.items)) == spoken
+    assert found.left_out == ()
+
+
+@pytest.mark.parametrize(
+    ("inside", "named", "spoken"),
+    [
+        ("<emphasis>yes</emphasis>", "<emphasis>", "yes"),
+        ('<prosody pitch="high">yes</prosody>', "<prosody pitch=...>", "yes"),
+        ('<prosody rate="80%" volume="loud">yes</prosody>', "<prosody volume=...>", "yes"),
+        ('<audio src="a.wav"><desc>bell</desc>ding</audio>', "<audio>", "ding"),
+        ('<phoneme ph="x">tomato</phoneme>', "<phoneme>", "tomato"),
+        (
+            '<say-as interpret-as="expletive">darn</say-as>',
+            "<say-as interpret-as='expletive'>",
+            "darn",
+        ),
+        ("<metadata>about</metadata>yes", "<metadata>", "yes"),
+        (
+            '<amazon:effect xmlns:amazon="x" name="whispered">yes</amazon:effect>',
+            "<amazon:effect>",
+            "yes",
+        ),
+    ],
+)
+def test_other_ssml_is_passed_over_with_one_notice(inside: str, named: str, spoken: str) -> None:
+    source = f"<speak>{inside}</speak>"
+    found = read_script(source)
+    assert " ".join(" ".join(text.split()) for _, text in said(found.items)) == spoken
+    assert named in [each.text for each in found.left_out]
+    with pytest.raises(TextError, match="unknown markup"):
+        read_script(source, markup="error")

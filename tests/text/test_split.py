@@ -236,9 +236,9 @@ def test_bad_budgets(settings: dict[str, float], message: str) -> None:
 
 
 def test_unknown_language_and_split_name_the_legal_ones() -> None:
-    with pytest.raises(ParamError, match=r"'xx'; legal: en, de.*zh"):
+    with pytest.raises(ParamError, match=r"'xx'; allowed: en, de.*zh"):
         split_text("Hello.", len, language="xx")
-    with pytest.raises(ParamError, match="'page'; legal: sentence, packed"):
+    with pytest.raises(ParamError, match="'page'; allowed: sentence, packed"):
         split_text("Hello.", len, split="page")
 
 

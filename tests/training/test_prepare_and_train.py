@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
 import openbark
 from openbark.assets import embedded_directory, has_embedded
-from openbark.audio import write_audio
+from openbark.audio import read_audio, write_audio
 from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.cli.train import train
 from openbark.errors import CheckpointUnsupportedError, TrainingError
+from openbark.text.tokenizer import Tokenizer
+from openbark.training import stage_run
 from openbark.training.data import read_shards
 from openbark.training.embedded import STEPS
+from openbark.training.loop import FitOptions, FitResult
+from openbark.training.networks import semantic_from
 from openbark.training.prepare import find_recordings, prepare
+from openbark.training.semantic import SemanticOptions, SemanticTask
 from openbark.training.stage_run import NETWORKS as TRAINABLE
+from openbark.training.stage_run import WEIGHTS, train_network
 
 pytestmark = pytest.mark.skipif(not has_embedded(), reason="no embedded model in this checkout")
 
@@ -68,7 +80,7 @@ def test_prepared_shards_hold_what_was_recorded(data: Path) -> None:
     found = {u.key: u for split in ("train", "valid") for u in read_shards(data / split)}
     assert len(found) == 8
     assert {u.speaker for u in found.values()} == set(TEXTS)
-    assert found["ann-3"].text == "It is seven o'clock."
+    assert found["ann/ann-3"].text == "It is seven o'clock."
     for utterance in found.values():
         assert utterance.semantic is not None and utterance.codes is not None
         assert utterance.codes.shape[0] == config.fine_rules.n_codebooks
@@ -145,9 +157,206 @@ def test_sources_that_are_no_data_set_are_refused(
         prepare(find_recordings(tmp_path), open_checkpoint(tiny_checkpoint_dir), tmp_path / "out")
 
 
+def test_files_of_one_name_in_two_folders_keep_their_texts(
+    recordings: Path, tmp_path: Path
+) -> None:
+    source = tmp_path / "recordings"
+    for speaker in TEXTS:
+        (source / speaker).mkdir(parents=True)
+        for index in range(4):
+            for suffix in (".wav", ".txt"):
+                old = recordings / speaker / f"{speaker}-{index}{suffix}"
+                shutil.copy(old, source / speaker / f"{index:04d}{suffix}")
+    shutil.copy(recordings / "ann" / "ann-0.wav", tmp_path / "copy.wav")
+    write_audio(source / "ann" / "0000.flac", *read_audio(tmp_path / "copy.wav"))
+    report = prepare(
+        find_recordings(source), open_checkpoint(embedded_directory()), tmp_path / "data", 0.3
+    )
+    found = {u.key: u for part in ("train", "valid") for u in read_shards(tmp_path / "data" / part)}
+    texts = {f"{who}/{n:04d}": said for who in TEXTS for n, said in enumerate(TEXTS[who])}
+    assert found.keys() == texts.keys()
+    assert found["bob/0000"].text == "Good night." and found["ann/0000"].text == "Good morning."
+    assert report.n_train + report.n_valid == 8
+    (path, reason), *others = report.refused.items()
+    assert not others and Path(path).parent.name == "ann" and "same name" in reason
+    assert json.loads((tmp_path / "data" / "prepare.json").read_text())["refused"] == report.refused
+
+
+def test_a_line_that_comes_twice_is_refused(recordings: Path, tmp_path: Path) -> None:
+    line = json.dumps({"audio": str(recordings / "ann/ann-0.wav"), "text": "Good morning."})
+    other = json.dumps({"audio": str(recordings / "bob/bob-0.wav"), "text": "Good night."})
+    source = tmp_path / "data.jsonl"
+    source.write_text(f"{line}\n{other}\n{line}\n", encoding="utf-8")
+    report = prepare(
+        find_recordings(source), open_checkpoint(embedded_directory()), tmp_path / "out"
+    )
+    assert report.n_train + report.n_valid == 2
+    assert [Path(path).name for path in report.refused] == ["ann-0.wav"]
+
+
+def test_prepare_holds_one_shard_at_a_time(
+    recordings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(openbark.training.prepare, "_PER_SHARD", 2)
+    report = prepare(
+        find_recordings(recordings), open_checkpoint(embedded_directory()), tmp_path / "out", 0.3
+    )
+    for split, count in (("train", report.n_train), ("valid", report.n_valid)):
+        n_shards = len(list((tmp_path / "out" / split).glob("shard-*.jsonl")))
+        assert n_shards == -(-count // 2)
+        assert len(read_shards(tmp_path / "out" / split)) == count
+    with pytest.raises(TrainingError, match="holds shards already"):
+        prepare(
+            find_recordings(recordings), open_checkpoint(embedded_directory()), tmp_path / "out"
+        )
+
+
+@pytest.mark.parametrize("weights", ["best", "last"])
+def test_the_output_holds_the_weights_whose_loss_is_printed(
+    weights: str, data: Path, tmp_path: Path
+) -> None:
+    output, state = tmp_path / "model", tmp_path / "state"
+    # A rate that spoils the network: the first validation stays the best.
+    result = _run(
+        "semantic", "--data", str(data), "--state", str(state), "-o", str(output), "--steps", "6",
+        "--validate-every", "2", "--lr", "0.05", "--warmup", "1", "--threads", "1",
+        "--weights", weights, "--precision", "fp32",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    printed = float(result.output.splitlines()[-1].partition("loss ")[2].split()[0])
+    losses = [
+        line["loss"]
+        for line in map(json.loads, (state / "metrics.jsonl").read_text().splitlines())
+        if line["kind"] == "valid"
+    ]
+    assert losses[-1] > 1.01 * min(losses), "this run cannot tell them apart"
+    expected = min(losses) if weights == "best" else losses[-1]
+    assert printed == pytest.approx(expected, abs=1e-4)
+    trained = open_checkpoint(output)
+    task = SemanticTask(
+        semantic_from(trained),
+        trained.config,
+        Tokenizer.load(trained.tokenizer_path).encode,
+        read_shards(data / "train"),
+        read_shards(data / "valid"),
+        SemanticOptions(),
+    )
+    with torch.no_grad():
+        assert task.validate()["loss"] == pytest.approx(expected, abs=2e-3)
+
+
+@pytest.mark.parametrize("name", ["semantic", "coarse"])
+@pytest.mark.parametrize("fresh", [False, True])
+def test_guidance_is_for_fresh_weights_only(
+    name: str, fresh: bool, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+
+    def fit(task: Any, options: object, run: object) -> FitResult:
+        seen.append(task._options.guide_weight)
+        return FitResult(0, float("inf"), False, {})
+
+    monkeypatch.setattr(stage_run, "fit", fit)
+    checkpoint = open_checkpoint(embedded_directory())
+    options = FitOptions(1, 1e-3)
+    train_network(name, checkpoint, data, tmp_path / "run", tmp_path / "m", options, fresh=fresh)
+    assert (seen[0] > 0) == fresh
+
+
+def test_the_documented_line_for_two_processes_runs_and_writes_once(
+    data: Path, tmp_path: Path
+) -> None:
+    documented = Path(__file__).parents[2].joinpath("docs/training.md").read_text("utf-8")
+    line = next(each for each in documented.splitlines() if each.startswith("torchrun "))
+    state, output = tmp_path / "state", tmp_path / "model"
+    arguments = (
+        line.replace("data/", f"{data}", 1)
+        .replace("runs/semantic", f"{state}")
+        .replace("my-model/", f"{output}")
+    ).split()[1:]
+    done = subprocess.run(
+        [
+            sys.executable, "-m", "torch.distributed.run", *arguments,
+            "--steps", "2", "--validate-every", "1", "--threads", "1", "--batch", "600",
+        ],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(f"-> {output}") == 1
+    steps = [
+        line["step"]
+        for line in map(json.loads, (state / "metrics.jsonl").read_text().splitlines())
+        if line["kind"] == "valid"
+    ]
+    assert steps == [1, 2]
+    assert openbark.Bark.load(output).generate("Hello.", seed=1).seconds > 0
+
+
+def test_only_the_first_process_writes_the_output(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stage_run, "fit", lambda *_: FitResult(0, float("inf"), False, {}))
+    checkpoint = open_checkpoint(embedded_directory())
+    for rank in ("1", "0"):
+        monkeypatch.setenv("RANK", rank)
+        train_network(
+            "fine", checkpoint, data, tmp_path / "run", tmp_path / "model", FitOptions(1, 1e-3)
+        )
+        assert (tmp_path / "model").exists() == (rank == "0")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [(("codec", "--batch", "4"), "batch"), (("fine", "--batch", "0"), "batch")],
+)
+def test_batches_that_a_network_cannot_take_are_refused(
+    arguments: tuple[str, ...], word: str, data: Path, tmp_path: Path
+) -> None:
+    result = _run(
+        *arguments, "--data", str(data), "--state", str(tmp_path / "s"), "-o", str(tmp_path / "m")
+    )
+    assert isinstance(result.exception, TrainingError) and word in str(result.exception)
+
+
+def test_batch_and_schedule_reach_the_run(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[tuple[Any, FitOptions]] = []
+
+    def fit(task: Any, options: FitOptions, run: object) -> FitResult:
+        seen.append((task, options))
+        return FitResult(0, 1.0, False, {"loss": 1.0})
+
+    monkeypatch.setattr(stage_run, "fit", fit)
+    monkeypatch.setattr(stage_run, "load_best_weights", lambda run: seen[-1][0].module.state_dict())
+    where = ("--data", str(data), "--state", str(tmp_path / "s"))
+    given = ("--batch", "3", "--warmup", "7", "--decay", "0.5", "--weight-decay", "0.1")
+    assert _run("coarse", *where, *given, "-o", str(tmp_path / "a")).exit_code == 0
+    task, options = seen[0]
+    assert task._options.batch_size == 3
+    assert (options.warmup, options.decay_fraction, options.weight_decay) == (7, 0.5, 0.1)
+    assert options.lr == 1e-4
+    assert _run("fine", *where, "--fresh", "-o", str(tmp_path / "b")).exit_code == 0
+    assert seen[1][1].lr == 3e-4
+
+
+def test_an_output_that_exists_is_refused_before_training(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "m").mkdir()
+    result = _run(
+        "fine", "--data", str(data), "--state", str(tmp_path / "s"), "-o", str(tmp_path / "m")
+    )
+    assert isinstance(result.exception, TrainingError) and "exists already" in str(result.exception)
+    assert not (tmp_path / "s").exists()
+
+
 def test_the_command_line_offers_every_network_and_step() -> None:
     # Typed again in the command line, which must not import torch to print its help.
     assert set(NETWORKS) == set(TRAINABLE)
     assert set(TRAINABLE) < set(train.commands)
+    chosen = next(option for option in train.commands["fine"].params if option.name == "weights")
+    assert tuple(chosen.type.choices) == WEIGHTS  # type: ignore[attr-defined]
     only = next(option for option in train.commands["embedded"].params if option.name == "only")
     assert tuple(only.type.choices) == STEPS  # type: ignore[attr-defined]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -224,8 +225,9 @@ def test_length_buckets_cover_every_utterance_each_epoch() -> None:
 
 
 def test_voice_pool_never_crosses_speakers_or_repeats_the_utterance() -> None:
-    pool = VoicePool(_clips(), share=1.0)
-    clip = _clips()[0]
+    clips = _clips()
+    pool = VoicePool(clips, share=1.0)
+    clip = clips[0]
     drawn = [pool.history(clip, step_rng(0, step)) for step in range(50)]
     voices = [voice for voice in drawn if voice is not None]
     assert voices
@@ -239,3 +241,29 @@ def test_empty_or_untokenised_data_is_named() -> None:
         SemanticTask(_gpt(CONFIG.semantic), CONFIG, _encode, bare, bare, SemanticOptions())
     with pytest.raises(TrainingError, match="train prepare"):
         CoarseTask(_gpt(CONFIG.coarse), CONFIG, bare, bare, CoarseOptions())
+
+
+def test_texts_and_voices_do_not_depend_on_names() -> None:
+    clips = [replace(clip, key="0001") for clip in _clips()]
+    task = SemanticTask(
+        _gpt(CONFIG.semantic), CONFIG, _encode, clips, clips, SemanticOptions(voice_share=1.0)
+    )
+    for clip in clips:
+        assert task._text[clip.text].tolist() == _encode(clip.text).tolist()
+    pool = VoicePool(clips, 1.0)
+    found = [pool.history(clips[0], step_rng(0, step)) for step in range(20)]
+    assert any(each is clips[2] for each in found)
+    assert not any(each is clips[0] for each in found)
+
+
+def test_a_speaker_of_the_validation_set_alone_has_no_voice() -> None:
+    pool = VoicePool(_clips(), 1.0)
+    assert pool.history(replace(_clips()[0], speaker="carl"), step_rng(0, 0)) is None
+
+
+def test_the_fine_stage_is_validated_over_the_whole_split() -> None:
+    clips = [replace(_clips(seed)[0], key=str(seed)) for seed in range(60)]
+    model = FineGPT(CONFIG.fine)
+    task = FineTask(model, CONFIG, clips, clips, FineOptions())
+    chosen = clips[:: task._valid_stride]
+    assert len(chosen) <= 24 and int(chosen[-1].key) > 50

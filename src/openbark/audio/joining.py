@@ -5,15 +5,20 @@ Blocks or a whole give the same samples. Knows no text; trimming the silence at 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.audio.samples import Waveform, check_rate, check_waveform
 from openbark.errors import ParamError
 
-__all__ = ["MAX_CROSSFADE_SECONDS", "Joiner"]
+__all__ = ["MAX_CROSSFADE_SECONDS", "SILENCE_SECONDS", "Joiner"]
 
 MAX_CROSSFADE_SECONDS = 0.02
+
+SILENCE_SECONDS = 10.0
+"""Longest block of silence."""
 
 
 class Joiner:
@@ -40,6 +45,18 @@ class Joiner:
     def pause(self, seconds: float) -> None:
         """Silence before whatever comes next."""
         self._gap += round(seconds * self.sample_rate)
+
+    def silence(self) -> Iterator[Waveform]:
+        """The pause so far in blocks of SILENCE_SECONDS, but for a last one that is no longer than that and stays: hours
+        of silence never lie in one array. What comes next is the same with or without it."""
+        most = round(SILENCE_SECONDS * self.sample_rate)
+        if self._gap <= most:
+            return
+        yield self._out([self._tail * _fade_out(len(self._tail))])
+        self._tail = np.zeros(0, dtype=np.float32)
+        while self._gap > most:
+            self._gap -= most
+            yield self._out([np.zeros(most, np.float32)])
 
     def add(self, waveform: Waveform) -> tuple[Waveform, int]:
         """Put speech [L] behind what is there: the samples that are ready, and where the speech begins.

@@ -34,7 +34,7 @@ __all__ = [
     "SharedBackend",
     "StreamingBackend",
     "Tokens",
-    "held",
+    "require_network",
 ]
 
 Network = TypeVar("Network")
@@ -49,7 +49,7 @@ Drawn = tuple[Tokens, StopReason | None]
 """What a run of draws gave, and why the stage ended there; None where it may go on."""
 
 
-def held(network: Network | None, name: str) -> Network:
+def require_network(network: Network | None, name: str) -> Network:
     """A network of a backend. Raises CheckpointUnsupportedError where its checkpoint holds only others."""
     if network is None:
         raise CheckpointUnsupportedError(

@@ -9,7 +9,7 @@ import logging
 from importlib.util import find_spec
 
 from openbark.backends.base import Backend
-from openbark.backends.native.library import Pool, library_path
+from openbark.backends.native.library import Pool, how_to_get_engine, library_path, usable_threads
 from openbark.backends.native.structs import DTYPES
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.convert import Announce
@@ -42,12 +42,13 @@ def load_backend(
     """
     wanted = backend or "auto"
     if wanted not in BACKENDS:
-        raise ParamError(f"backend is {backend!r}; legal: {', '.join(BACKENDS)}")
+        raise ParamError(f"backend is {backend!r}; allowed: {', '.join(BACKENDS)}")
     if wanted == "native" and device not in (None, "cpu"):
         raise ParamError(
             f"backend 'native' computes on the CPU, device is {device!r}; leave the device out, or use "
             "backend='torch'"
         )
+    threads = usable_threads(threads)
     if wanted == "native" or (wanted == "auto" and _native_fits(device, dtype)):
         from openbark.backends.native.auto import load_auto
         from openbark.backends.native.backend import NativeBackend
@@ -77,8 +78,7 @@ def _require_torch(wanted: str) -> None:
     ways = 'install PyTorch: pip install "openbark[torch]"'
     if wanted == "auto" and not library_path().exists():
         raise MissingExtraError(
-            "there is nothing to compute with: the CPU engine was not built when openbark was installed, and "
-            f"PyTorch is not installed. Two ways out: install a C++17 compiler (g++ or clang++) and "
-            f"install openbark again; or {ways}"
+            "there is nothing to compute with: the CPU engine is not compiled, and PyTorch is not installed. "
+            f"Two ways out: {how_to_get_engine()}; or {ways}"
         )
     raise MissingExtraError(f"this needs PyTorch, which is not installed; {ways}")

@@ -20,10 +20,11 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 
 from openbark.backends.base import Backend, BatchingBackend, DrawRun
-from openbark.engine.low_latency import request_steps
 from openbark.engine.request import CascadeResult, Request
-from openbark.engine.runner import Row, Runner
-from openbark.engine.work import Decode, DecodePart, Draw, Read, Work
+from openbark.engine.runner import Runner
+from openbark.engine.sequence import Sequence
+from openbark.engine.stages import request_steps
+from openbark.engine.work import CodecDecode, Decode, Prefill, Work
 from openbark.stages.sampling import Noise, Stage
 
 __all__ = ["Ceiling", "SoloWork", "StepMeter", "ceiling_of"]
@@ -54,27 +55,30 @@ class SoloWork:
         self.seconds: dict[str, float] = dict.fromkeys(("prompts", "draws", "fine", "codec"), 0.0)
         self.draw_seconds: dict[Stage, float] = {}
         self.n_steps: Counter[Stage] = Counter()
-        self.openings: dict[Stage, Read] = {}
+        self.openings: dict[Stage, Prefill] = {}
 
     def run(self, backend: Backend, request: Request) -> CascadeResult:
         """`engine.cascade.run`, with its times put down. `openings` are then the prompts in its middle, by stage."""
-        runner, row = Runner(backend), Row(request, request_steps(request, backend.config))
-        reads: dict[Stage, list[Read]] = {}
-        while row.work is not None:
-            work = row.work
+        runner, sequence = (
+            Runner(backend),
+            Sequence(request, request_steps(request, backend.config)),
+        )
+        reads: dict[Stage, list[Prefill]] = {}
+        while sequence.work is not None:
+            work = sequence.work
             started = time.perf_counter()
-            result = runner.run(row, work.n_steps if isinstance(work, Draw) else 1)
+            result = runner.run(sequence, work.n_steps if isinstance(work, Decode) else 1)
             spent = time.perf_counter() - started
             self.seconds[_kind(work)] += spent
             match work:
-                case Read(stage=stage):
+                case Prefill(stage=stage):
                     reads.setdefault(stage, []).append(work)
-                case Draw(stage=stage):
+                case Decode(stage=stage):
                     self.n_steps[stage] += len(result[0])
                     self.draw_seconds[stage] = self.draw_seconds.get(stage, 0.0) + spent
-            row.take(result)
+            sequence.advance(result)
         self.openings = {stage: found[len(found) // 2] for stage, found in reads.items()}
-        clip: CascadeResult = row.result
+        clip: CascadeResult = sequence.result
         return clip
 
 
@@ -140,10 +144,10 @@ def _room(backend: Backend, stage: Stage) -> int:
 
 def _kind(work: Work) -> str:
     match work:
-        case Read():
+        case Prefill():
             return "prompts"
-        case Draw():
+        case Decode():
             return "draws"
-        case Decode() | DecodePart():
+        case CodecDecode():
             return "codec"
     return "fine"

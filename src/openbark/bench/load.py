@@ -72,7 +72,8 @@ def together(
             meter.measure()
         rates.append(read_rate())
         started = time.perf_counter()
-        batch = run_batch(backend, requests, serving.max_batch)
+        with Engine(backend, max_batch=serving.max_batch) as engine:
+            batch = run_batch(engine, requests)
         spent = time.perf_counter() - started
         rates.append(read_rate())
         rounds.append((sum(work.seconds.values()) - before, spent))

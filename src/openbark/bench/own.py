@@ -37,19 +37,19 @@ class Probes:
 
     def read_rate(self) -> float:
         """Bytes per second of one plain read of 1 GB by all threads."""
-        seconds = (ctypes.c_double * _READ_PASSES)()
+        seconds = np.zeros(_READ_PASSES)
         self._pool.call(
             "ob_probe_read",
             self._pool.handle,
-            ctypes.c_size_t(_PROBE_BYTES),
+            _PROBE_BYTES,
             _READ_PASSES,
             seconds,
         )
-        return float(_PROBE_BYTES / statistics.median(seconds))
+        return float(_PROBE_BYTES / np.median(seconds))
 
     def product_rate(self, dtype: str) -> float:
         """Operations per second of matrix products from the caches, all threads."""
-        seconds, operations = (ctypes.c_double * _GEMM_PASSES)(), ctypes.c_double()
+        seconds, operations = np.zeros(_GEMM_PASSES), ctypes.c_double()
         self._pool.call(
             "ob_probe_gemm",
             self._pool.handle,

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.backends.native.library import usable_threads
 from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.find import find_checkpoint
@@ -50,13 +51,17 @@ _TEXT_TOKENS = 20
 @dataclass(frozen=True, slots=True)
 class Workload:
     """One clip. model: one of SHAPES, "embedded" or a folder; window: "stock" or "wide", for OpenBark only;
-    threads: None takes all cores."""
+    threads: None takes all cores; more than there are cores are reduced to them."""
 
     model: str = "shape:small"
     seconds: float = 10.0
     voice: str = SYNTHETIC_VOICE
     window: str = "stock"
     threads: int | None = None
+
+    def __post_init__(self) -> None:
+        """The same number for every contestant. Raises ParamError."""
+        object.__setattr__(self, "threads", usable_threads(self.threads))
 
     def n_semantic(self, config: BarkConfig) -> int:
         """Semantic tokens to draw. Raises ParamError for more than one call of the model makes."""

@@ -28,6 +28,7 @@ from openbark.config import (
     SemanticEncoderConfig,
 )
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
+from openbark.text.normalize import NORMALIZERS
 
 __all__ = ["ModelSizes", "config_json", "read_sizes"]
 
@@ -75,10 +76,20 @@ def read_sizes(values: dict[str, Any], file: Path) -> ModelSizes:
         fine=_named(file, lambda: _fine(section.sub("fine_acoustics_config"))),
         codec=_named(file, lambda: _codec(section.sub("codec_config"))),
         semantic_encoder=None if encoder is None else _exact(SemanticEncoderConfig, encoder),
-        text_normalizer=block.text("text_normalizer", default="none"),
+        text_normalizer=_normalizer(block),
         name=block.text("name", default="bark"),
         languages=tuple(str(language) for language in block.items("languages", default=())),
     )
+
+
+def _normalizer(block: Section) -> str:
+    name = block.text("text_normalizer", default="none")
+    if name not in NORMALIZERS:
+        raise CheckpointUnsupportedError(
+            f"{block.file}: {block.where}text_normalizer is {name[:80]!r}; this version of openbark has: "
+            f"{', '.join(NORMALIZERS)}"
+        )
+    return name
 
 
 def config_json(config: BarkConfig, dtype: str) -> dict[str, Any]:

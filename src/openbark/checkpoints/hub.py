@@ -69,7 +69,7 @@ class HubAccess:
         parts = PurePosixPath(self.subfolder).parts
         if ".." in parts or PurePosixPath(self.subfolder).is_absolute() or "\\" in self.subfolder:
             raise ParamError(
-                f"subfolder is {self.subfolder!r}; legal: a relative path below the repository"
+                f"subfolder is {self.subfolder!r}; allowed: a relative path below the repository"
             )
 
     @property
@@ -100,7 +100,7 @@ def _pinned(name: str, access: HubAccess) -> tuple[str, HubAccess]:
     match = _ID.fullmatch(name)
     if match is None or ".." in name:
         raise ParamError(
-            f"{name!r} is no name of a model on a hub; legal: OWNER/NAME or OWNER/NAME@REVISION"
+            f"{name!r} is not the name of a model on a hub; allowed: OWNER/NAME or OWNER/NAME@REVISION"
         )
     repository, revision = match.groups()
     if revision is None:

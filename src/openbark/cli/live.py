@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from openbark.cli.inputs import Source
+from openbark.cli.reading import input_format_of
 from openbark.cli.speech_options import Asked
 
 if TYPE_CHECKING:
@@ -126,6 +127,8 @@ def _spoken(bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform],
         asked.params,
         options=asked.options,
         latency=asked.latency,
+        input_format=input_format_of(source, asked.input_format),
+        strict=asked.strict,
     ):
         outlet.push(block)
     outlet.finish()

@@ -23,6 +23,7 @@ _DEFAULT_COMMAND = "say"
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "say": ("openbark.cli.say", "Speak a text (the default command)."),
+        "text": ("openbark.cli.text", "Show what will be spoken, piece by piece."),
         "replay": ("openbark.cli.replay", "Make the audio of a file again."),
         "voices": ("openbark.cli.voices", "List, check, make and exchange voices."),
         "models": ("openbark.cli.models", "List, inspect, fetch and convert models."),
@@ -30,6 +31,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "infinity": ("openbark.cli.infinity", "Bark Infinity's command line: texts of any length."),
         "doctor": ("openbark.cli.doctor", "Check this installation, down to a spoken word."),
         "serve": ("openbark.cli.serve", "Serve OpenAI's speech API and a web page."),
+        "batch": ("openbark.cli.batch", "Speak many texts into one folder; resumes."),
         "bench": ("openbark.cli.bench", "Measure how fast this machine speaks."),
         "train": ("openbark.cli.train", "Train a Bark, or the embedded model from nothing."),
     }

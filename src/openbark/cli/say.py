@@ -18,12 +18,13 @@ from openbark.cli.inputs import Source, read_sources
 from openbark.cli.live import Outlet, check_flags, check_latency, pipe, play_live, plays_live
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
 from openbark.cli.progress import ProgressBar
+from openbark.cli.reading import input_format_of, script_of
 from openbark.cli.sampling import given_params, sampling_options
 from openbark.cli.speech_options import (
     Asked,
-    ScriptAsked,
     given_edits,
     given_long_form,
+    given_reading,
     given_script,
     speech_options,
 )
@@ -154,6 +155,8 @@ def say(
     params = given_params(ctx, greedy, max_seconds)
     options, script, edits = given_long_form(ctx), given_script(ctx), given_edits(ctx)
     asked = Asked(voice, check_seed(seed), GenerationParams(), options, script, edits, latency)
+    input_format, strict = given_reading(ctx)
+    asked = replace(asked, input_format=input_format, strict=strict)
     extras = _Extras(save_voice, timings, words, sidecar, play, as_json, quiet)
     only_plays = latency == "low" and play and not stream
     _check_early(
@@ -181,7 +184,7 @@ def say(
             if not quiet:
                 click.echo(said, err=True)
             return
-        _check_readable(bark, sources, asked.script)
+        _check_readable(bark, sources, asked)
         for source, target in zip(sources, outputs, strict=True):
             with _listener(bark, source, asked, is_live) as listen:
                 clip = _clip(bark, source, asked, progress, listen).edited_by(asked.edits)
@@ -192,14 +195,20 @@ def say(
                 clip.play()
 
 
-def _check_readable(bark: Bark, sources: list[Source], script: ScriptAsked | None) -> None:
+def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
     """What cannot be read is found before anything is spoken."""
     for source in sources:
+        script = script_of(source, asked.script, asked.input_format)
         try:
             if script:
-                script.check(source.text)
+                script.check(source.text, asked.strict)
             else:
-                bark.read(source.text)
+                bark.plan(
+                    source.text,
+                    asked.options,
+                    input_format_of(source, asked.input_format),
+                    asked.strict,
+                )
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 
@@ -227,7 +236,7 @@ def _clip(
     progress: ProgressBar,
     listen: Callable[[Waveform], None] | None,
 ) -> Clip:
-    script = asked.script
+    script = script_of(source, asked.script, asked.input_format)
     if script is None:
         return bark.generate(
             source.text,
@@ -237,6 +246,8 @@ def _clip(
             progress,
             options=asked.options,
             listen=listen,
+            input_format=input_format_of(source, asked.input_format),
+            strict=asked.strict,
         )
     return bark.generate_script(
         source.text,
@@ -249,6 +260,7 @@ def _clip(
         progress,
         options=asked.options,
         listen=listen,
+        strict=asked.strict,
     )
 
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from openbark.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from openbark.server.settings import ServerSettings
 
 __all__ = ["serve"]
 
@@ -33,6 +37,20 @@ _NEEDS = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "multi
     "--ray", is_flag=True, help="On Ray Serve: the cluster of this machine, or a local one."
 )
 @click.option("--replicas", default="1", help="With --ray: copies of the model, N or LEAST:MOST.")
+@click.option(
+    "--cpus", type=click.FLOAT, help="With --ray: CPUs reserved for each copy. [default: --threads]"
+)
+@click.option(
+    "--gpus",
+    type=click.FLOAT,
+    help="With --ray: GPUs of each copy, such as 0.5. [default: 1 on cuda]",
+)
+@click.option(
+    "--fronts",
+    type=click.INT,
+    default=1,
+    help="With --ray: processes that take requests and encode; they share --data-directory.",
+)
 @click.option("--make-key", metavar="NAME", help="Print a new key, its line for the file, and end.")
 def serve(
     model: str | None,
@@ -51,6 +69,9 @@ def serve(
     threads: int | None,
     ray: bool,
     replicas: str,
+    cpus: float | None,
+    gpus: float | None,
+    fronts: int,
     make_key: str | None,
 ) -> None:
     """Serve OpenAI's speech API and a web page.
@@ -63,6 +84,8 @@ def serve(
     openbark serve --make-key me >> keys.txt
     openbark serve --host 0.0.0.0 --api-key-file keys.txt --allowed-host speech.example
     """
+    if not ray and (replicas, cpus, gpus, fronts) != ("1", None, None, 1):
+        raise click.UsageError("--replicas, --cpus, --gpus and --fronts need --ray")
     _check_installed(_NEEDS, "server")
     if wyoming_port is not None:
         _check_installed(("wyoming",), "wyoming")
@@ -93,12 +116,7 @@ def serve(
     used = load_settings(settings, flags)
     used.keys()
     if ray:
-        _check_installed(("ray",), "ray")
-        from openbark.server.ray_serve import RayOptions, serve_until_signal
-        from openbark.server.ray_speaker import ModelOptions
-
-        options = ModelOptions(model, device, dtype, backend, threads)
-        serve_until_signal(options, used, RayOptions.parse(replicas, device))
+        _serve_on_ray(used, (model, device, dtype, backend, threads), replicas, cpus, gpus, fronts)
         return
     # Before the model, which may take minutes to load.
     door = listen(used)
@@ -108,6 +126,25 @@ def serve(
     shown = f"[{address}]" if ":" in address else address
     click.echo(f"{bark.config.name} at http://{shown}:{port}/ (Ctrl-C ends)", err=True)
     run_server(app, used, door)
+
+
+def _serve_on_ray(
+    settings: ServerSettings,
+    model: tuple[str | None, str | None, str | None, str | None, int | None],
+    replicas: str,
+    cpus: float | None,
+    gpus: float | None,
+    fronts: int,
+) -> None:
+    _check_installed(("ray",), "ray")
+    from openbark.server.ray_serve import RayOptions, serve_until_signal
+    from openbark.server.ray_speaker import ModelOptions
+
+    device = model[1]
+    options = RayOptions.parse(replicas, device, cpus, gpus, fronts)
+    if device is not None and device.startswith("cuda:"):
+        click.echo(f"with --ray, Ray chooses the GPUs: --device {device} is read as cuda", err=True)
+    serve_until_signal(ModelOptions(*model), settings, options)
 
 
 def _check_installed(modules: tuple[str, ...], extra: str) -> None:

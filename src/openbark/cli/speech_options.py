@@ -21,6 +21,7 @@ __all__ = [
     "ScriptAsked",
     "given_edits",
     "given_long_form",
+    "given_reading",
     "given_script",
     "speech_options",
 ]
@@ -55,11 +56,23 @@ _EDITS: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
         "Bring the audio to this loudness in LUFS, such as -16; never clips.",
     ),
 )
+_READING: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
+    (
+        "--input-format",
+        click.Choice(["auto", "text", "markdown", "html"]),
+        "What the text is written in. [default: by the file's name, else auto: what it plainly is]",
+    ),
+    (
+        "--strict",
+        None,
+        "Refuse what has no sound, and markup without effect, instead of leaving it out.",
+    ),
+)
 _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--script",
         click.STRING,
-        "Read the text as a script: text (NAME: lines, [pause:500ms], [voice:x]), ssml or srt.",
+        "Read the text as a script: text (NAME: lines, [pause:500ms], [voice:x]), ssml or srt (also WebVTT).",
     ),
     (
         "--speaker",
@@ -69,7 +82,7 @@ _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--markup",
         click.STRING,
-        "What to do with brackets nobody knows in a script: error or speak.",
+        "What to do with unknown markup in a script: read (the words in it), speak (as written) or error.",
     ),
 )
 
@@ -80,13 +93,13 @@ class ScriptAsked:
 
     format: str
     speakers: Mapping[str, str]
-    markup: str = "error"
+    markup: str = "read"
 
-    def check(self, text: str) -> None:
+    def check(self, text: str, strict: bool = False) -> None:
         """Raise TextError or ParamError for a script that cannot be read."""
         from openbark.text.script import parse_script
 
-        parse_script(text, self.format, tuple(self.speakers), self.markup)
+        parse_script(text, self.format, tuple(self.speakers), "error" if strict else self.markup)
 
 
 @dataclass(frozen=True)
@@ -100,11 +113,13 @@ class Asked:
     script: ScriptAsked | None
     edits: Edits
     latency: str
+    input_format: str | None = None
+    strict: bool = False
 
 
 def speech_options(command: _Command) -> _Command:
     """Decorator: adds the options; `given_long_form` and `given_edits` read them."""
-    for flag, kind, text in reversed((*_LONG_FORM, *_SCRIPT, *_EDITS)):
+    for flag, kind, text in reversed((*_LONG_FORM, *_READING, *_SCRIPT, *_EDITS)):
         settings: dict[str, Any] = {"is_flag": True} if kind is None else {"type": kind}
         if flag == _REPEATED:
             settings["multiple"] = True
@@ -129,6 +144,12 @@ def given_edits(ctx: click.Context) -> Edits:
     return Edits(**_given(ctx, _EDITS))
 
 
+def given_reading(ctx: click.Context) -> tuple[str | None, bool]:
+    """The input format, None where it was left open, and whether reading is strict."""
+    given = _given(ctx, _READING)
+    return given.get("input_format"), bool(given.get("strict"))
+
+
 def given_script(ctx: click.Context) -> ScriptAsked | None:
     """How the text is read as a script; None for plain text. Raises UsageError."""
     given = _given(ctx, _SCRIPT)
@@ -140,7 +161,7 @@ def given_script(ctx: click.Context) -> ScriptAsked | None:
         if not (name and equals and voice):
             raise click.UsageError(f"--speaker {pair}: say NAME=VOICE, such as ANNA=en_1")
         speakers[name] = voice
-    return ScriptAsked(given.get("script", "text"), speakers, given.get("markup", "error"))
+    return ScriptAsked(given.get("script", "text"), speakers, given.get("markup", "read"))
 
 
 def _collect(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:

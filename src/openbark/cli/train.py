@@ -10,6 +10,8 @@ import click
 
 __all__ = ["NETWORKS", "STEPS", "Command", "embedded", "prepare", "train"]
 
+_FRESH_RATE, _FURTHER_RATE = 3e-4, 1e-4
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 NETWORKS = ("semantic", "coarse", "fine", "codec", "semantic-tokenizer")
@@ -68,10 +70,12 @@ def _fit_options(command: Command) -> Command:
             help="Shards of `train prepare`.",
         ),
         click.option(
+            "--state",
             "--run",
+            "run",
             required=True,
             type=click.Path(path_type=Path),
-            help="Folder of the run; resumed.",
+            help="Folder of the run's state; resumed. (--run is its older name.)",
         ),
         click.option(
             "-o", "--output", required=True, type=click.Path(path_type=Path), help="New checkpoint."
@@ -81,7 +85,31 @@ def _fit_options(command: Command) -> Command:
         ),
         click.option("--fresh", is_flag=True, help="Start from random weights of the same sizes."),
         click.option("--steps", default=2000, show_default=True, help="Optimiser steps."),
-        click.option("--lr", default=3e-4, show_default=True, help="Peak learning rate."),
+        click.option(
+            "--lr",
+            type=click.FLOAT,
+            help="Peak learning rate. [default: 3e-4 with --fresh, else 1e-4]",
+        ),
+        click.option("--warmup", default=100, show_default=True, help="Steps of rising rate."),
+        click.option(
+            "--decay",
+            default=0.3,
+            show_default=True,
+            help="Share of the steps, at the end, in which the rate falls.",
+        ),
+        click.option("--weight-decay", default=0.05, show_default=True, help="Of the matrices."),
+        click.option(
+            "--batch",
+            type=click.INT,
+            help="Per step and process: positions (semantic) or windows (coarse, fine). [default: 4096; 12]",
+        ),
+        click.option(
+            "--weights",
+            type=click.Choice(["best", "last"]),
+            default="best",
+            show_default=True,
+            help="What -o holds: the weights of the best validation, or of the last step.",
+        ),
         click.option(
             "--patience", type=int, help="Stop after this many validations without a new best."
         ),
@@ -110,7 +138,12 @@ def _network_command(name: str, help_text: str) -> None:
         model: Path | None,
         fresh: bool,
         steps: int,
-        lr: float,
+        lr: float | None,
+        warmup: int,
+        decay: float,
+        weight_decay: float,
+        batch: int | None,
+        weights: str,
         patience: int | None,
         precision: str,
         device: str,
@@ -118,12 +151,16 @@ def _network_command(name: str, help_text: str) -> None:
         seed: int,
         validate_every: int,
     ) -> None:
+        from openbark.training.distributed import is_first_process
         from openbark.training.loop import FitOptions
         from openbark.training.stage_run import train_network
 
         options = FitOptions(
             steps,
-            lr,
+            lr if lr is not None else _FRESH_RATE if fresh else _FURTHER_RATE,
+            warmup=warmup,
+            decay_fraction=decay,
+            weight_decay=weight_decay,
             patience=patience,
             precision=precision,
             device=device,
@@ -132,11 +169,23 @@ def _network_command(name: str, help_text: str) -> None:
             validate_every=validate_every,
             checkpoint_every=validate_every,
         )
-        result = train_network(name, _checkpoint(model), data, run, output, options, fresh=fresh)
-        click.echo(
-            f"{name}: {result.steps} steps, best validation loss {result.best_loss:.4f} -> {output}",
-            err=True,
+        result = train_network(
+            name,
+            _checkpoint(model),
+            data,
+            run,
+            output,
+            options,
+            fresh=fresh,
+            weights=weights,
+            batch=batch,
         )
+        if is_first_process():
+            loss = result.best_loss if weights == "best" else result.metrics["loss"]
+            click.echo(
+                f"{name}: {result.steps} steps, {weights} weights with validation loss {loss:.4f} -> {output}",
+                err=True,
+            )
 
 
 _network_command("semantic", "Train the semantic stage: text and voice to semantic tokens.")

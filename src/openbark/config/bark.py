@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from openbark.config.checks import check_numbers, require
+from openbark.config.checks import LARGEST, check_between, check_numbers, require
 from openbark.config.codecs import (
     CodecConfig,
     EncodecConfig,
@@ -99,6 +99,10 @@ class FineRules:
     max_input: int = 1024
 
 
+_RATES = (0.01, 100_000.0)
+"""Tokens or frames a second that a model may have."""
+
+
 def _small(vocab_in: int, vocab_out: int) -> GPTConfig:
     return GPTConfig(input_vocab_size=vocab_in, output_vocab_size=vocab_out)
 
@@ -127,6 +131,10 @@ class BarkConfig:
 
     def __post_init__(self) -> None:
         s, c, f = self.semantic_rules, self.coarse_rules, self.fine_rules
+        for part, rules in (("semantic", s), ("coarse", c), ("fine", f)):
+            check_between(f"{part} rules: ", rules, 0, LARGEST)
+            check_between(f"{part} rules: ", rules, *_RATES, ("rate_hz",))
+        check_between("", self, 1, LARGEST, ("codebook_size", "sample_rate"))
         require(
             self.sample_rate == self.codec.sampling_rate,
             f"sample_rate {self.sample_rate} differs from the codec's {self.codec.sampling_rate}",

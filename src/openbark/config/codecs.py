@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from openbark.config.checks import MOST_REPEATS, check_numbers, require
+from openbark.config.checks import MOST_REPEATS, check_between, check_numbers, require
 
 __all__ = [
     "CodecConfig",
@@ -16,6 +16,23 @@ __all__ = [
 ]
 
 _MOST_RATIOS = 16
+_MOST_HOP = 1 << 20
+_MOST_SAMPLES_A_SECOND = 768_000
+_MOST_KILOBITS = 10_000.0
+_MOST_DILATION = 1 << 16
+# Windows and filter banks are made from these alone, before any weight is looked at.
+_MOST_WINDOW, _MOST_MELS = 1 << 14, 1 << 10
+
+
+def _check_spectra(part: str, config: IstftCodecConfig | SemanticEncoderConfig) -> None:
+    check_between(part, config, 1, _MOST_SAMPLES_A_SECOND, ("sampling_rate",))
+    check_between(part, config, 1, _MOST_HOP, ("hop_length",))
+    check_between(part, config, 1, _MOST_WINDOW, ("n_fft", "mel_n_fft"))
+    check_between(part, config, 1, _MOST_MELS, ("n_mels",))
+    require(
+        config.hop_length % config.subframes == 0,
+        f"{part}hop_length {config.hop_length} must be a multiple of subframes {config.subframes}",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +64,27 @@ class EncodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("num_lstm_layers", "num_residual_layers"), least=0)
-        require(self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; legal: 2..")
+        require(
+            self.codebook_size > 1, f"codec codebook_size is {self.codebook_size}; allowed: 2.."
+        )
+        check_between("codec ", self, 1, _MOST_SAMPLES_A_SECOND, ("sampling_rate",))
+        check_between("codec ", self, 0, 1, ("trim_right_ratio",))
         ratios, bandwidths = self.upsampling_ratios, self.target_bandwidths
         require(
-            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0,
-            f"codec upsampling_ratios are {list(ratios)[:9]}; legal: 1..{_MOST_RATIOS} positive numbers",
+            0 < len(ratios) <= _MOST_RATIOS and min(ratios) > 0 and self.hop_length <= _MOST_HOP,
+            f"codec upsampling_ratios are wrong; allowed: 1 to {_MOST_RATIOS} positive numbers, whose product is "
+            f"at most {_MOST_HOP}",
         )
         require(
-            bool(bandwidths) and 0 <= self.n_codebooks <= MOST_REPEATS,
-            f"codec target_bandwidths are {list(bandwidths)[:9]}; legal: kilobits a second, for at most "
+            self.dilation_growth_rate ** max(self.num_residual_layers - 1, 0) <= _MOST_DILATION,
+            f"codec dilation_growth_rate {self.dilation_growth_rate} is too large for "
+            f"{self.num_residual_layers} residual layers; allowed: dilations up to {_MOST_DILATION}",
+        )
+        require(
+            all(0 <= each <= _MOST_KILOBITS for each in bandwidths)
+            and bool(bandwidths)
+            and 0 <= self.n_codebooks <= MOST_REPEATS,
+            f"codec target_bandwidths are {list(bandwidths)[:9]}; allowed: kilobits a second, for at most "
             f"{MOST_REPEATS} codebooks",
         )
 
@@ -106,10 +135,7 @@ class IstftCodecConfig:
 
     def __post_init__(self) -> None:
         check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
-        require(
-            self.hop_length % self.subframes == 0,
-            f"codec hop_length {self.hop_length} must be a multiple of subframes {self.subframes}",
-        )
+        _check_spectra("codec ", self)
         require(
             self.n_bins <= self.n_fft // 2 + 1,
             f"codec n_bins {self.n_bins} must be at most n_fft/2+1 = {self.n_fft // 2 + 1}",
@@ -215,3 +241,4 @@ class SemanticEncoderConfig:
 
     def __post_init__(self) -> None:
         check_numbers("semantic encoder ", self, ("n_layer",))
+        _check_spectra("semantic encoder ", self)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 
-from openbark.backends.base import Backend
 from openbark.config import BarkConfig
 from openbark.engine.engine import Engine
+from openbark.engine.handle import Handle
 from openbark.engine.request import CascadeResult, Progress, Request
 from openbark.errors import ParamError
 
@@ -16,39 +15,52 @@ __all__ = ["Many", "batch_progress", "refuse_lists", "run_batch", "spread"]
 
 _Value = TypeVar("_Value")
 
+_AHEAD = 48
+"""Requests submitted beyond the first that is not done: three times the engine's usual batch."""
+
 Many = list[_Value] | tuple[_Value, ...]
 """One value for each of several texts."""
 
 
 def run_batch(
-    backend: Backend,
+    engine: Engine,
     requests: Sequence[Request],
-    max_batch: int = 16,
     finished: Callable[[CascadeResult], None] | None = None,
 ) -> list[CascadeResult]:
-    """Results of all requests, in their order; at most `max_batch` run at a time, and the next one takes the
-    place of each that ends. finished: told each result, in order, once it is there.
+    """Results of all requests, in their order. They share the engine's batches with whatever else runs on it.
 
-    Raises the error of the first request in order that failed, with a note saying which one; the others are
-    cancelled then.
+    finished: called with each result, in order, as soon as it and those before it exist.
+    Raises the error of the first request in order that failed, with a note that names it; the others are cancelled.
     """
-    with Engine(
-        backend,
-        max_batch=max_batch,
-        max_queued=max(len(requests), 1),
-        max_queued_seconds=math.inf,
-    ) as engine:
-        handles = [engine.submit(request) for request in requests]
-        results = []
-        for index, handle in enumerate(handles):
-            try:
-                results.append(handle.result())
-            except Exception as error:
-                error.add_note(f"this was text number {index} of {len(handles)}, counted from 0")
-                raise
-            if finished is not None:
-                finished(results[-1])
+    handles: list[Handle] = []
+    results: list[CascadeResult] = []
+    try:
+        for request in requests:
+            # Few wait at a time, so that results are passed on while later requests still queue.
+            if len(handles) - len(results) == _AHEAD:
+                results.append(_result(handles, len(results), len(requests)))
+                _tell(finished, results[-1])
+            handles.append(engine.submit(request, wait=True))
+        while len(results) < len(requests):
+            results.append(_result(handles, len(results), len(requests)))
+            _tell(finished, results[-1])
+    finally:
+        for handle in handles:
+            handle.cancel()
     return results
+
+
+def _result(handles: Sequence[Handle], index: int, n: int) -> CascadeResult:
+    try:
+        return handles[index].result()
+    except Exception as error:
+        error.add_note(f"this was text number {index} of {n}, counted from 0")
+        raise
+
+
+def _tell(finished: Callable[[CascadeResult], None] | None, result: CascadeResult) -> None:
+    if finished is not None:
+        finished(result)
 
 
 def spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:

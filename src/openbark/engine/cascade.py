@@ -1,7 +1,4 @@
-"""One request, or one of its stages, at once on the calling thread: the row of the engine, alone.
-
-The stages are `openbark.engine.rows`. Knows no text and no files.
-"""
+"""Single stages of a request, run at once on the calling thread. Knows no text and no files."""
 
 from __future__ import annotations
 
@@ -10,16 +7,17 @@ from typing import TypeVar
 
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
-from openbark.engine.low_latency import request_steps
 from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
-from openbark.engine.rows import (
+from openbark.engine.runner import Runner
+from openbark.engine.sequence import Sequence
+from openbark.engine.stages import (
+    CoarseStage,
+    FineStage,
+    SemanticStage,
     Steps,
-    coarse_steps,
     codec_steps,
-    fine_steps,
-    semantic_steps,
+    request_steps,
 )
-from openbark.engine.runner import Row, Runner
 from openbark.errors import CancelledError
 from openbark.stages.semantic import StopReason
 
@@ -28,54 +26,74 @@ __all__ = ["run", "run_coarse", "run_codec", "run_fine", "run_semantic"]
 _Result = TypeVar("_Result")
 
 _STEPS_PER_REPORT = 8
-"""Draws between two looks at a request that reports progress but asks nobody whether to stop."""
+"""Tokens between two calls of `progress`, for a request without a `cancel` to ask at every token."""
 
 
 def run(backend: Backend, request: Request) -> CascadeResult:
     """Run a request to its end.
 
-    Raises TextError when the text does not fit or the model ends before it begins, CancelledError when
-    `request.cancel` says so.
+    Raises TextError when the text does not fit or the model ends before it makes a sound, CancelledError when
+    `request.cancel` asks for it.
     """
-    return _finish(backend, request, request_steps(request, backend.config))
+    return _run_to_end(backend, request, request_steps(request, backend.config))
 
 
 def run_semantic(
-    backend: Backend, request: Request, said: Tokens | None = None
+    backend: Backend, request: Request, history: Tokens | None = None
 ) -> tuple[Tokens, StopReason]:
-    """Text tokens and voice to semantic tokens [T], and why they end there (S30-S35). `said`: semantic tokens
-    that were spoken before, for a request without a voice."""
-    return _finish(backend, request, semantic_steps(request, backend.config, said))
+    """Text tokens and voice to semantic tokens [T], and why they end there. `history`: semantic tokens to continue,
+    for a request without a voice."""
+    return _run_to_end(backend, request, _semantic(request, backend.config, history))
 
 
 def run_coarse(
     backend: Backend, request: Request, semantic: Tokens, config: BarkConfig | None = None
 ) -> Tokens:
-    """Semantic tokens [T] and voice to coarse codes [k, F] (S36-S37). `config`: the backend's with other
-    windows."""
-    return _finish(backend, request, coarse_steps(request, config or backend.config, semantic))
+    """Semantic tokens [T] and voice to coarse codes [k, F]. `config`: the backend's with other windows."""
+    return _run_to_end(backend, request, _coarse(request, config or backend.config, semantic))
 
 
 def run_fine(backend: Backend, request: Request, coarse: Tokens) -> Tokens:
-    """Coarse codes [k, F] and voice to fine codes [K, F] (S38)."""
-    return _finish(backend, request, fine_steps(request, backend.config, coarse))
+    """Coarse codes [k, F] and voice to fine codes [K, F]."""
+    return _run_to_end(backend, request, _fine(request, backend.config, coarse))
 
 
 def run_codec(backend: Backend, request: Request, fine: Tokens) -> Waveform:
     """Fine codes [K, F] to a waveform [L]."""
-    return _finish(backend, request, codec_steps(request, backend.config, fine))
+    return _run_to_end(backend, request, codec_steps(request, backend.config, fine))
 
 
-def _finish(backend: Backend, request: Request, steps: Steps[_Result]) -> _Result:
-    runner, row = Runner(backend), Row(request, steps)
+def _semantic(
+    request: Request, config: BarkConfig, history: Tokens | None
+) -> Steps[tuple[Tokens, StopReason]]:
+    stage = SemanticStage(request, config, history)
+    yield from stage.begin()
+    yield from stage.until()
+    return stage.tokens, stage.reason or StopReason.MAX_TOKENS
+
+
+def _coarse(request: Request, config: BarkConfig, semantic: Tokens) -> Steps[Tokens]:
+    stage = CoarseStage(request, config, SemanticStage.finished(request, config, semantic))
+    yield from stage.until()
+    return stage.codes
+
+
+def _fine(request: Request, config: BarkConfig, coarse: Tokens) -> Steps[Tokens]:
+    stage = FineStage(request, config)
+    yield from stage.whole(coarse)
+    return stage.codes
+
+
+def _run_to_end(backend: Backend, request: Request, steps: Steps[_Result]) -> _Result:
+    runner, sequence = Runner(backend), Sequence(request, steps)
     n_steps = sys.maxsize
     if request.progress is not None:
         n_steps = _STEPS_PER_REPORT
-    if row.watched:
+    if sequence.checks_every_step:
         n_steps = 1
-    while row.work is not None:
-        if row.stopped:
+    while sequence.work is not None:
+        if sequence.stopped:
             raise CancelledError("the request was cancelled")
-        row.take(runner.run(row, n_steps))
-    result: _Result = row.result
+        sequence.advance(runner.run(sequence, n_steps))
+    result: _Result = sequence.result
     return result

@@ -1,4 +1,4 @@
-"""Many requests on one backend: a bounded queue, rows that join and leave at any step, a way out for each.
+"""Continuous batching on one backend: a bounded queue, and sequences that join and leave a batch at any step.
 
 What moves next is `openbark.engine.scheduler`, how it is done `openbark.engine.runner`. Knows no text, no voice
 library and no network. Engines share nothing: several may live in one process.
@@ -11,85 +11,56 @@ import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from types import TracebackType
 from typing import Any
 
 from openbark.backends.base import Backend, SharedBackend
 from openbark.engine.forecast import Forecast
 from openbark.engine.handle import Handle
-from openbark.engine.low_latency import request_steps
+from openbark.engine.overlap import OverlapWorker
 from openbark.engine.request import CascadeResult, Request, Waveform
-from openbark.engine.runner import Row, Runner
-from openbark.engine.scheduler import Scheduler, Side, Turn
-from openbark.engine.side import SideThread
-from openbark.engine.work import DecodePart, Draw, Work
+from openbark.engine.runner import Runner
+from openbark.engine.scheduler import Batch, Overlap, Scheduler
+from openbark.engine.sequence import Sequence
+from openbark.engine.stages import request_steps
+from openbark.engine.stats import Counts, EngineStats
+from openbark.engine.work import CodecDecode, Decode, Work
 from openbark.errors import BusyError, CancelledError, ParamError
+from openbark.forks import tell_after_fork
 
-__all__ = ["Engine", "EngineStats"]
+__all__ = ["Engine"]
 
 
 _IDLE_SECONDS = 1.0
 
+_BATCH_SECONDS = 0.03
+"""A lone sequence decodes for about this long before the engine looks at its queue again: short enough for a request
+that joins, long enough that looking costs nothing beside a small model's steps."""
 
-@dataclass(frozen=True, slots=True)
-class EngineStats:
-    """Gauges and counters of an engine at one moment.
-
-    queued: requests that wait; queued_seconds: their estimated audio. running: requests that have a row, of
-    which `semantic`, `coarse`, `fine` and `codec` are in that stage. Then totals since the engine was made;
-    audio_seconds: of the finished ones; busy_seconds: of work; turns, drawn_rows: steps of draws, and rows that
-    took part in them.
-    """
-
-    queued: int
-    queued_seconds: float
-    running: int
-    semantic: int
-    coarse: int
-    fine: int
-    codec: int
-    finished: int
-    failed: int
-    cancelled: int
-    rejected: int
-    audio_seconds: float
-    busy_seconds: float
-    turns: int
-    drawn_rows: int
-
-
-@dataclass(eq=False)
-class _Counts:
-    finished: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    rejected: int = 0
-    turns: int = 0
-    drawn_rows: int = 0
-    busy_seconds: float = 0.0
+_MOST_STEPS = 128
 
 
 @dataclass(frozen=True, eq=False)
 class _Running:
-    """A request that has a row."""
+    """A request that is being decoded."""
 
     handle: Handle
-    row: Row
+    sequence: Sequence
 
     @property
     def work(self) -> Work | None:
-        return self.row.work
+        return self.sequence.work
 
     @property
-    def watched(self) -> bool:
-        return self.row.watched
+    def checks_every_step(self) -> bool:
+        return self.sequence.checks_every_step
 
 
 class Engine:
     """Serves requests on one backend.
 
-    It moves when `step` is called, while somebody waits for a handle, or by itself after `start`.
+    It advances when `step` is called, while a caller waits for a handle, or on its own thread after `start`.
     """
 
     def __init__(
@@ -105,50 +76,71 @@ class Engine:
         if max_batch < 1 or max_queued < 1 or max_queued_seconds <= 0:
             raise ParamError(
                 f"max_batch is {max_batch}, max_queued {max_queued}, max_queued_seconds "
-                f"{max_queued_seconds}; legal: from 1, from 1, and more than 0"
+                f"{max_queued_seconds}; allowed: from 1, from 1, and more than 0"
             )
         self.backend = backend
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
         self._scheduler = Scheduler()
-        self._side: SideThread[_Running, list[Any | Exception]] = SideThread()
-        self._has_side = isinstance(backend, SharedBackend) and backend.shares_cores
+        self._can_overlap = isinstance(backend, SharedBackend) and backend.shares_cores
         self._forecast = Forecast(backend.config)
+        self._counts = Counts()
+        self._closed = self._moves_itself = False
+        self._step_seconds = 0.0  # of the last decode batch
+        self.after_fork()
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """Start without threads and requests: in the child of a fork, the parent's do not exist."""
+        self._worker: OverlapWorker[_Running, list[Any | Exception]] = OverlapWorker()
         self._queue: deque[Handle] = deque()
         self._running: list[_Running] = []
-        self._counts = _Counts()
-        self._closed = False
         self._moving = threading.Lock()  # one step at a time
-        self._changed = (
-            threading.Condition()
-        )  # guards everything above but what a step alone touches
-        self._moves_itself = False
+        # Guards all state but what a step alone touches.
+        self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        atexit.unregister(self._stop_at_exit)
 
-    def submit(self, request: Request) -> Handle:
-        """Put a request behind those that wait, from any thread; one that `continues` behind its like.
+    def submit(self, request: Request, *, wait: bool = False) -> Handle:
+        """Queue a request, from any thread; one that `continues` goes before those that do not.
 
-        Raises BusyError when the queue is full in requests or in audio, or the engine is closed.
+        wait: when the queue is full in requests or in audio, wait for room instead of raising BusyError. A closed
+        engine raises it in any case.
         """
-        _, max_queued, max_seconds = self._limits
         handle = Handle(request, self._forecast.seconds(request), self._help, self.start)
+        while not self._enqueue(handle, wait):
+            if not self._help():
+                with self._changed:
+                    self._changed.wait_for(lambda: self._closed or self._has_room(handle))
+        return handle
+
+    def _enqueue(self, handle: Handle, wait: bool) -> bool:
+        """Whether there was room for it. Raises BusyError as `submit`."""
         with self._changed:
             if self._closed:
                 raise BusyError("the engine is closed; make a new one")
+            if self._has_room(handle):
+                self._queue.insert(self._place(handle.request), handle)
+                self._wake()
+                return True
+            if wait:
+                return False
+            self._counts.rejected += 1
             waiting = sum(other.seconds for other in self._queue)
-            full = len(self._queue) >= max_queued
-            if full or (self._queue and waiting + handle.seconds > max_seconds):
-                self._counts.rejected += 1
-                ahead = waiting + sum(each.handle.seconds for each in self._running)
-                retry_after = self._forecast.wait(ahead, self._counts.busy_seconds)
-                raise BusyError(
-                    f"{len(self._queue)} requests ({waiting:.0f} s of audio) wait already, legal: "
-                    f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
-                    retry_after,
-                )
-            self._queue.insert(self._place(request), handle)
-            self._wake()
-        return handle
+            ahead = waiting + sum(each.handle.seconds for each in self._running)
+            retry_after = self._forecast.wait(ahead, self._counts.busy_seconds)
+            _, max_queued, max_seconds = self._limits
+            raise BusyError(
+                f"{len(self._queue)} requests ({waiting:.0f} s of audio) wait already, allowed: "
+                f"{max_queued} and {max_seconds:g} s; try again in {retry_after:.0f} s",
+                retry_after,
+            )
+
+    def _has_room(self, handle: Handle) -> bool:
+        _, max_queued, max_seconds = self._limits
+        waiting = sum(other.seconds for other in self._queue)
+        fits = not self._queue or waiting + handle.seconds <= max_seconds
+        return len(self._queue) < max_queued and fits
 
     def _place(self, request: Request) -> int:
         if not request.continues:
@@ -156,8 +148,8 @@ class Engine:
         return sum(other.request.continues for other in self._queue)
 
     def run(self, request: Request) -> CascadeResult:
-        """Submit a request and wait for it; leaving early, as by Ctrl-C, cancels it."""
-        handle = self.submit(request)
+        """Submit a request, waiting for room, and wait for its result; leaving early, as by Ctrl-C, cancels it."""
+        handle = self.submit(request, wait=True)
         try:
             return handle.result()
         finally:
@@ -177,11 +169,11 @@ class Engine:
             started = time.perf_counter()
             self._drop_stopped()
             self._admit()
-            moved = self._take_from_side()
-            turn = self._next_turn()
-            if turn is not None:
-                self._take(turn)
-            elif not moved and not self._take_from_side(wait=True):
+            moved = self._collect_overlapped()
+            batch = self._next_batch()
+            if batch is not None:
+                self._execute(batch)
+            elif not moved and not self._collect_overlapped(wait=True):
                 return False
             with self._changed:
                 self._counts.busy_seconds += time.perf_counter() - started
@@ -207,7 +199,7 @@ class Engine:
                 pass
         elif thread is not threading.current_thread():
             thread.join()
-        self._side.close()
+        self._worker.close()
 
     def __enter__(self) -> Engine:
         return self
@@ -225,8 +217,7 @@ class Engine:
     def stats(self) -> EngineStats:
         """Gauges and counters now."""
         with self._changed:
-            stages = [each.row.stage for each in self._running]
-            counts = self._counts
+            stages = [each.sequence.stage for each in self._running]
             return EngineStats(
                 queued=len(self._queue),
                 queued_seconds=sum(handle.seconds for handle in self._queue),
@@ -235,25 +226,19 @@ class Engine:
                 coarse=stages.count("coarse"),
                 fine=stages.count("fine"),
                 codec=stages.count("codec"),
-                finished=counts.finished,
-                failed=counts.failed,
-                cancelled=counts.cancelled,
-                rejected=counts.rejected,
                 audio_seconds=self._forecast.audio_seconds,
-                busy_seconds=counts.busy_seconds,
-                turns=counts.turns,
-                drawn_rows=counts.drawn_rows,
+                **asdict(self._counts),
             )
 
     def _stop_at_exit(self) -> None:
         self.close(drain=False)
 
     def _help(self) -> bool:
-        """A step for someone who waits; False when that is a thread's work or there is nothing to do."""
+        """A step on the thread of a caller who waits; False when the engine has its own thread or there is no work."""
         return self._thread is None and self.step()
 
     def _wake(self) -> None:
-        """See to it that there is a thread for what is in the queue."""
+        """Start the engine's thread if it runs by itself and the queue has work."""
         self._changed.notify_all()
         if self._moves_itself and self._thread is None and self._queue:
             self._thread = threading.Thread(target=self._serve, name="openbark-engine", daemon=True)
@@ -262,7 +247,7 @@ class Engine:
             self._thread.start()
 
     def _serve(self) -> None:
-        """Steps until nothing came for a while: an engine that nobody uses may then be forgotten."""
+        """Step until the queue was empty for a while: an unused engine can then be garbage-collected."""
         while True:
             try:
                 moved = self.step()
@@ -280,7 +265,7 @@ class Engine:
                     return
 
     def _admit(self) -> None:
-        """Give rows to those that waited longest, as far as there are places."""
+        """Start the sequences of the requests that waited longest, up to the batch limit."""
         max_batch, _, _ = self._limits
         failed: list[tuple[Handle, Exception]] = []
         with self._changed:
@@ -288,11 +273,14 @@ class Engine:
                 handle = self._queue.popleft()
                 steps = request_steps(handle.request, self.backend.config)
                 try:
-                    self._running.append(_Running(handle, Row(handle.request, steps, handle.flag)))
-                except Exception as error:  # text or params that do not fit fail their own request
+                    self._running.append(
+                        _Running(handle, Sequence(handle.request, steps, handle.flag))
+                    )
+                except Exception as error:  # text or params that do not fit fail only their request
                     failed.append((handle, error))
+            self._changed.notify_all()  # there is room in the queue
         for handle, reason in failed:
-            self._settle(handle, reason)
+            self._complete(handle, reason)
 
     def _drop_stopped(self) -> None:
         """End what was cancelled, running or not."""
@@ -301,71 +289,84 @@ class Engine:
         for each in running:
             reason = _stop_reason(each.handle)
             if reason is not None:
-                self._leave(each, reason)
+                self._retire(each, reason)
         for handle in queued:
             reason = _stop_reason(handle)
             if reason is not None:
                 with self._changed:
                     self._queue.remove(handle)
-                self._settle(handle, reason)
+                    self._changed.notify_all()
+                self._complete(handle, reason)
 
-    def _next_turn(self) -> Turn[_Running] | None:
-        """What to do next; something is begun on the side on the way, where there is anything."""
-        away = self._side.owner
-        side = Side.NONE
-        if self._has_side:
-            side = Side.FREE if away is None else Side.TAKEN
-        turn = self._scheduler.next((each for each in self._running if each is not away), side)
-        if turn is not None and turn.beside is not None:
-            row = turn.beside.row
-            self._side.start(turn.beside, lambda: self._runner.run_all([row], 1))
-        return turn
+    def _next_batch(self) -> Batch[_Running] | None:
+        """What runs next; an overlapped task is started along with it, where there is one."""
+        away = self._worker.owner
+        overlap = Overlap.UNSUPPORTED
+        if self._can_overlap:
+            overlap = Overlap.AVAILABLE if away is None else Overlap.BUSY
+        candidates = [each for each in self._running if each is not away]
+        batch = self._scheduler.next(candidates, overlap, self._most_steps())
+        if batch is not None and batch.overlapped is not None:
+            sequence = batch.overlapped.sequence
+            self._worker.start(batch.overlapped, lambda: self._runner.run_all([sequence], 1))
+        return batch
 
-    def _take_from_side(self, wait: bool = False) -> bool:
-        """Take what was done on the side, of a row that may be gone. False when there is nothing."""
-        done = self._side.take(wait)
+    def _most_steps(self) -> int | None:
+        """Tokens until the next look at the queue; None for the scheduler's number, while there is company."""
+        if len(self._running) > 1 or self._queue or not self._step_seconds:
+            return None
+        return min(_MOST_STEPS, round(_BATCH_SECONDS / self._step_seconds))
+
+    def _collect_overlapped(self, wait: bool = False) -> bool:
+        """Apply the result of the overlapped task; its sequence may be gone by now. False when there is none."""
+        done = self._worker.collect(wait)
         if done is None:
             return False
         each, results = done
         if each in self._running:
-            self._hand_in(each, results[0])
+            self._apply_result(each, results[0])
         return True
 
-    def _take(self, turn: Turn[_Running]) -> None:
+    def _execute(self, batch: Batch[_Running]) -> None:
+        started = time.perf_counter()
         try:
-            results = self._runner.run_all([each.row for each in turn.rows], turn.n_steps)
+            results = self._runner.run_all(
+                [each.sequence for each in batch.sequences], batch.n_steps
+            )
         except BaseException:  # Ctrl-C leaves these caches half written
-            for each in turn.rows:
-                self._leave(each, CancelledError("the request was interrupted"))
+            for each in batch.sequences:
+                self._retire(each, CancelledError("the request was interrupted"))
             raise
-        if isinstance(turn.rows[0].work, Draw):
+        if isinstance(batch.sequences[0].work, Decode):
+            longest = max((len(r[0]) for r in results if not isinstance(r, Exception)), default=0)
+            self._step_seconds = (time.perf_counter() - started) / max(1, longest)
             with self._changed:
                 self._counts.turns += 1
-                self._counts.drawn_rows += len(turn.rows)
-        for each, result in zip(turn.rows, results, strict=True):
-            self._hand_in(each, result)
+                self._counts.drawn_rows += len(batch.sequences)
+        for each, result in zip(batch.sequences, results, strict=True):
+            self._apply_result(each, result)
 
-    def _hand_in(self, each: _Running, result: Any | Exception) -> None:
-        """Give a row what its work gave; a row that is done leaves."""
+    def _apply_result(self, each: _Running, result: Any | Exception) -> None:
+        """Pass a result to its sequence; retire a sequence that is done."""
         if isinstance(result, Exception):
-            self._leave(each, result)
+            self._retire(each, result)
             return
-        if isinstance(each.work, DecodePart):
-            each.handle.hand_out(result)
+        if isinstance(each.work, CodecDecode) and each.work.streamed:
+            each.handle.publish(result)
         try:
-            each.row.take(result)
+            each.sequence.advance(result)
         except Exception as error:  # a model that said nothing, or a progress call that failed
-            self._leave(each, error)
+            self._retire(each, error)
             return
         if each.work is None:
-            self._leave(each, each.row.result)
+            self._retire(each, each.sequence.result)
 
-    def _leave(self, each: _Running, result: CascadeResult | BaseException) -> None:
+    def _retire(self, each: _Running, result: CascadeResult | BaseException) -> None:
         with self._changed:
             self._running.remove(each)
-        self._settle(each.handle, result)
+        self._complete(each.handle, result)
 
-    def _settle(self, handle: Handle, result: CascadeResult | BaseException) -> None:
+    def _complete(self, handle: Handle, result: CascadeResult | BaseException) -> None:
         with self._changed:
             if isinstance(result, CancelledError):
                 self._counts.cancelled += 1
@@ -374,16 +375,16 @@ class Engine:
             else:
                 self._counts.finished += 1
                 self._forecast.learn(handle.request, result)
-        handle.settle(result)
+        handle.complete(result)
 
     def _fail_all(self, error: Exception) -> None:
-        """A step that failed as a whole: nobody waits for ever."""
+        """Fail every request after a step failed as a whole, so that no caller blocks forever."""
         with self._changed:
             handles = [*(each.handle for each in self._running), *self._queue]
             self._running.clear()
             self._queue.clear()
         for handle in handles:
-            self._settle(handle, error)
+            self._complete(handle, error)
 
 
 def _stop_reason(handle: Handle) -> Exception | None:

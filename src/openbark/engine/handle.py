@@ -14,6 +14,8 @@ import numpy as np
 
 from openbark.backends.base import Flag
 from openbark.engine.request import CascadeResult, Request, Waveform
+from openbark.errors import CancelledError
+from openbark.forks import tell_after_fork
 
 __all__ = ["Handle"]
 
@@ -34,12 +36,24 @@ class Handle:
         self.seconds = seconds
         self.flag: Flag = np.zeros(1, dtype=np.int32)
         self._future: Future[CascadeResult] = Future()
+        self._outcome: CascadeResult | BaseException | None = None
         self._drive = drive
         self._start = start
         self._news = threading.Condition()  # guards the three below
         self._blocks: list[Waveform] = []
         self._has_handed = False
         self._listeners: list[Callable[[], None]] = []
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """In the child of a fork a request that was not done fails: it runs in the parent alone."""
+        self._news = threading.Condition()
+        self._listeners = []
+        self._future = Future()
+        elsewhere = CancelledError(
+            "the request runs in the process that submitted it, not in this child of a fork; submit it here again"
+        )
+        self._set(self._outcome or elsewhere)
 
     @property
     def done(self) -> bool:
@@ -138,23 +152,25 @@ class Handle:
     def _has_news(self) -> bool:
         return self.done or bool(self._blocks)
 
-    def hand_out(self, block: Waveform) -> None:
+    def publish(self, block: Waveform) -> None:
         """Give out samples [L], for the engine alone; nothing happens for none."""
         if len(block):
             self._tell(block)
 
-    def settle(self, result: CascadeResult | BaseException) -> None:
+    def complete(self, result: CascadeResult | BaseException) -> None:
         """End the request; for the engine alone. The first end counts."""
         if isinstance(result, CascadeResult) and not self._has_handed:
-            self.hand_out(result.waveform)
-        try:
-            if isinstance(result, BaseException):
-                self._future.set_exception(result)
-            else:
-                self._future.set_result(result)
-        except InvalidStateError:
-            return
-        self._tell()
+            self.publish(result.waveform)
+        with suppress(InvalidStateError):
+            self._set(result)
+            self._tell()
+
+    def _set(self, result: CascadeResult | BaseException) -> None:
+        if isinstance(result, BaseException):
+            self._future.set_exception(result)
+        else:
+            self._future.set_result(result)
+        self._outcome = result
 
     def _tell(self, *blocks: Waveform) -> None:
         with self._news:

@@ -11,14 +11,17 @@ from openbark.config import BarkConfig
 from openbark.engine.longform_options import WHOLE, LongFormOptions
 from openbark.errors import TextError
 from openbark.text.language import check_language
+from openbark.text.left_out import LeftOut
 from openbark.text.script_items import Pause, ScriptItem, Speech
 from openbark.text.speech_length import expected_seconds
 from openbark.text.split import Boundary, Budget, Piece, iter_pieces
 from openbark.voices.voice import Tokens, Voice
 
 __all__ = [
+    "MAX_TOTAL_SECONDS",
     "Encode",
     "LazyPieces",
+    "LeftOutOf",
     "Plan",
     "PlannedPiece",
     "VoiceOf",
@@ -31,6 +34,9 @@ __all__ = [
 Encode = Callable[[str], tuple[str, Tokens]]
 """A text as the model reads it, and its tokenizer ids [N]."""
 
+LeftOutOf = Callable[[str], tuple[LeftOut, ...]]
+"""What the model leaves out of a text."""
+
 VoiceOf = Callable[[Speech], tuple[str | None, Voice | None]]
 """Who says it: a name that pieces in the same voice share, and the voice."""
 
@@ -42,6 +48,9 @@ _SHARE_OF_LIMIT = 0.85
 _LEAST_SECONDS = 4.0
 # One piece is tokenized to see whether it fits, to count it, and to be said.
 _ENCODED_AT_ONCE = 16
+MAX_TOTAL_SECONDS = 12 * 3600.0
+"""Most audio of one request, silences included: twelve hours are 4 GB of samples."""
+
 # Any text of this length is longer than a request.
 _LOOKED_AT = 4000
 
@@ -53,6 +62,7 @@ class PlannedPiece:
     text: [start, stop) of the source; normalized, text_tokens: as the model reads it. seconds: expected.
     pause: seconds of silence after it. role: who says it; pieces of one role continue each other.
     rate: speed. starts_at: seconds from the beginning, of a timed cue; stops_at: when it should be over.
+    left_out: what in it has no sound.
     """
 
     index: int
@@ -68,6 +78,7 @@ class PlannedPiece:
     rate: float = 1.0
     starts_at: float | None = None
     stops_at: float | None = None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 class LazyPieces(Sequence[PlannedPiece]):
@@ -76,6 +87,11 @@ class LazyPieces(Sequence[PlannedPiece]):
     def __init__(self, pieces: Iterator[PlannedPiece]) -> None:
         self._coming = pieces
         self._known: list[PlannedPiece] = []
+
+    @property
+    def known(self) -> Sequence[PlannedPiece]:
+        """The pieces that were worked out so far."""
+        return tuple(self._known)
 
     def __len__(self) -> int:
         self._known += self._coming
@@ -105,8 +121,23 @@ class Plan:
 
     @property
     def seconds(self) -> float:
-        """Expected length of all, for which all must be known."""
-        return self.lead + sum(piece.seconds / piece.rate + piece.pause for piece in self.pieces)
+        """Expected length of all, silences and the times of subtitles included; all pieces must be known."""
+        end = self.lead
+        for piece in self.pieces:
+            end = _end_of(piece, end)
+        return end
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """What the pieces that are known leave out."""
+        pieces = self.pieces.known if isinstance(self.pieces, LazyPieces) else self.pieces
+        return tuple(each for piece in pieces for each in piece.left_out)
+
+
+def _end_of(piece: PlannedPiece, position: float) -> float:
+    """When a piece and the pause after it are over, if it can begin at `position`."""
+    begins = position if piece.starts_at is None else max(position, piece.starts_at)
+    return begins + piece.seconds / piece.rate + piece.pause
 
 
 def piece_budget(config: BarkConfig, options: LongFormOptions) -> Budget:
@@ -153,11 +184,13 @@ def plan_script(
     config: BarkConfig,
     options: LongFormOptions,
     lazily: bool = False,
+    left_out_of: LeftOutOf | None = None,
 ) -> Plan:
     """Pieces of a script; what `encode` and `voice_of` raise comes through.
 
     lazily: work out each piece when it is wanted, so that a book is heard as soon as a sentence. Letters that cannot
-    be read are found at once all the same, as far as each of them tells.
+    be read are found at once all the same, as far as each of them tells. left_out_of: fills `PlannedPiece.left_out`.
+    Raises TextError where nothing has a sound, and for more than MAX_TOTAL_SECONDS in all.
     """
     cast: list[_Turn] = []
     lead = 0.0
@@ -170,9 +203,37 @@ def plan_script(
         else:
             lead += item.seconds
     planned = _planned(cast, lru_cache(_ENCODED_AT_ONCE)(encode), config, options)
+    if left_out_of is not None:
+        planned = _with_left_out(planned, left_out_of)
+    planned = _limited(planned, lead)
     if lazily and _looks_readable(cast, encode):
         return Plan(LazyPieces(planned), lead)
     return Plan(tuple(planned), lead)
+
+
+def _with_left_out(
+    pieces: Iterator[PlannedPiece], left_out_of: LeftOutOf
+) -> Iterator[PlannedPiece]:
+    for piece in pieces:
+        left_out = left_out_of(piece.text)
+        yield replace(piece, left_out=left_out) if left_out else piece
+
+
+def _limited(pieces: Iterator[PlannedPiece], lead: float) -> Iterator[PlannedPiece]:
+    """`pieces` while they end within MAX_TOTAL_SECONDS. Raises TextError beyond, and where there is none."""
+    end = lead
+    is_empty = True
+    for piece in pieces:
+        end = _end_of(piece, end)
+        if end > MAX_TOTAL_SECONDS:
+            raise TextError(
+                f"the speech and its pauses would last more than {MAX_TOTAL_SECONDS / 3600:g} hours; allowed: up to "
+                f"{MAX_TOTAL_SECONDS / 3600:g} hours at once; make several texts of it"
+            )
+        is_empty = False
+        yield piece
+    if is_empty:
+        raise TextError("the text holds nothing that has a sound; write at least one word")
 
 
 def _looks_readable(cast: Sequence[_Turn], encode: Encode) -> bool:
@@ -202,6 +263,8 @@ def _planned(
         item, role, voice = turn
         for piece in _pieces(item, encode, budget, options):
             normalized, text_tokens = encode(piece.text)
+            if not normalized:
+                continue  # Only signs without a sound.
             _check_slots(text_tokens, config)
             if last is not None:
                 yield last if pause is None else replace(last, pause=pause)

@@ -1,4 +1,4 @@
-"""What a caller asks of the engine, and what comes back. Knows no text, no files and no backend."""
+"""A request to the engine and its result. Knows no text, no files and no backend."""
 
 from __future__ import annotations
 
@@ -35,35 +35,35 @@ Waveform = NDArray[np.float32]
 """Mono samples [L]."""
 
 Cancel = Callable[[], bool] | threading.Event
-"""Says whether to stop; asked before every step."""
+"""True, or a set event, to stop; checked before every step."""
 
 Progress = Callable[[str, float, float | None], None]
-"""Told (stage, seconds of audio done in it, seconds in all); None where the end is not known yet."""
+"""Called with (stage, seconds of audio done in it, seconds in all); None while the end is not known."""
 
 Listen = Callable[[Waveform], None]
-"""Told samples [L] as they are made."""
+"""Called with samples [L] as they are made."""
 
 STAGES = ("semantic", "coarse", "fine", "codec")
 """Names of the stages in order, as progress and timings give them."""
 
 LATENCIES = ("sentence", "low")
-"""When audio is handed out: at the end of each request, or as it is made (`engine.low_latency`)."""
+"""When audio is handed out: at the end of each request, or as it is made (`engine.stages`)."""
 
 
 def check_latency(latency: str) -> None:
     """Raise ParamError unless it is one of LATENCIES."""
     if latency not in LATENCIES:
-        raise ParamError(f"latency is {latency!r}; legal: {', '.join(LATENCIES)}")
+        raise ParamError(f"latency is {latency!r}; allowed: {', '.join(LATENCIES)}")
 
 
 @dataclass(frozen=True, eq=False)
 class Request:
-    """One request: what to say, how, and who may stop it.
+    """One request: tokens, sampling, voice, and how it can be cancelled.
 
     text_tokens: tokenizer ids [N], without offset. params: resolved, all three stages set.
-    voice: validated against the model, or None. sampler: draws in the place of our own noise, one row and
-    one token at a time; None draws from `seed`. continues: somebody hears what comes before it, so it goes
-    ahead of requests that nobody hears yet. latency: one of LATENCIES.
+    voice: validated against the model, or None. sampler: samples one token at a time of this
+    sequence alone; None samples from `seed`. continues: its audio follows audio that is being played, so it is queued
+    before requests that start new audio. latency: one of LATENCIES.
 
     Raises ParamError for another latency.
     """

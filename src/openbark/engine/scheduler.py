@@ -1,14 +1,14 @@
-"""Which rows move next: pure policy over what they want, without a backend and without a clock.
+"""Which sequences run next: a pure policy over the work they need, without a backend and without a clock.
 
-Rows that draw in one stage move together, as a step costs little more for several than for one. Prompts are
-read before anybody draws, and semantic rows have more turns than coarse ones, so that as many rows as possible
-meet; a row that has read draws next, so this ends.
+Sequences that decode in one stage run in one batch step, which costs little more than a step of one. Prompts are
+prefilled before anything is decoded, and the semantic stage gets more steps than the coarse stage, so that many
+sequences meet in one batch; a sequence that was prefilled decodes next, so every prompt is reached.
 
-Fine windows and the codec take turns with draws: a window keeps those who draw waiting for no more than itself, and
-a crowd that draws keeps no finished clip back. Where two things can share the cores, two windows or prompts go side
-by side, and a window goes beside draws, which wait for memory while it computes. It then gets no turn of its own
-while most rows draw; when few do, clips are finished first, and rows gather for larger steps. Of windows, those
-that have come furthest are first, then the earliest request.
+Fine steps and codec work alternate with decoding: a fine step delays decoding by one step at most, and a large batch
+never holds back a finished clip. Where the backend can overlap two items, two fine steps or prefills run in parallel,
+and a fine step runs beside decoding, which waits for memory while the fine step computes. Then fine steps get no step
+of their own while most sequences decode; when few decode, clips are finished first, and sequences gather for larger
+batches. Of fine steps, those closest to their end come first, then the earliest request.
 """
 
 from __future__ import annotations
@@ -18,116 +18,125 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
-from openbark.engine.work import Decode, DecodePart, Draw, FinePass, Read, Work
+from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill, Work
 from openbark.stages.sampling import Stage
 
-__all__ = ["Schedulable", "Scheduler", "Side", "Turn"]
+__all__ = ["Batch", "Overlap", "Schedulable", "Scheduler"]
 
 
-class Side(Enum):
-    """What may be done beside draws."""
+class Overlap(Enum):
+    """Whether a second item may run in parallel."""
 
-    NONE = 0
-    """Nothing ever: turns come one after the other."""
-    TAKEN = 1
-    """Nothing now, as something is."""
-    FREE = 2
+    UNSUPPORTED = 0
+    """The backend runs one item at a time."""
+    BUSY = 1
+    """A second item is running."""
+    AVAILABLE = 2
 
 
 class Schedulable(Protocol):
-    """What the policy knows of a row."""
+    """What the policy knows of a sequence."""
 
     @property
     def work(self) -> Work | None:
-        """What it wants next; None when it is done."""
+        """The work it needs next; None when it is done."""
         ...
 
     @property
-    def watched(self) -> bool:
-        """Whether somebody must be asked before every step."""
+    def checks_every_step(self) -> bool:
+        """Whether cancellation has to be checked before every token."""
         ...
 
 
-_Row = TypeVar("_Row", bound=Schedulable)
+_Item = TypeVar("_Item", bound=Schedulable)
 
-_CROWD = 2
-"""Rows that draw, for each that finishes its clip, from which on neither is to wait for the other."""
+_MIN_DECODERS_PER_FINISHER = 2
+"""Decoding sequences, for each that finishes its clip, from which on neither delays the other."""
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Generic[_Row]):
-    """What is done next: several rows that draw in one stage, or one row that does something else.
+class Batch(Generic[_Item]):
+    """What runs next: several sequences that decode in one stage, or one sequence with another kind of work.
 
-    n_steps: the most tokens that each row draws. beside: a row that does something else meanwhile.
+    n_steps: the most tokens that each sequence decodes. overlapped: a sequence whose work runs in parallel.
     """
 
-    rows: Sequence[_Row]
+    sequences: Sequence[_Item]
     n_steps: int
-    beside: _Row | None = None
+    overlapped: _Item | None = None
 
 
 class Scheduler:
-    """Picks one turn after the other."""
+    """Picks one batch after the other."""
 
-    def __init__(self, n_steps: int = 8, semantic_turns: int = 3) -> None:
-        """n_steps: draws between two looks at who joins and leaves; semantic_turns: turns of the semantic stage
-        for one of the coarse stage, while rows draw in both."""
+    def __init__(self, n_steps: int = 8, semantic_batches: int = 3) -> None:
+        """n_steps: tokens between two moments at which sequences can join and leave; semantic_batches: batches of the
+        semantic stage for one of the coarse stage, while sequences decode in both."""
         self._n_steps = n_steps
-        self._semantic_turns = semantic_turns
-        self._drew_last = False
+        self._semantic_batches = semantic_batches
+        self._decoded_last = False
         self._n_semantic = 0
 
-    def next(self, rows: Iterable[_Row], side: Side = Side.NONE) -> Turn[_Row] | None:
-        """The next turn of `rows`, which come in order of arrival; None when none of them has work."""
-        drawing: dict[Stage, list[_Row]] = {}
-        reading: list[_Row] = []
-        finishing: list[_Row] = []
-        for row in rows:
-            match row.work:
-                case Read():
-                    reading.append(row)
-                case Draw(stage=stage):
-                    drawing.setdefault(stage, []).append(row)
-                case FinePass() | Decode() | DecodePart():
-                    finishing.append(row)
-        finishing.sort(key=_way_to_go)
-        if reading:
-            return Turn(reading[:1], 1, _beside((*reading[1:], *finishing), side))
-        if finishing and (
-            not drawing or (self._drew_last and _to_themselves(drawing, finishing, side))
-        ):
-            self._drew_last = False
-            return Turn(finishing[:1], 1, _beside(finishing[1:], side))
-        if not drawing:
-            return None
-        self._drew_last = True
-        together = drawing[self._stage(drawing)]
-        watched = any(row.watched for row in together)
-        return Turn(together, 1 if watched else self._n_steps, _beside(finishing, side))
+    def next(
+        self,
+        sequences: Iterable[_Item],
+        overlap: Overlap = Overlap.UNSUPPORTED,
+        n_steps: int | None = None,
+    ) -> Batch[_Item] | None:
+        """The next batch of `sequences`, given in order of arrival; None when none of them has work.
 
-    def _stage(self, drawing: Mapping[Stage, Sequence[_Row]]) -> Stage:
-        """The stage that draws next: the semantic one, but for one turn in so many."""
-        if len(drawing) == 1 or self._n_semantic == self._semantic_turns:
+        n_steps: a larger number of tokens than the scheduler's own, for a sequence that has no company.
+        """
+        decoding: dict[Stage, list[_Item]] = {}
+        prefilling: list[_Item] = []
+        finishing: list[_Item] = []
+        for sequence in sequences:
+            match sequence.work:
+                case Prefill():
+                    prefilling.append(sequence)
+                case Decode(stage=stage):
+                    decoding.setdefault(stage, []).append(sequence)
+                case FineStep() | CodecDecode():
+                    finishing.append(sequence)
+        finishing.sort(key=_passes_left)
+        if prefilling:
+            return Batch(prefilling[:1], 1, _overlapped((*prefilling[1:], *finishing), overlap))
+        if finishing and (
+            not decoding or (self._decoded_last and _finish_alone(decoding, finishing, overlap))
+        ):
+            self._decoded_last = False
+            return Batch(finishing[:1], 1, _overlapped(finishing[1:], overlap))
+        if not decoding:
+            return None
+        self._decoded_last = True
+        together = decoding[self._stage(decoding)]
+        checked = any(sequence.checks_every_step for sequence in together)
+        most = 1 if checked else max(self._n_steps, n_steps or 0)
+        return Batch(together, most, _overlapped(finishing, overlap))
+
+    def _stage(self, decoding: Mapping[Stage, Sequence[_Item]]) -> Stage:
+        """The stage that decodes next: the semantic one, except for one batch in so many."""
+        if len(decoding) == 1 or self._n_semantic == self._semantic_batches:
             self._n_semantic = 0
-            return max(drawing)
+            return max(decoding)
         self._n_semantic += 1
         return Stage.SEMANTIC
 
 
-def _beside(rows: Sequence[_Row], side: Side) -> _Row | None:
-    return rows[0] if rows and side is Side.FREE else None
+def _overlapped(sequences: Sequence[_Item], overlap: Overlap) -> _Item | None:
+    return sequences[0] if sequences and overlap is Overlap.AVAILABLE else None
 
 
-def _to_themselves(
-    drawing: Mapping[Stage, Sequence[_Row]], finishing: Sequence[_Row], side: Side
+def _finish_alone(
+    decoding: Mapping[Stage, Sequence[_Item]], finishing: Sequence[_Item], overlap: Overlap
 ) -> bool:
-    """Whether what finishes clips is to have a turn without draws."""
-    if side is not Side.FREE:
-        return side is Side.NONE
-    return sum(map(len, drawing.values())) < _CROWD * len(finishing)
+    """Whether fine and codec work gets a step without decoding."""
+    if overlap is not Overlap.AVAILABLE:
+        return overlap is Overlap.UNSUPPORTED
+    return sum(map(len, decoding.values())) < _MIN_DECODERS_PER_FINISHER * len(finishing)
 
 
-def _way_to_go(row: Schedulable) -> int:
-    """Passes before the window of a row is filled, more or less; 0 where only the codec is left."""
-    work = row.work
-    return len(work.codes) - work.k if isinstance(work, FinePass) else 0
+def _passes_left(sequence: Schedulable) -> int:
+    """Fine steps before the window of a sequence is filled, approximately; 0 where only the codec is left."""
+    work = sequence.work
+    return len(work.codes) - work.k if isinstance(work, FineStep) else 0

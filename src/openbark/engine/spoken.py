@@ -91,6 +91,7 @@ def join_pieces(
     joiner.pause(plan.lead)
     for each in spoken:
         late = _wait_for(joiner, each.piece)
+        yield from _silence(joiner)
         block, begins = joiner.add(each.waveform)
         joiner.pause(each.piece.pause)
         end = begins + each.last
@@ -98,6 +99,7 @@ def join_pieces(
         yield Placed(block, each, begins + each.first, end, late, overrun)
         if advance is not None:
             advance(joiner.end / sample_rate, max(plan.seconds, joiner.end / sample_rate))
+    yield from _silence(joiner)
     yield Placed(joiner.finish())
 
 
@@ -153,7 +155,9 @@ def join_parts(
     joiner.pause(plan.lead)
     seam: _Seam | None = None
     for each in parts:
-        seam = seam or _Seam(joiner, each.piece)
+        if seam is None:
+            seam = _Seam(joiner, each.piece)
+            yield from _silence(joiner)
         if isinstance(each, PiecePart):
             yield Placed(seam.push(each.samples))
             continue
@@ -166,7 +170,14 @@ def join_parts(
         seam = None
         if advance is not None:
             advance(joiner.end / sample_rate, max(plan.seconds, joiner.end / sample_rate))
+    yield from _silence(joiner)
     yield Placed(joiner.finish())
+
+
+def _silence(joiner: Joiner) -> Iterator[Placed]:
+    """A long pause, block by block."""
+    for block in joiner.silence():
+        yield Placed(block)
 
 
 def _wait_for(joiner: Joiner, piece: PlannedPiece) -> float:

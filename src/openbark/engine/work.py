@@ -1,4 +1,4 @@
-"""What a row wants done next. Rows say it (`engine.rows`), runners do it (`engine.runner`)."""
+"""The work items that a sequence yields (`engine.stages`) and a runner executes (`engine.runner`)."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 
-__all__ = ["Decode", "DecodePart", "Draw", "FinePass", "Read", "Tokens", "Work"]
+__all__ = ["CodecDecode", "Decode", "FineStep", "Prefill", "Tokens", "Work"]
 
 Tokens = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Read:
-    """Read a prompt into the row's cache of a causal stage, in place of what was there. Gives None."""
+class Prefill:
+    """Read a prompt into the sequence's cache of a causal stage, replacing its content. Result: None."""
 
     stage: Stage
     prompt: Prompt
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Draw:
-    """Draw tokens number `first_step`.. of the request, `n_steps` at most and at least one unless the stage
-    ends. Gives `backends.base.Drawn`."""
+class Decode:
+    """Sample tokens number `first_step`.. of a stage: at most `n_steps`, and at least one unless the stage ends.
+    Result: `backends.base.Drawn`."""
 
     stage: Stage
     sampling: SamplingParams
@@ -37,9 +37,9 @@ class Draw:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FinePass:
-    """Draw codebook k at frames `first`.. of a window of codes [K, N], which are frames `first_frame`.. of
-    the canvas (S38). Gives the codes [N - first]."""
+class FineStep:
+    """Sample codebook k at frames `first`.. of a window of codes [K, N]; `first` is frame `first_frame` of the canvas
+    (`stages.fine`). Result: codes [N - first]."""
 
     codes: Tokens
     k: int
@@ -49,19 +49,16 @@ class FinePass:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Decode:
-    """Codes [K, F] to a waveform [L]."""
+class CodecDecode:
+    """Codes [K, F] to samples [L].
+
+    streamed: the codes continue those of the sequence's earlier items, and the samples are those known by now, often
+    none at first; last: no codes follow.
+    """
 
     codes: Tokens
+    streamed: bool = False
+    last: bool = True
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class DecodePart:
-    """Codes [K, F] that follow those of the row's earlier parts; `last` where none come after. Gives the samples
-    [L] that are now known, often none at first."""
-
-    codes: Tokens
-    last: bool
-
-
-Work = Read | Draw | FinePass | Decode | DecodePart
+Work = Prefill | Decode | FineStep | CodecDecode

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -21,11 +21,13 @@ _SMOOTHING = 0.2
 
 @dataclass
 class Admission:
-    """Tickets for requests. max_seconds: of audio, estimated; per_key: requests of one key at once."""
+    """Tickets for requests. max_seconds: of audio, estimated; per_key: requests of one key at once. scale: what both
+    limits are multiplied by at this moment, for a speaker of several models."""
 
     max_requests: int
     max_seconds: float
     per_key: int
+    scale: Callable[[], float] = lambda: 1.0
     in_flight: int = 0
     seconds: float = 0.0
     rejected: int = 0
@@ -45,12 +47,14 @@ class Admission:
                 f"this key has {self.per_key} requests running, its limit; wait for one to end",
                 self._wait(self.seconds / max(1, self.in_flight)),
             )
-        crowded = self.in_flight > 0 and self.seconds + seconds > self.max_seconds
-        if self.in_flight >= self.max_requests or crowded:
+        scale = self.scale()
+        max_requests, max_seconds = int(self.max_requests * scale), self.max_seconds * scale
+        crowded = self.in_flight > 0 and self.seconds + seconds > max_seconds
+        if self.in_flight >= max_requests or crowded:
             self.rejected += 1
             raise busy(
                 f"the server has {self.in_flight} requests and {self.seconds:.0f} s of audio to make "
-                f"(limits {self.max_requests} and {self.max_seconds:.0f})",
+                f"(limits {max_requests} and {max_seconds:.0f})",
                 self._wait(self.seconds / 2),
             )
         self.in_flight += 1

@@ -19,7 +19,8 @@ from openbark.config import BarkConfig
 from openbark.engine.continuity import spoken_voice
 from openbark.engine.engine import Engine
 from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.request import STAGES, CascadeResult, Tokens
+from openbark.engine.request import STAGES, CascadeResult
+from openbark.engine.speech_plan import PlanReport
 from openbark.engine.spoken import Placed
 from openbark.errors import CancelledError
 from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
@@ -33,6 +34,7 @@ from openbark.server.speaker import (
     StageTime,
     Utterance,
 )
+from openbark.text.reader import TextReader
 from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
@@ -100,10 +102,9 @@ class BarkSpeaker:
         """Raise VoiceError unless the model can continue from this voice."""
         voice.validate(self._bark.config)
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
-        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
-        plan = self._narration(utterance, threading.Event(), lazily=False).plan
-        return [(piece.text, piece.seconds / piece.rate) for piece in plan.pieces]
+    def plan(self, utterance: Utterance) -> PlanReport:
+        """The pieces it would be spoken in, as `start` speaks them. Raises InputError."""
+        return self._narration(utterance, threading.Event(), lazily=False).report
 
     def start(self, utterance: Utterance) -> BarkSpeech:
         """Begin; what the text is at fault with is raised with the first block."""
@@ -127,7 +128,13 @@ class BarkSpeaker:
         self, utterance: Utterance, cancel: threading.Event, lazily: bool = True
     ) -> Narration:
         how = Manner(
-            utterance.seed, utterance.params, _options(utterance), cancel=cancel, lazily=lazily
+            utterance.seed,
+            utterance.params,
+            _options(utterance),
+            cancel=cancel,
+            lazily=lazily,
+            input_format=utterance.input_format,
+            strict=utterance.strict,
         )
         model = _Reader(self._bark, utterance)
         if utterance.script == "off":
@@ -267,13 +274,11 @@ class _Reader:
         self._utterance = utterance
         self.default_params: GenerationParams = bark.default_params
         self.origin: ModelOrigin = bark.origin
+        self.reader: TextReader = bark.reader
 
     @property
     def config(self) -> BarkConfig:
         return self._bark.config
-
-    def read(self, text: str) -> tuple[str, Tokens]:
-        return self._bark.read(text)
 
     def find_voice(self, voice: str) -> Voice | None:
         return self._utterance.find_voice(voice)

@@ -15,6 +15,7 @@ __all__ = [
     "AudioFormat",
     "ErrorDetail",
     "ErrorResponse",
+    "LeftOutPart",
     "ModelCard",
     "ModelList",
     "PlannedPiece",
@@ -112,6 +113,14 @@ class SpeechRequest(BaseModel):
         default="sentence",
         description="low: audio starts below the sentence, and differs a little",
     )
+    input_format: Literal["auto", "text", "markdown", "html"] | None = Field(
+        default=None,
+        description="what `input` is written in; null: what it plainly is, and text for models that read raw text",
+    )
+    strict: bool = Field(
+        default=False,
+        description="refuse a text with signs that have no sound, or markup without effect",
+    )
     script: Literal["off", "text", "ssml", "srt"] = Field(
         default="off",
         description="how `input` is read: as it stands; with NAME: lines and [pause:500ms] tags; SSML; "
@@ -149,16 +158,34 @@ class Usage(BaseModel):
 
 
 class PlannedPiece(BaseModel):
-    """A piece of a text and how long it should last."""
+    """A piece of a text: [start, stop) of it, as it will be spoken, how long it should last, and the silence after it."""
 
     text: str
     seconds: float
+    spoken: str = ""
+    pause: float = 0.0
+    start: int = 0
+    stop: int = 0
+    voice: str | None = None
+    starts_at: float | None = None
+
+
+class LeftOutPart(BaseModel):
+    """Something in the text that has no sound."""
+
+    text: str
+    reason: str
 
 
 class SpeechPlan(BaseModel):
-    """Answer of `/v1/audio/speech/plan`."""
+    """Answer of `/v1/audio/speech/plan`. seconds: of everything, silences included."""
 
     pieces: list[PlannedPiece]
+    seconds: float = 0.0
+    lead: float = 0.0
+    format: str = "text"
+    language: str = "en"
+    left_out: list[LeftOutPart] = Field(default_factory=list)
 
 
 class ModelCard(BaseModel):

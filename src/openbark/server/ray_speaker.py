@@ -8,19 +8,21 @@ utterance and seed give the same samples on another, which goes on where the fir
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import BusyError, DeadlineError, DeviceError
 from openbark.params import GenerationParams
 from openbark.server.bark_speaker import BarkSpeaker
 from openbark.server.speaker import (
     Block,
+    Speaker,
     SpeakerStats,
     SpeechReport,
     Utterance,
@@ -32,7 +34,7 @@ from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["ModelFacts", "ModelOptions", "RaySpeaker", "RaySpeech", "Replica"]
+__all__ = ["ModelFacts", "ModelOptions", "RayModel", "RaySpeaker", "RaySpeech", "Replica"]
 
 _TRIES = 5
 _PATIENCE_SECONDS = 0.1
@@ -48,9 +50,33 @@ class ModelOptions:
     backend: str | None = None
     threads: int | None = None
 
-    def load(self) -> Bark:
-        """The model, loaded here."""
-        return Bark.load(self.model, self.device, self.dtype, self.threads, self.backend)
+    def with_threads(self, threads: int) -> ModelOptions:
+        """The same with this many CPU threads."""
+        return replace(self, threads=threads)
+
+    def speaker(self, max_rows: int) -> Speaker:
+        """The model, loaded here. Ray shows a replica its own GPUs only, counted from 0, so that "cuda:1" of the
+        machine is "cuda" in a replica."""
+        device = "cuda" if (self.device or "").startswith("cuda:") else self.device
+        bark = Bark.load(self.model, device, self.dtype, self.threads, self.backend)
+        return BarkSpeaker(bark, max_rows)
+
+
+class RayModel(Protocol):
+    """What replicas are made of: `ModelOptions`, or a stand-in in tests."""
+
+    @property
+    def threads(self) -> int | None:
+        """CPU threads of a replica; None leaves them to the cluster."""
+        ...
+
+    def with_threads(self, threads: int) -> RayModel:
+        """The same with this many CPU threads."""
+        ...
+
+    def speaker(self, max_rows: int) -> Speaker:
+        """Load the model. Called in the replica."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +92,8 @@ class ModelFacts:
 class Replica:
     """One copy of the model; the class that Ray Serve deploys."""
 
-    def __init__(self, options: ModelOptions, max_rows: int, limits: WatchLimits) -> None:
-        self._speaker = WatchedSpeaker(BarkSpeaker(options.load(), max_rows), limits)
+    def __init__(self, model: RayModel, max_rows: int, limits: WatchLimits) -> None:
+        self._speaker = WatchedSpeaker(model.speaker(max_rows), limits)
 
     async def check_health(self) -> None:
         """Called by Ray every few seconds; raises DeviceError for a copy that is to be replaced."""
@@ -89,7 +115,7 @@ class Replica:
         """Load of this copy."""
         return self._speaker.stats
 
-    async def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+    async def plan(self, utterance: Utterance) -> PlanReport:
         """As `Speaker.plan`."""
         return self._speaker.plan(utterance)
 
@@ -112,10 +138,18 @@ class Replica:
 class RaySpeaker:
     """The speaker of an application whose model is elsewhere.
 
-    handle: of the deployment of `Replica`. facts: asked of one of them when the application starts.
+    handle: of the deployment of `Replica`. facts: asked of one of them when the application starts. places: how many
+    utterances all of them compute at once now; None for as many as one does.
     """
 
-    def __init__(self, handle: Any, facts: ModelFacts, library: VoiceLibrary) -> None:
+    def __init__(
+        self,
+        handle: Any,
+        facts: ModelFacts,
+        library: VoiceLibrary,
+        places: Callable[[], int] | None = None,
+    ) -> None:
+        self._places = places
         self._handle = handle
         self._facts = facts
         self.library = library
@@ -138,16 +172,17 @@ class RaySpeaker:
 
     @property
     def stats(self) -> SpeakerStats:
-        """Load as seen from here: utterances under way; how fast replicas are is not known here."""
-        return SpeakerStats(self.running, 0, 0.0)
+        """Load as seen from here: utterances under way, and places; how fast replicas are is not known here."""
+        places = self._places() if self._places is not None else None
+        return SpeakerStats(self.running, 0, 0.0, places=places)
 
     def estimate_seconds(self, text: str) -> float:
         """Roughly how long a text lasts, from its letters."""
         return expected_seconds(text)
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
+    def plan(self, utterance: Utterance) -> PlanReport:
         """The pieces it would be spoken in. Blocks; for threads."""
-        found: list[tuple[str, float]] = self._handle.plan.remote(_portable(utterance)).result()
+        found: PlanReport = self._handle.plan.remote(_portable(utterance)).result()
         return found
 
     def check_voice(self, voice: Voice) -> None:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from openbark.server.errors import invalid
 from openbark.server.guard import request_id_of
-from openbark.server.protocol import PlannedPiece, SpeechPlan, SpeechRequest
+from openbark.server.protocol import SpeechPlan, SpeechRequest
 from openbark.server.responses import unless_left
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
@@ -41,10 +41,8 @@ def takes_router(service: SpeechService) -> APIRouter:
     async def plan(body: SpeechRequest, request: Request) -> SpeechPlan:
         """The pieces that the text would be spoken in; no audio is made."""
         job = service.prepare(body, request.state.key, request_id_of(request.scope))
-        pieces = await asyncio.to_thread(service.speaker.plan, job.utterance)
-        return SpeechPlan(
-            pieces=[PlannedPiece(text=text, seconds=seconds) for text, seconds in pieces]
-        )
+        found = await asyncio.to_thread(service.speaker.plan, job.utterance)
+        return SpeechPlan.model_validate(found.to_dict())
 
     @router.post("/v1/audio/speech/timings", response_class=Response)
     async def timings(

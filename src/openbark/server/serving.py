@@ -73,9 +73,9 @@ class SpeechService:
         self.settings = settings
         self.metrics = metrics
         self.admission = Admission(
-            settings.max_queued, settings.max_queued_seconds, settings.streams_per_key
+            settings.max_queued, settings.max_queued_seconds, settings.streams_per_key, self._scale
         )
-        self.turns = Turns(lambda: listeners_at_once(speaker.stats.speed, settings.max_rows))
+        self.turns = Turns(self._places)
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -122,6 +122,8 @@ class SpeechService:
             retries=request.retries,
             best_of=request.best_of,
             latency=request.latency,
+            input_format=request.input_format,
+            strict=request.strict,
             script=request.script,
             speakers={
                 name: self.book.find(voice, owner) for name, voice in request.speakers.items()
@@ -139,6 +141,14 @@ class SpeechService:
                 f"there is no model {name!r} here; legal: {', '.join(self.models)}",
                 "model",
             )
+
+    def _places(self) -> int:
+        stats = self.speaker.stats
+        return listeners_at_once(stats.speed, stats.places or self.settings.max_rows)
+
+    def _scale(self) -> float:
+        """How many times the places of one model the speaker has; the limits are those of one model."""
+        return max(1.0, (self.speaker.stats.places or 0) / self.settings.max_rows)
 
     def content_headers(self, job: Job) -> dict[str, str]:
         """Headers of the answer besides its type."""

@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import VoiceError
 from openbark.params import GenerationParams
 from openbark.voices.library import VoiceLibrary
@@ -42,7 +43,7 @@ def no_voice(name: str) -> Voice:
 class Utterance:
     """One request, checked: what to say, in which voice, and how.
 
-    params: every stage filled in. latency: "low" starts below the sentence. script: how the text is read, "off"
+    params: every stage filled in. latency: "low" starts below the sentence. input_format, strict: as in `Bark.generate`. script: how the text is read, "off"
     as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
     find_voice: the voice of any other name in it, raises VoiceError. The rest as in `engine.longform_options`; None leaves its default.
     """
@@ -58,6 +59,8 @@ class Utterance:
     retries: int | None = None
     best_of: int | None = None
     latency: Literal["sentence", "low"] = "sentence"
+    input_format: str | None = None
+    strict: bool = False
     script: str = "off"
     speakers: Mapping[str, Voice] = field(default_factory=dict)
     find_voice: Callable[[str], Voice] = no_voice
@@ -119,13 +122,15 @@ class Speech(Protocol):
 class SpeakerStats:
     """Load of the machine: requests computed, requests waiting, audio seconds estimated for both. speed: audio
     seconds it makes in a second of work, lately; None before it has made any. progress: another number after every
-    step of work; None where it is not known."""
+    step of work; None where it is not known. places: utterances it computes at once where that changes, as with
+    replicas that come and go; None for `max_rows` of the settings."""
 
     running: int
     waiting: int
     queued_seconds: float
     speed: float | None = None
     progress: float | None = None
+    places: int | None = None
 
 
 class Speaker(Protocol):
@@ -160,8 +165,8 @@ class Speaker(Protocol):
         """Roughly how long a text lasts when spoken; cheap, from its length alone."""
         ...
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
-        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
+    def plan(self, utterance: Utterance) -> PlanReport:
+        """The pieces it would be spoken in, with their pauses and seconds. Raises InputError."""
         ...
 
     def check_voice(self, voice: Voice) -> None:

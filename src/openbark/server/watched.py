@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, Speaker, SpeakerStats, Speech, SpeechReport, Utterance
@@ -110,8 +111,8 @@ class WatchedSpeaker:
         """Roughly how long a text lasts when spoken."""
         return self._speaker.estimate_seconds(text)
 
-    def plan(self, utterance: Utterance) -> list[tuple[str, float]]:
-        """The pieces it would be spoken in, with their expected seconds. Raises InputError."""
+    def plan(self, utterance: Utterance) -> PlanReport:
+        """The pieces it would be spoken in, with their pauses and seconds. Raises InputError."""
         return self._speaker.plan(utterance)
 
     def check_voice(self, voice: Voice) -> None:

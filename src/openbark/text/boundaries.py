@@ -8,30 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import IntEnum
 
 from openbark.text.full_stops import Following, ends_with_full_stop
+from openbark.text.levels import Level
+from openbark.text.lines import LineEnds
 from openbark.text.quotations import Stretches, protected_stretches, quoted_stretches
 from openbark.text.sentence_words import SENTENCE_WORDS, SentenceWords
 
-__all__ = ["Cut", "Level", "TextMap", "map_text"]
-
-
-class Level(IntEnum):
-    """Strength of a cut: a weaker one is used only where no stronger one keeps the budget.
-
-    ANYWHERE divides letters from their marks. INNER: inside a tag, an address, lyrics. QUOTED: between
-    sentences of one quotation.
-    """
-
-    ANYWHERE = 0
-    CHARACTER = 1
-    INNER = 2
-    WORD = 3
-    CLAUSE = 4
-    QUOTED = 5
-    SENTENCE = 6
-    PARAGRAPH = 7
+__all__ = ["Cut", "TextMap", "map_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +46,6 @@ _POINT = re.compile(
 )
 _CLOSERS = re.compile(r"(?:[\"'”’“»)\]」』】》›）]|\[\d{1,3}\]|[ \u00a0\u202f]»(?=[\s.,;:]|$))*+")
 _QUOTES = frozenset('"”’“»」』')
-_ITEM = re.compile(r"\s*(?:[-–—•*·▪‣]\s|\d{1,3}[.)]\s)")
 _WIDE = frozenset("。！？｡．")
 _WIDE_CLAUSE = frozenset("、，；：—–")
 _IDEOGRAPHIC = re.compile("[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3]")
@@ -91,6 +74,7 @@ class _Scan:
         self._quoted = quoted
         self._has_case = any(letter.isupper() for letter in text[:_NO_CASE_SAMPLE])
         self._sentence_start = 0
+        self._lines = LineEnds(text, self._words.never)
 
     def cuts(self) -> Iterator[Cut]:
         """All cuts, in order."""
@@ -105,9 +89,9 @@ class _Scan:
         kind = match.lastgroup
         if kind == "paragraph":
             return Cut(match.end(), Level.PARAGRAPH)
+        level: Level | None
         if kind == "line":
-            is_item = _ITEM.match(self._text, match.end()) is not None
-            level: Level | None = Level.SENTENCE if is_item else Level.CLAUSE
+            level = self._lines.level(match.start(), match.end())
             position = match.end()
         else:
             position = self._after_closers(match.end())

@@ -21,6 +21,9 @@ _DOTTED = re.compile(r"(?:[^\W\d_]{1,4}\.-?)+[^\W\d_]{1,4}")
 _DEVANAGARI_LETTERS = frozenset(
     "ए बी सी डी ई एफ जी एच आई जे के एल एम एन ओ पी क्यू आर एस टी यू वी डब्ल्यू एक्स वाई ज़ेड जेड".split()
 )
+_STREET_DE = ("str", "pl")
+_PREPOSITIONS = frozenset("in by since until on at from before after during for around".split())
+_PHRASE_WORDS = 3
 _MAX_ORDINAL_DIGITS = 2
 _MAX_ITEM_DIGITS = 3
 
@@ -83,8 +86,14 @@ def ends_with_full_stop(
         return False
     if word in words.before_numbers and (following.is_number or following.is_roman):
         return False
+    if language == "de" and word.endswith(_STREET_DE) and following.is_number:
+        return False
     if word in words.maybe or _DOTTED.fullmatch(token):
-        return opens
+        # "In Nov. I went": a phrase that only says when or where is not a sentence yet.
+        is_phrase = (
+            starts_sentence and len(parts) <= _PHRASE_WORDS and parts[0].lower() in _PREPOSITIONS
+        )
+        return opens and not (is_phrase and language == "en")
     if language == "hi" and word in _DEVANAGARI_LETTERS:
         return False
     if len(token) == 1 and token.lower() != token.upper():

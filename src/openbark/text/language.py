@@ -42,7 +42,7 @@ def check_language(language: str | None, text: str) -> str:
         return guess_language(text)
     if language not in SENTENCE_WORDS:
         raise ParamError(
-            f"no splitting rules for the language {language!r}; legal: {', '.join(LANGUAGES)}, "
+            f"no splitting rules for the language {language!r}; allowed: {', '.join(LANGUAGES)}, "
             "or None to guess it from the text"
         )
     return language

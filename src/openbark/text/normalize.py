@@ -10,23 +10,19 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from openbark.errors import CheckpointUnsupportedError
-from openbark.text.english import normalize_english
+from openbark.text.english import Reading, read_english
+from openbark.text.left_out import refuse_left_out
 
-__all__ = ["NORMALIZERS", "normalize"]
+__all__ = ["NORMALIZERS", "normalize", "read_text"]
 
-
-def _unchanged(text: str) -> str:
-    return text
-
-
-NORMALIZERS: Mapping[str, Callable[[str], str]] = MappingProxyType(
-    {"none": _unchanged, "en": normalize_english}
+NORMALIZERS: Mapping[str, Callable[[str], Reading]] = MappingProxyType(
+    {"none": Reading, "en": read_english}
 )
 """Normalizers by the name a checkpoint's config gives them."""
 
 
-def normalize(text: str, normalizer: str) -> str:
-    """Apply the normalizer that a config names (`BarkConfig.text_normalizer`).
+def read_text(text: str, normalizer: str) -> Reading:
+    """`text` by the normalizer that a config names (`BarkConfig.text_normalizer`), and what it leaves out.
 
     Raises TextError for text it cannot read; CheckpointUnsupportedError for an unknown name.
     """
@@ -36,3 +32,11 @@ def normalize(text: str, normalizer: str) -> str:
             f"this version of openbark has: {', '.join(NORMALIZERS)}"
         )
     return NORMALIZERS[normalizer](text)
+
+
+def normalize(text: str, normalizer: str, strict: bool = False) -> str:
+    """The text of `read_text`. strict: raise TextError where anything is left out."""
+    reading = read_text(text, normalizer)
+    if strict:
+        refuse_left_out(reading.left_out)
+    return reading.text

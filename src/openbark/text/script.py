@@ -6,21 +6,23 @@ Dispatch only; the formats are `script_markup`, `script_ssml` and `script_srt`. 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from openbark.errors import ParamError, TextError
+from openbark.text.left_out import LeftOut
 from openbark.text.script_items import ScriptItem, Speech, check_markup
 from openbark.text.script_markup import parse_markup
 from openbark.text.script_srt import parse_srt
 from openbark.text.script_ssml import parse_ssml
 
-__all__ = ["SCRIPT_FORMATS", "parse_script", "script_format"]
+__all__ = ["SCRIPT_FORMATS", "ScriptReading", "parse_script", "read_script", "script_format"]
 
 SCRIPT_FORMATS = MappingProxyType(
     {
         "text": "plain text with NAME: lines, [pause:500ms], [voice:x]",
-        "ssml": "SSML: speak p s break voice prosody (rate)",
-        "srt": "SubRip subtitles, each cue at its time",
+        "ssml": "SSML: speak p s break voice prosody (rate) sub say-as lang mark",
+        "srt": "SubRip or WebVTT subtitles, each cue at its time",
     }
 )
 """Formats by name, with what each is."""
@@ -31,17 +33,27 @@ def script_format(source: str, name: str | None = None) -> str:
     else "text". Raises ParamError for an unknown name."""
     if name is not None:
         if name not in SCRIPT_FORMATS:
-            raise ParamError(f"unknown script format {name!r}; legal: {', '.join(SCRIPT_FORMATS)}")
+            raise ParamError(
+                f"unknown script format {name!r}; allowed: {', '.join(SCRIPT_FORMATS)}"
+            )
         return name
     return "ssml" if source.lstrip("\ufeff \t\r\n").startswith(("<speak", "<?xml")) else "text"
 
 
-def parse_script(
+@dataclass(frozen=True)
+class ScriptReading:
+    """The items of a script, and the markup in it that has no effect here."""
+
+    items: tuple[ScriptItem, ...]
+    left_out: tuple[LeftOut, ...] = ()
+
+
+def read_script(
     source: str,
     format: str | None = None,
     speakers: Collection[str] = (),
-    markup: str = "error",
-) -> tuple[ScriptItem, ...]:
+    markup: str = "read",
+) -> ScriptReading:
     """Read a script.
 
     speakers: the names that may stand before a colon; markup: one of `script_items.MARKUPS`.
@@ -55,11 +67,21 @@ def parse_script(
             )
     kind = script_format(source, format)
     if kind == "ssml":
-        items = parse_ssml(source, markup)
+        builder = parse_ssml(source, markup)
     elif kind == "srt":
-        items = parse_srt(source, speakers, markup)
+        builder = parse_srt(source, speakers, markup)
     else:
-        items = parse_markup(source, speakers, markup)
-    if not any(isinstance(item, Speech) for item in items):
+        builder = parse_markup(source, speakers, markup)
+    if not any(isinstance(item, Speech) for item in builder.items):
         raise TextError("the script says nothing; write at least one word")
-    return tuple(items)
+    return ScriptReading(tuple(builder.items), tuple(builder.left_out))
+
+
+def parse_script(
+    source: str,
+    format: str | None = None,
+    speakers: Collection[str] = (),
+    markup: str = "read",
+) -> tuple[ScriptItem, ...]:
+    """The items of `read_script`."""
+    return read_script(source, format, speakers, markup).items

@@ -13,7 +13,6 @@ from openbark.errors import ParamError, TextError
 from openbark.text.split import Boundary
 
 __all__ = [
-    "BARK_TAGS",
     "MARKUPS",
     "MAX_PAUSE_SECONDS",
     "Pause",
@@ -25,19 +24,11 @@ __all__ = [
     "read_duration",
 ]
 
-MARKUPS = ("error", "speak")
-"""What to do with markup nobody knows: refuse the script, or say it as it is written."""
+MARKUPS = ("read", "speak", "error")
+"""What to do with markup outside the subset: pass over it with one notice and speak the words in it ("read"), say the
+markup itself as it is written ("speak"), or refuse the script ("error")."""
 
 MAX_PAUSE_SECONDS = 60.0
-
-BARK_TAGS = frozenset(
-    (
-        "laughs,laughter,laughing,sighs,gasps,music,clears throat,coughs,cries,crying,whispers,man,woman,"
-        "hesitates,hesitation,sings,singing,applause,snorts,sniffs,yawns,hums,groans,chuckles,giggles,"
-        "screams,breathes,breathing,sad music,upbeat music,silence"
-    ).split(",")
-)
-"""Words in square brackets that Bark's users write for sounds; they go to the model as they are."""
 
 _DURATION = re.compile(r"(\d{1,9}(?:\.\d{1,6})?|\.\d{1,6})\s?(ms|s)")
 _SENTENCE_END = re.compile(r"[.!?…。！？।॥][\"'”’»)\]」』]{0,4}\s*$")
@@ -90,7 +81,7 @@ ScriptItem = Speech | Pause
 def check_markup(markup: str) -> str:
     """`markup` itself. Raises ParamError unless it is one of MARKUPS."""
     if markup not in MARKUPS:
-        raise ParamError(f"unknown markup choice {markup!r}; legal: {', '.join(MARKUPS)}")
+        raise ParamError(f"unknown markup choice {markup!r}; allowed: {', '.join(MARKUPS)}")
     return markup
 
 
@@ -105,10 +96,10 @@ def read_duration(written: str, where: str) -> float:
     """Seconds of "500ms" or "1.5s". Raises TextError saying where."""
     match = _DURATION.fullmatch(written.strip())
     if match is None:
-        raise TextError(f"{where}: {written!r} is no duration; write 500ms or 1.5s")
+        raise TextError(f"{where}: {written!r} is not a duration; write 500ms or 1.5s")
     seconds = float(match[1]) / (1000.0 if match[2] == "ms" else 1.0)
     if seconds > MAX_PAUSE_SECONDS:
-        raise TextError(f"{where}: a pause of {seconds:g} s; legal: 0 to {MAX_PAUSE_SECONDS:g} s")
+        raise TextError(f"{where}: a pause of {seconds:g} s; allowed: 0 to {MAX_PAUSE_SECONDS:g} s")
     return seconds
 
 

@@ -10,8 +10,8 @@ import re
 from collections.abc import Collection
 
 from openbark.errors import TextError
+from openbark.text.left_out import LeftOut
 from openbark.text.script_items import (
-    BARK_TAGS,
     Pause,
     ScriptItem,
     Speech,
@@ -19,11 +19,13 @@ from openbark.text.script_items import (
     line_and_column,
     read_duration,
 )
+from openbark.text.sound_tags import is_sound_tag
 from openbark.text.split import Boundary
 
 __all__ = ["ItemBuilder", "parse_markup", "read_marked"]
 
 _TAG = r"\[(?P<tag>[^\[\]\n]{0,80})\]"
+_LINE_END = re.compile(r"\n(?![^\S\n]*[-–—‐])")
 _BLANK = r"(?P<blank>\n(?:[^\S\n]*+\n)++)"
 
 
@@ -32,22 +34,37 @@ class ItemBuilder:
 
     def __init__(self) -> None:
         self.items: list[ScriptItem] = []
+        self.left_out: list[LeftOut] = []
         self.voice: str | None = None
         self.speaker: str | None = None
         self.rate = 1.0
         self.language: str | None = None
+        # Lines of subtitles end where the picture does, unless another person's line follows.
+        self.joins_lines = False
         self.starts_at: float | None = None
         self.stops_at: float | None = None
         self._parts: list[str] = []
         self._origins: list[tuple[int, int]] = []
         self._length = 0
 
+    @property
+    def has_words(self) -> bool:
+        """Whether the speech so far is more than white space."""
+        return any(part.strip() for part in self._parts)
+
     def add(self, text: str, source_position: int) -> None:
         """Text as it stands in the source from `source_position` on."""
+        if self.joins_lines:
+            text = _LINE_END.sub(" ", text)
         if text:
             self._origins.append((self._length, source_position))
             self._parts.append(text)
             self._length += len(text)
+
+    def insert(self, text: str, source_position: int) -> None:
+        """Text that does not stand in the source like this, in the place of the letter at `source_position`."""
+        for letter in text:
+            self.add(letter, source_position)
 
     def flush(self, boundary: Boundary | None = None) -> None:
         """End the speech so far; its last characters tell the boundary if it is not given."""
@@ -76,16 +93,16 @@ class ItemBuilder:
         self.items.append(Pause(seconds))
 
 
-def parse_markup(source: str, speakers: Collection[str], markup: str) -> list[ScriptItem]:
+def parse_markup(source: str, speakers: Collection[str], markup: str) -> ItemBuilder:
     """Items of a script in plain text.
 
     A speaker's line lasts until the next speaker or a blank line; `[voice:x]` until `[/voice]`, another one,
-    or a speaker. Raises TextError, with its place, for unknown markup unless `markup` is "speak".
+    or a speaker. Raises TextError, with its place, for unknown markup where `markup` is "error".
     """
     builder = ItemBuilder()
     read_marked(builder, source, 0, len(source), speakers, markup)
     builder.flush()
-    return builder.items
+    return builder
 
 
 def read_marked(
@@ -128,19 +145,19 @@ def _turn(source: str, position: int) -> Boundary:
 
 
 def _is_markup(source: str, match: re.Match[str], markup: str) -> bool:
-    """Whether brackets are ours to obey. Raises TextError for those nobody knows."""
+    """Whether brackets are an instruction. Raises TextError for unknown ones where `markup` is "error"."""
     written = match["tag"]
     name = written.partition(":")[0].strip().lower()
     if name in ("pause", "voice") and ":" in written:
         return True
     if written == "/voice":
         return True
-    if written.strip().lower() in BARK_TAGS or markup == "speak":
+    if is_sound_tag(written) or markup != "error":
         return False
     raise TextError(
         f"{line_and_column(source, match.start())}: unknown markup [{written}]; known: [pause:500ms], "
         "[voice:NAME], [/voice] and sounds such as [laughs]; write it without brackets, or choose "
-        "markup='speak' to have it said"
+        "markup='read' to have its words spoken"
     )
 
 

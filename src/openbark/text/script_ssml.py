@@ -1,20 +1,25 @@
-"""A subset of SSML 1.1 read into script items: speak, p, s, break, voice (name) and prosody (rate).
+"""SSML 1.1 read into script items: what has a plain meaning for a voice is done, the rest is passed over and listed.
 
-Expat reads it with everything switched off that could reach out or grow: a document with a DTD is refused,
-so there are no entities but XML's own five. Knows no other format.
+speak, p, s, break, voice (name), prosody (rate), sub (alias), say-as, lang and mark are understood; the words inside
+other elements are spoken. Expat reads it with everything switched off that could reach out or grow: a document with a
+DTD is refused, so there are no entities but XML's own five. Knows no other format.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_left
+from collections.abc import Mapping
+from dataclasses import dataclass
 from itertools import accumulate
 from types import MappingProxyType
 from xml.parsers import expat
 
 from openbark.errors import TextError
 from openbark.text.language import check_language
-from openbark.text.script_items import ScriptItem, line_and_column, read_duration
+from openbark.text.left_out import LeftOut
+from openbark.text.say_as import INTERPRETATIONS, said_as
+from openbark.text.script_items import line_and_column, read_duration
 from openbark.text.script_markup import ItemBuilder
 from openbark.text.sentence_words import LANGUAGES
 from openbark.text.split import Boundary
@@ -32,32 +37,50 @@ BREAK_STRENGTHS = MappingProxyType(
 )
 """Seconds of a break by strength."""
 
-_ATTRIBUTES = MappingProxyType(
+_ATTRIBUTES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
-        "speak": frozenset({"version", "xml:lang", "xml:base"}),
+        "speak": frozenset({"version", "xml:lang", "xml:base", "onlangfailure"}),
         "p": frozenset({"xml:lang"}),
         "s": frozenset({"xml:lang"}),
         "break": frozenset({"time", "strength"}),
         "voice": frozenset({"name", "xml:lang"}),
         "prosody": frozenset({"rate"}),
+        "sub": frozenset({"alias"}),
+        "say-as": frozenset({"interpret-as", "format", "detail"}),
+        "lang": frozenset({"xml:lang", "onlangfailure"}),
+        "mark": frozenset({"name"}),
     }
 )
+# What stands inside these is not meant to be spoken.
+_UNSPOKEN = frozenset(("metadata", "desc", "lexicon", "meta", "lookup"))
+_NO_EFFECT = "has no effect on this voice"
 _TAG = re.compile(r"<(?:[^>\"']|\"[^\"]*\"|'[^']*')*+>")
 _SPACE = re.compile(r"\s")
 _MIN_RATE, _MAX_RATE = 0.5, 2.0
 _ENDS = MappingProxyType({"p": Boundary.PARAGRAPH, "s": Boundary.SENTENCE})
 
 
-def parse_ssml(source: str, markup: str) -> list[ScriptItem]:
-    """Items of an SSML document.
+def parse_ssml(source: str, markup: str) -> ItemBuilder:
+    """Items of an SSML document, in a builder that also lists what was passed over.
 
-    Raises TextError, with its place, for what is not well-formed, for a DTD, for values out of range, and for
-    elements or attributes outside the subset unless `markup` is "speak": then the tag itself is said.
+    Raises TextError, with its place, for what is not well-formed, for a DTD and for values out of range; for elements
+    and attributes outside the subset where `markup` is "error". With "speak" their tags are said.
     """
     reader = _Reader(source, markup)
     reader.read()
     reader.builder.flush(Boundary.PARAGRAPH)
-    return reader.builder.items
+    return reader.builder
+
+
+@dataclass(frozen=True, slots=True)
+class _Open:
+    """An element that is open, with what held before it. name: empty for one outside the subset."""
+
+    name: str
+    voice: str | None
+    rate: float
+    language: str | None
+    attributes: Mapping[str, str]
 
 
 class _Reader:
@@ -67,7 +90,10 @@ class _Reader:
         self.builder = ItemBuilder()
         self._source = source
         self._markup = markup
-        self._open: list[tuple[str, str | None, float, str | None]] = []
+        self._open: list[_Open] = []
+        # Depth at which words stopped being spoken, and at which they are collected for <say-as>.
+        self._unspoken_from: int | None = None
+        self._collected: list[str] | None = None
         # Expat counts bytes, everybody else characters.
         lengths = (len(letter.encode("utf-8", "surrogatepass")) for letter in source)
         self._bytes_before = list(accumulate(lengths, initial=0))
@@ -107,53 +133,99 @@ class _Reader:
             raise TextError(f"{where}: SSML begins with <speak>, not <{name}>")
         if len(self._open) >= MAX_DEPTH:
             raise TextError(f"{where}: elements inside each other deeper than {MAX_DEPTH}")
-        state = (self.builder.voice, self.builder.rate, self.builder.language)
+        builder = self.builder
         unknown = self._unknown(name, attributes)
-        self._open.append(("" if unknown else name, *state))
+        is_known = unknown is None or (self._markup == "read" and name in _ATTRIBUTES)
+        self._open.append(
+            _Open(
+                name if is_known else "", builder.voice, builder.rate, builder.language, attributes
+            )
+        )
         if unknown:
-            self._refuse_or_say(unknown)
-            return
+            self._pass_over(unknown)
+        if name in _UNSPOKEN and self._markup == "read" and self._unspoken_from is None:
+            self._unspoken_from = len(self._open)
+        if is_known:
+            self._apply(name, attributes, where)
+
+    def _apply(self, name: str, attributes: dict[str, str], where: str) -> None:
+        """What a known element does where it opens."""
+        builder = self.builder
         if name in _ENDS:
             # What comes before a paragraph is one too.
-            self.builder.flush(Boundary.PARAGRAPH if name == "p" else None)
+            builder.flush(Boundary.PARAGRAPH if name == "p" else None)
         if "xml:lang" in attributes:
-            self.builder.flush()
-            self.builder.language = self._language(attributes["xml:lang"])
+            builder.flush()
+            builder.language = self._language(attributes["xml:lang"])
         if name == "voice":
             self._voice(attributes, where)
-        elif name == "prosody":
-            self.builder.flush()
-            self.builder.rate *= self._rate(attributes.get("rate", ""), where)
-            self._check_rate(self.builder.rate, where)
+        elif name == "prosody" and "rate" in attributes:
+            builder.flush()
+            builder.rate *= self._rate(attributes["rate"], where)
+            self._check_rate(builder.rate, where)
         elif name == "break":
-            self.builder.pause(self._break(attributes, where))
+            builder.pause(self._break(attributes, where))
+        elif name == "sub" and self._unspoken_from is None:
+            if "alias" not in attributes:
+                raise TextError(f"{where}: <sub> needs an alias: <sub alias=...>")
+            builder.insert(attributes["alias"], self._position())
+            self._unspoken_from = len(self._open)
+        elif name == "say-as":
+            self._begin_say_as(attributes, where)
+
+    def _begin_say_as(self, attributes: dict[str, str], where: str) -> None:
+        kind = attributes.get("interpret-as", "").strip().lower()
+        if not kind:
+            raise TextError(f"{where}: <say-as> needs an interpret-as: <say-as interpret-as=...>")
+        if kind not in INTERPRETATIONS:
+            self._pass_over(f"<say-as interpret-as={kind!r}>")
+        if self._collected is None:
+            self._collected = []
 
     def _end(self, name: str) -> None:
-        known, voice, rate, language = self._open.pop()
-        if not known:
-            tag = f"</{name}>"
+        opened = self._open.pop()
+        if self._unspoken_from is not None and len(self._open) < self._unspoken_from:
+            self._unspoken_from = None
+        if not opened.name:
             # An empty element has one event too many: its tag is said already.
-            if self._source.startswith("</", self._position()):
-                self._say(tag)
+            if self._markup == "speak" and self._source.startswith("</", self._position()):
+                self._say(f"</{name}>")
             return
-        if known in _ENDS:
-            self.builder.flush(_ENDS[known])
-        elif (voice, rate, language) != (
+        if opened.name == "say-as":
+            self._end_say_as(opened.attributes)
+        if opened.name in _ENDS:
+            self.builder.flush(_ENDS[opened.name])
+        elif (opened.voice, opened.rate, opened.language) != (
             self.builder.voice,
             self.builder.rate,
             self.builder.language,
         ):
             self.builder.flush()
-        self.builder.voice, self.builder.rate, self.builder.language = voice, rate, language
+        self.builder.voice, self.builder.rate = opened.voice, opened.rate
+        self.builder.language = opened.language
+
+    def _end_say_as(self, attributes: Mapping[str, str]) -> None:
+        if any(each.name == "say-as" for each in self._open) or self._collected is None:
+            return
+        text, self._collected = "".join(self._collected), None
+        kind, format = attributes["interpret-as"].strip(), attributes.get("format", "")
+        spoken = said_as(text, kind, format, self.builder.language)
+        self.builder.insert(spoken, self._position())
 
     def _text(self, data: str) -> None:
+        if self._unspoken_from is not None:
+            return
         # White space in XML only sets words apart; line breaks must not look like paragraphs.
-        self.builder.add(_SPACE.sub(" ", data), self._position())
+        plain = _SPACE.sub(" ", data)
+        if self._collected is not None:
+            self._collected.append(plain)
+        else:
+            self.builder.add(plain, self._position())
 
     def _instruction(self, target: str, data: str) -> None:
         position = self._position()
         stop = self._source.find("?>", position) + 2
-        self._refuse_or_say(f"<?{target}?>", self._source[position:stop])
+        self._pass_over(f"<?{target}?>", self._source[position:stop])
 
     def _doctype(self, *_: object) -> None:
         raise TextError(
@@ -171,7 +243,8 @@ class _Reader:
                 return f"<{name} {attribute}=...>"
         return None
 
-    def _refuse_or_say(self, what: str, written: str | None = None) -> None:
+    def _pass_over(self, what: str, written: str | None = None) -> None:
+        """Refuse, say or list markup outside the subset, as was asked for."""
         position = self._position()
         if self._markup == "error":
             known = "; ".join(
@@ -179,8 +252,11 @@ class _Reader:
             )
             raise TextError(
                 f"{self._at(position)}: unknown markup {what}; known: {known}; remove it, or choose "
-                "markup='speak' to have it said"
+                "markup='read' to pass over it"
             )
+        if self._markup == "read":
+            self.builder.left_out.append(LeftOut(what, _NO_EFFECT))
+            return
         if written is None:
             tag = _TAG.match(self._source, position)
             written = tag.group() if tag else what
@@ -208,7 +284,7 @@ class _Reader:
         number = re.fullmatch(r"(\d{1,4}(?:\.\d{1,6})?)(%?)", value)
         if number is None:
             raise TextError(
-                f"{where}: prosody rate {written!r}; legal: {', '.join(PROSODY_RATES)}, a number such as "
+                f"{where}: prosody rate {written!r}; allowed: {', '.join(PROSODY_RATES)}, a number such as "
                 f"1.2 or a percentage such as 80%, between {_MIN_RATE:g} and {_MAX_RATE:g}"
             )
         rate = float(number[1]) / (100.0 if number[2] else 1.0)
@@ -218,7 +294,7 @@ class _Reader:
     def _check_rate(self, rate: float, where: str) -> None:
         if not _MIN_RATE <= rate <= _MAX_RATE:
             raise TextError(
-                f"{where}: prosody rate {rate:g} in all; legal: {_MIN_RATE:g} to {_MAX_RATE:g}"
+                f"{where}: prosody rate {rate:g} in all; allowed: {_MIN_RATE:g} to {_MAX_RATE:g}"
             )
 
     def _break(self, attributes: dict[str, str], where: str) -> float:
@@ -227,6 +303,6 @@ class _Reader:
         strength = attributes.get("strength", "medium")
         if strength not in BREAK_STRENGTHS:
             raise TextError(
-                f"{where}: break strength {strength!r}; legal: {', '.join(BREAK_STRENGTHS)}"
+                f"{where}: break strength {strength!r}; allowed: {', '.join(BREAK_STRENGTHS)}"
             )
         return BREAK_STRENGTHS[strength]

@@ -41,21 +41,23 @@ def _words(
 
 
 _ENGLISH = _words(
-    "mr mrs ms messrs dr prof rev hon st sr. gen col capt cmdr lt maj sgt gov sen rep pres mt ft vs e.g i.e "
-    "cf viz al approx dept est fig. msgr supt",
+    "mr mrs ms mme mlle messrs dr prof rev hon st sr. gen col capt cmdr lt lieut maj sgt gov sen rep pres mt ft vs "
+    "e.g i.e cf viz al approx dept est fig. msgr supt wm chas geo thos jas fr adm brig cpl pvt insp ed eds trans incl "
+    "excl univ assn bldg ste mssr mses",
     "etc inc ltd co corp bros jr sr ave blvd rd a.m p.m u.s u.k u.n d.c ph.d b.c a.d esq jan feb mar apr jun "
-    "jul aug sep sept oct nov dec mon tue wed thu fri sat sun",
-    "no nos p pp vol fig ch sec art eq ca c op",
+    "jul aug sep sept oct nov dec mon tue tues wed thu thur thurs fri sat sun",
+    "no nos p pp vol fig figs ch sec art eq ca c op apt rm ext tel hwy rte bldg fl",
     "the a an and but or so if in on at to of for from by with as it he she we they i you this that these "
     "those there here then when where what who why how his her their its our my your not no yes is was are "
     "do did does have has had will would can could one some all after before while although because "
     "however once later now meanwhile please let maybe nobody everyone",
 )
 _GERMAN = _words(
-    "hr fr frl fa dr prof dipl ing z.b d.h u.a i.d.r bzw ca evtl ggf inkl exkl sog vgl st hrsg mind max. "
+    "hr hrn fr frl fa dr prof dipl ing med phil jur rer nat habil mag h.c z.b d.h u.a i.d.r bzw ca evtl ggf inkl exkl "
+    "sog vgl st hrsg mind max. z.hd hd i.a i.v gez sen jun. lt geb. verh ehem hl kath ev röm "
     "abs str tel geb z d i vs bspw insb",
     "usw etc co gmbh u.s.w u.ä n.chr v.chr jan feb mär apr jun jul aug sept okt nov dez mio mrd min std",
-    "nr s bd kap abb art abs jh",
+    "nr nrn s bd kap abb art abs jh str tel hausnr pf postf zi whg",
     "der die das ein eine und aber oder denn so wenn in im an am auf zu zum von vom für mit als es er sie "
     "wir ihr ich du dies diese dieser dieses da dann danach hier dort wo was wer warum wie sein seine ihre "
     "unser mein nicht kein ja nein ist war sind haben hat wird nach vor während obwohl weil doch auch "

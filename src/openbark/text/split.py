@@ -14,18 +14,28 @@ from enum import StrEnum
 from itertools import chain
 
 from openbark.errors import ParamError, TextError
-from openbark.text.boundaries import Cut, Level, TextMap, map_text
+from openbark.text.boundaries import Cut, TextMap, map_text
 from openbark.text.cuts import character_cuts, inner_cuts, word_cuts
 from openbark.text.language import check_language
+from openbark.text.levels import Level
 from openbark.text.speech_length import running_seconds
 
-__all__ = ["SPLITS", "Boundary", "Budget", "CountTokens", "Piece", "iter_pieces", "split_text"]
+__all__ = [
+    "SPLITS",
+    "Boundary",
+    "Budget",
+    "CountTokens",
+    "Piece",
+    "has_lines",
+    "iter_pieces",
+    "split_text",
+]
 
 CountTokens = Callable[[str], int]
 """Tokens that a model reads for a text."""
 
 SPLITS = ("sentence", "packed")
-"""One piece a sentence, or as many sentences of a paragraph as the budget holds."""
+"""One piece a sentence, or as many sentences of a line or a paragraph as the budget holds."""
 
 
 class Boundary(StrEnum):
@@ -42,6 +52,7 @@ _BOUNDARY_OF = {
     Level.CLAUSE: Boundary.CLAUSE,
     Level.QUOTED: Boundary.SENTENCE,
     Level.SENTENCE: Boundary.SENTENCE,
+    Level.LINE: Boundary.SENTENCE,
     Level.PARAGRAPH: Boundary.PARAGRAPH,
 }
 
@@ -51,7 +62,7 @@ class Budget:
     """What a piece may hold.
 
     max_tokens: at most this many tokens; max_seconds: of expected speech; min_seconds: a shorter piece joins
-    its neighbour in the same paragraph. pace: a model's seconds over those of `text.speech_length`.
+    its neighbour in the same line or paragraph. pace: a model's seconds over those of `text.speech_length`.
     """
 
     max_tokens: int = 255
@@ -63,14 +74,14 @@ class Budget:
         if isinstance(self.max_tokens, bool) or not isinstance(self.max_tokens, int):
             raise ParamError(f"max_tokens must be a whole number, is {self.max_tokens!r}")
         if self.max_tokens < 1:
-            raise ParamError(f"max_tokens is {self.max_tokens}; legal: 1 or more")
+            raise ParamError(f"max_tokens is {self.max_tokens}; allowed: 1 or more")
         for name in ("max_seconds", "pace"):
             value = getattr(self, name)
             if not (math.isfinite(value) and value > 0):
-                raise ParamError(f"{name} is {value}; legal: more than 0")
+                raise ParamError(f"{name} is {value}; allowed: more than 0")
         if not 0 <= self.min_seconds <= self.max_seconds:
             raise ParamError(
-                f"min_seconds is {self.min_seconds}; legal: 0 to max_seconds ({self.max_seconds})"
+                f"min_seconds is {self.min_seconds}; allowed: 0 to max_seconds ({self.max_seconds})"
             )
 
 
@@ -118,12 +129,21 @@ def iter_pieces(
     Raises at once what is wrong with the arguments, and with the pieces what `count_tokens` raises.
     """
     if split not in SPLITS:
-        raise ParamError(f"unknown split {split!r}; legal: {', '.join(SPLITS)}")
+        raise ParamError(f"unknown split {split!r}; allowed: {', '.join(SPLITS)}")
     if not text.strip():
         raise TextError("the text holds only white space; write at least one word")
     found = map_text(text, check_language(language, text))
     splitter = _Splitter(found, count_tokens, budget or Budget())
     return splitter.pieces(packed=split == "packed")
+
+
+def has_lines(text: str, language: str | None = None) -> bool:
+    """Whether a text has a pause between lines or paragraphs."""
+    found = map_text(text, check_language(language, text))
+    return any(
+        cut.level >= Level.LINE and text[: cut.position].strip() and text[cut.position :].strip()
+        for cut in found.cuts
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +179,8 @@ class _Splitter:
     def _stretches(self, packed: bool) -> Iterator[_Stretch]:
         for paragraph in self._paragraphs():
             if packed:
-                yield from self._fill(paragraph, Level.SENTENCE)
+                for line in self._divide(paragraph, Level.LINE):
+                    yield from self._fill(line, Level.SENTENCE)
             else:
                 for sentence in self._divide(paragraph, Level.SENTENCE):
                     yield from self._fill(sentence, Level.QUOTED)
@@ -284,7 +305,7 @@ class _Splitter:
         return last
 
     def _join_short(self, stretches: Iterable[_Stretch]) -> Iterator[_Stretch]:
-        """Pieces too short to say alone join a neighbour of their paragraph; those without a word, any."""
+        """Pieces too short to say alone join a neighbour of their line or paragraph; those without a word, any."""
         before: _Stretch | None = None
         for stretch in stretches:
             if before is None:
@@ -304,8 +325,8 @@ class _Splitter:
             or self._seconds(after.start, after.stop) < least
         )
         silent = not (self._has_word(before) and self._has_word(after))
-        same_paragraph = before.level < Level.PARAGRAPH
-        return ((too_short and same_paragraph) or silent) and self._fits(before.start, after.stop)
+        same_line = before.level < Level.LINE
+        return ((too_short and same_line) or silent) and self._fits(before.start, after.stop)
 
     def _has_word(self, stretch: _Stretch) -> bool:
         return any(letter.isalnum() for letter in self._text[stretch.start : stretch.stop])

@@ -69,7 +69,7 @@ def format_timings(
     format: a key of TIMING_FORMATS. Raises ParamError for another.
     """
     if format not in TIMING_FORMATS:
-        raise ParamError(f"unknown timing format {format!r}; legal: {', '.join(TIMING_FORMATS)}")
+        raise ParamError(f"unknown timing format {format!r}; allowed: {', '.join(TIMING_FORMATS)}")
     if format == "json":
         return json.dumps(
             {

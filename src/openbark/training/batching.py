@@ -78,8 +78,9 @@ class VoicePool:
 
     def history(self, utterance: Utterance, rng: np.random.Generator) -> Utterance | None:
         """Another utterance of the same speaker, or None for the share of examples that have no voice."""
-        others = self._by_speaker[utterance.speaker]
-        with_voice, position = rng.random() < self._share, int(rng.integers(len(others)))
-        if not with_voice or others[position].key == utterance.key:
+        others = self._by_speaker.get(utterance.speaker, ())
+        with_voice, position = rng.random() < self._share, int(rng.integers(max(1, len(others))))
+        # By identity: names are unique only within the folder they came from.
+        if not with_voice or not others or others[position] is utterance:
             return None
         return others[position]

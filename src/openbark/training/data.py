@@ -25,6 +25,7 @@ __all__ = [
     "Utterance",
     "read_shard",
     "read_shards",
+    "refuse_shards",
     "shard_path",
     "write_shard",
     "write_shards",
@@ -77,13 +78,18 @@ def write_shards(
     if per_shard < 1:
         raise TrainingError(f"per_shard is {per_shard}; it must be 1 or more")
     directory = Path(directory)
-    if any(directory.glob("shard-*.jsonl")):
-        raise TrainingError(f"{directory} holds shards already; choose an empty directory")
+    refuse_shards(directory)
     source = iter(utterances)
     paths: list[Path] = []
     while batch := list(islice(source, per_shard)):
         paths.append(write_shard(directory, len(paths), batch))
     return paths
+
+
+def refuse_shards(directory: Path) -> None:
+    """Raise TrainingError for a directory that holds shards already."""
+    if any(directory.glob("shard-*.jsonl")):
+        raise TrainingError(f"{directory} holds shards already; choose an empty directory")
 
 
 def write_shard(directory: Path, index: int, utterances: Sequence[Utterance]) -> Path:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
@@ -17,7 +18,9 @@ from torch import nn
 
 from openbark.errors import DeviceError
 
-__all__ = ["Workers", "join_workers"]
+__all__ = ["Workers", "is_first_process", "join_workers"]
+
+_TIMEOUT = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,11 @@ class Workers:
         return float(tensor.item())
 
 
+def is_first_process() -> bool:
+    """Whether this process is the one of torchrun's that writes files; true without torchrun."""
+    return int(os.environ.get("RANK", "0")) == 0
+
+
 @contextmanager
 def join_workers(device: str) -> Iterator[Workers]:
     """Join the process group announced by torchrun's environment; alone without it.
@@ -94,7 +102,13 @@ def join_workers(device: str) -> Iterator[Workers]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    on_gpu = chosen.type == "cuda"
+    dist.init_process_group(
+        "nccl" if on_gpu else "gloo",
+        # Only the first process validates, which may take longer than torch's ten minutes.
+        timeout=_TIMEOUT,
+        device_id=chosen if on_gpu else None,
+    )
     try:
         yield Workers(dist.get_rank(), world, chosen)
         dist.barrier()  # nobody hangs up on those who still work

@@ -27,6 +27,9 @@ from openbark.training.semantic import IGNORED
 __all__ = ["FineBatch", "FineOptions", "FineTask"]
 
 
+_MAX_VALID = 24
+
+
 @dataclass(frozen=True)
 class FineOptions:
     """batch_size: windows per step. voice_share: examples with a voice history. noise: share of input codes
@@ -68,6 +71,8 @@ class FineTask:
         if not self._train or not self._valid:
             raise TrainingError("the fine stage needs utterances with codes in both splits")
         self._voices = VoicePool(self._train, options.voice_share)
+        # Spread over the whole split: its order is that of the folders, hence of the speakers.
+        self._valid_stride = -(-len(self._valid) // _MAX_VALID)
 
     @property
     def _codebooks(self) -> range:
@@ -132,7 +137,7 @@ class FineTask:
         metrics, total, count = {}, 0.0, 0
         for k in self._codebooks:
             rng = step_rng(self._options.seed, 0)
-            batch = self._collate(self._valid[:24], k, 0.0, rng)
+            batch = self._collate(self._valid[:: self._valid_stride], k, 0.0, rng)
             part, correct, n = self._score(batch, device)
             metrics[f"cross_entropy_{k}"] = float(part) / max(1, n)
             metrics[f"accuracy_{k}"] = float(correct) / max(1, n)

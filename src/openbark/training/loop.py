@@ -322,7 +322,8 @@ class _Run:
     def _resume(self) -> None:
         state = load_state(self.directory)
         if state is None:
-            truncate_metrics(self.directory, 0)
+            if self.workers.is_first:
+                truncate_metrics(self.directory, 0)
             return
         if state["task"] != self.task.name:
             raise TrainingError(

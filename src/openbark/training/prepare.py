@@ -23,26 +23,24 @@ from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.errors import AudioError, CheckpointUnsupportedError, TextError, TrainingError
 from openbark.text.normalize import normalize
 from openbark.text.tokenizer import Tokenizer
-from openbark.training.data import Utterance, write_shards
+from openbark.training.data import Utterance, refuse_shards, write_shard
 from openbark.training.networks import codec_from, semantic_encoder_from
 
 __all__ = ["AUDIO_SUFFIXES", "PrepareReport", "Recording", "find_recordings", "prepare"]
+
+_PER_SHARD = 256
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
 
 
 @dataclass(frozen=True)
 class Recording:
-    """One line of somebody's data set."""
+    """One line of a data set. key: names the utterance made of it, unique in the data set."""
 
+    key: str
     audio: Path
     text: str
     speaker: str
-
-    @property
-    def key(self) -> str:
-        """Name of the utterance made of it."""
-        return self.audio.stem
 
 
 @dataclass(frozen=True)
@@ -79,8 +77,12 @@ def _folder(source: Path) -> Iterator[Recording]:
         text = audio.with_suffix(".txt")
         if not text.is_file():
             raise TrainingError(f"{audio} has no text: write it to {text}")
+        name = audio.relative_to(source)
         yield Recording(
-            audio, text.read_text(encoding="utf-8").strip(), str(audio.parent.relative_to(source))
+            name.with_suffix("").as_posix(),
+            audio,
+            text.read_text(encoding="utf-8").strip(),
+            name.parent.as_posix(),
         )
 
 
@@ -95,7 +97,10 @@ def _json_lines(source: Path) -> Iterator[Recording]:
             raise TrainingError(
                 f'{source}, line {number}: expected {{"audio": PATH, "text": TEXT, "speaker": NAME}} ({error})'
             ) from error
-        yield Recording(source.parent / audio, text, str(values.get("speaker", "speaker")))
+        path = source.parent / audio
+        name = path.relative_to(source.parent) if path.is_relative_to(source.parent) else path
+        speaker = str(values.get("speaker", "speaker"))
+        yield Recording(name.with_suffix("").as_posix(), path, text, speaker)
 
 
 def prepare(
@@ -115,29 +120,69 @@ def prepare(
         )
     worker = _Encoder(checkpoint)
     refused: dict[str, str] = {}
-    splits: dict[str, list[Utterance]] = {"train": [], "valid": []}
+    seen: dict[str, Path] = {}
+    train, valid = _Split(output / "train"), _Split(output / "valid")
     for recording in recordings:
+        before = seen.setdefault(recording.key, recording.audio)
+        if before is not recording.audio:
+            refused[str(recording.audio)] = (
+                f"{before} has the same name {recording.key!r}; give each recording its own file name"
+            )
+            continue
         try:
             utterance = worker.encode(recording)
         except (AudioError, TextError) as error:
             refused[str(recording.audio)] = str(error)
             continue
         position = zlib.crc32(recording.key.encode()) / 2**32
-        splits["valid" if position < valid_share else "train"].append(utterance)
-    if not splits["valid"] and len(splits["train"]) > 1:
-        splits["valid"].append(splits["train"].pop())
-    if not splits["train"]:
+        (valid if position < valid_share else train).add(utterance)
+    if not valid.count and train.count > 1:
+        valid.add(train.take_last())
+    if not train.count:
         raise TrainingError(f"no usable recordings; refused: {refused}")
-    for name, utterances in splits.items():
-        write_shards(output / name, utterances)
-    seconds = sum(len(u.waveform) for us in splits.values() for u in us if u.waveform is not None)
+    n_samples = train.finish() + valid.finish()
     report = PrepareReport(
-        len(splits["train"]), len(splits["valid"]), seconds / checkpoint.config.sample_rate, refused
+        train.count, valid.count, n_samples / checkpoint.config.sample_rate, refused
     )
     (output / "prepare.json").write_text(
         json.dumps(report.__dict__, indent=2) + "\n", encoding="utf-8"
     )
     return report
+
+
+class _Split:
+    """One split on its way to shards: holds the utterances of one shard, not of the whole data set."""
+
+    def __init__(self, directory: Path) -> None:
+        refuse_shards(directory)
+        self._directory = directory
+        self._held: list[Utterance] = []
+        self._n_shards = 0
+        self._n_samples = 0
+        self.count = 0
+
+    def add(self, utterance: Utterance) -> None:
+        # A full shard is written when the next utterance comes, so that the last one can be taken back.
+        if len(self._held) == _PER_SHARD:
+            self._write()
+        self._held.append(utterance)
+        self.count += 1
+
+    def take_last(self) -> Utterance:
+        self.count -= 1
+        return self._held.pop()
+
+    def finish(self) -> int:
+        """Write the rest; the samples of all shards."""
+        if self._held:
+            self._write()
+        return self._n_samples
+
+    def _write(self) -> None:
+        write_shard(self._directory, self._n_shards, self._held)
+        self._n_samples += sum(len(u.waveform) for u in self._held if u.waveform is not None)
+        self._n_shards += 1
+        self._held = []
 
 
 class _Encoder:

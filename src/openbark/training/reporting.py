@@ -26,20 +26,21 @@ class MetricMeans:
     """Means of scalar metrics since the last `take`."""
 
     def __init__(self) -> None:
-        self._sums: dict[str, float] = {}
-        self._counts: dict[str, int] = {}
+        self._values: dict[str, list[torch.Tensor]] = {}
 
     def add(self, metrics: dict[str, torch.Tensor]) -> None:
         """Count the metrics of one step; a metric may be missing in some steps."""
         for name, value in metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
-            self._counts[name] = self._counts.get(name, 0) + 1
+            # Not read here: that would make the CPU wait for the GPU at every step.
+            self._values.setdefault(name, []).append(value.detach())
 
     def take(self) -> dict[str, float]:
         """The means, after which counting starts anew."""
-        means = {name: total / self._counts[name] for name, total in self._sums.items()}
-        self._sums.clear()
-        self._counts.clear()
+        means = {
+            name: sum(torch.stack(values).tolist()) / len(values)
+            for name, values in self._values.items()
+        }
+        self._values.clear()
         return means
 
 

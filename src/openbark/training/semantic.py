@@ -90,7 +90,8 @@ class SemanticTask:
         self._config = config
         self._options = options
         rules = config.semantic_rules
-        self._text = {u.key: encode(u.text) for u in (*train, *valid)}
+        # By the text itself, which cannot be that of another utterance.
+        self._text = {text: encode(text) for text in {u.text for u in (*train, *valid)}}
         self._train = [u for u in train if self._fits(u)]
         self._valid = [u for u in valid if self._fits(u)]
         if not self._valid:
@@ -104,7 +105,7 @@ class SemanticTask:
         rules = self._config.semantic_rules
         return (
             utterance.semantic is not None
-            and 0 < len(self._text[utterance.key]) <= rules.max_text_tokens
+            and 0 < len(self._text[utterance.text]) <= rules.max_text_tokens
             and 0 < len(utterance.semantic) < rules.max_new_tokens
         )
 
@@ -135,7 +136,7 @@ class SemanticTask:
         guide = np.full((rows, longest + 1), -1, dtype=np.int64)
         for row, (utterance, voice) in enumerate(zip(utterances, voices, strict=True)):
             history = None if voice is None else _semantic(voice)
-            prompt = semantic_prompt(self._text[utterance.key], history, rules)
+            prompt = semantic_prompt(self._text[utterance.text], history, rules)
             if prompt.summed is None:
                 raise TypeError("a semantic prompt always has summed history slots")
             tokens = _semantic(utterance)

@@ -73,9 +73,9 @@ class VoiceLibrary:
             return Voice.from_arrays(source.read(), text)
         if source is not None:
             return Voice.load(source, text)
-        if text.endswith(_SUFFIX):
+        if text.lower().endswith(_SUFFIX):
             return Voice.load(text)
-        if text.endswith(_COQUI_SUFFIX):
+        if text.lower().endswith(_COQUI_SUFFIX):
             raise VoiceError(
                 f"{text} is a voice file of Coqui's; make it known by name first: openbark voices import {text}"
             )
@@ -102,7 +102,7 @@ def _index(
     found: dict[str, Path | Triplet] = {}
     for directory in directories:
         root = Path(directory)
-        for path in sorted(root.rglob(f"*{_SUFFIX}")):
+        for path in sorted(root.rglob("*.[nN][pP][zZ]")):
             name = path.relative_to(root).with_suffix("").as_posix()
             if path.is_file():
                 found.setdefault(name, path)

@@ -131,7 +131,7 @@ def _unpack(source: Path | io.BytesIO, label: str, max_bytes: int) -> VoiceFile:
 
 def check_target(target: Path) -> None:
     """Raise VoiceError unless a voice file can be written at `target`."""
-    if target.suffix != ".npz":
+    if target.suffix.lower() != ".npz":
         raise VoiceError(f"a voice file must end in .npz: {target}")
     try:
         check_writable(target)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import cache
 
 __all__ = ["PRESET_LANGUAGES", "PRESET_NAMES", "stand_in"]
 
@@ -41,12 +42,18 @@ PRESET_NAMES = frozenset({"announcer"}) | {
 
 def stand_in(name: str, voices: Iterable[str], model: str) -> str | None:
     """Which of `voices` is used for a preset's name, of its language where there is one; None where the name
-    is no preset's, or there are no voices. Logs one line that names both."""
+    is not a preset's, or there are no voices. Logs one line that names both, the first time."""
     own = [voice for voice in voices if "/" not in voice]
     if name not in PRESET_NAMES or not own:
         return None
     language, _, number = name.rpartition("/")[2].partition("_speaker_")
     same = [voice for voice in own if voice.startswith(f"{language}_")] or own
     chosen = same[int(number or 0) % len(same)]
-    _LOG.warning("%s has no preset %s; its own voice %s stands in for it", model, name, chosen)
+    _notify(name, chosen, model)
     return chosen
+
+
+@cache
+def _notify(name: str, chosen: str, model: str) -> None:
+    """Log the line, once in a process."""
+    _LOG.warning("%s has no preset %s; its own voice %s stands in for it", model, name, chosen)

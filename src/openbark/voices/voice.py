@@ -76,14 +76,14 @@ class Voice:
         Arrays other than the three and our metadata are left alone. Raises VoiceError when the file is
         missing, is no npz, lacks an array, holds pickled objects, or is too large.
         """
-        source = Path(path)
+        source = Path(path).expanduser()
         content = read_npz(source)
         return cls.from_arrays(content.arrays, name or source.stem, content.metadata)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a voice file (`.npz`) that Suno's loaders read too. Raises VoiceError when it cannot."""
         arrays = {key: getattr(self, field_name) for field_name, key in ARRAY_KEYS.items()}
-        write_npz(Path(path), arrays, self.metadata)
+        write_npz(Path(path).expanduser(), arrays, self.metadata)
 
     @property
     def digest(self) -> str:

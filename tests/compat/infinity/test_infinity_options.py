@@ -122,7 +122,7 @@ def test_the_default_of_a_refused_option_is_taken(option: str) -> None:
 
 def test_unknown_options_and_choices() -> None:
     for given in ({"no_such": 1}, {"split_each_text_prompt_by": "phrase"}, {"dry_run": "False"}):
-        with pytest.raises(ParamError, match="legal"):
+        with pytest.raises(ParamError, match="allowed"):
             resolve(given)
 
 

@@ -126,7 +126,7 @@ def test_I5_surgery_needs_a_voice_that_can_be_cut(bark: Bark, voices: Path) -> N
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"start_from": "pure_semantic"}, ParamError, "is 'pure_semantic'; legal: fine_prompt"),
+        ({"start_from": "pure_semantic"}, ParamError, "is 'pure_semantic'; allowed: fine_prompt"),
         ({"compression_mode": True}, ParamError, "compression_mode is refused: superpacks"),
         ({"gen_minor_variants": 0}, ParamError, "gen_minor_variants is 0"),
         ({"npz_directory": "gone"}, VoiceError, "no folder gone"),
@@ -157,7 +157,7 @@ def test_I5_resize_semantic_history() -> None:
     assert inf.resize_semantic_history(history[:3], 1.0, 5).tolist() == [0, 1, 2, 10_000, 10_000]
     assert inf.resize_semantic_history(history, 0.0).tolist() == []
     assert len(inf.resize_semantic_history(history, 1.0)) == 256
-    with pytest.raises(ParamError, match="legal: from 0"):
+    with pytest.raises(ParamError, match="allowed: from 0"):
         inf.resize_semantic_history(history, -1.0)
 
 
@@ -180,16 +180,16 @@ def test_I6_a_good_voice(bark: Bark, voices: Path) -> None:
     [
         ({"semantic_prompt": None}, "semantic_prompt is missing"),
         ({"semantic_prompt": np.zeros(20)}, "semantic_prompt holds float64 values"),
-        ({"semantic_prompt": np.zeros((2, 2), int)}, r"shape \[2, 2\]; legal: \[T\]"),
+        ({"semantic_prompt": np.zeros((2, 2), int)}, r"shape \[2, 2\]; allowed: \[T\]"),
         ({"semantic_prompt": np.zeros(0, int)}, "semantic_prompt is empty"),
-        ({"semantic_prompt": np.arange(40)}, "0.8 frames for each semantic token; legal: 1.5"),
+        ({"semantic_prompt": np.arange(40)}, "0.8 frames for each semantic token; allowed: 1.5"),
         (
             {"semantic_prompt": np.array([1, 2, -7, 3, 4, 5])},
-            r"holds -7 at position 2 \(around it: \[2, -7, 3\]\); legal: 0..",
+            r"holds -7 at position 2 \(around it: \[2, -7, 3\]\); allowed: 0..",
         ),
-        ({"coarse_prompt": np.zeros((3, 30), int)}, r"shape \[3, 30\]; legal: \[2, F\]"),
+        ({"coarse_prompt": np.zeros((3, 30), int)}, r"shape \[3, 30\]; allowed: \[2, F\]"),
         ({"coarse_prompt": np.full((2, 30), 4000)}, "holds 4000 at row 0, position 0"),
-        ({"fine_prompt": np.zeros(30, int)}, r"shape \[30\]; legal: \[8, F\]"),
+        ({"fine_prompt": np.zeros(30, int)}, r"shape \[30\]; allowed: \[8, F\]"),
         ({"fine_prompt": np.zeros((8, 0), int)}, "fine_prompt is empty"),
         ({"fine_prompt": np.zeros((8, 30), int)}, "coarse differs from the first 2 rows of fine"),
     ],
@@ -209,7 +209,7 @@ def test_I6_a_report_for_each_array() -> None:
     assert inf.generate_coarse_report(broken)["valid"]
     fine = inf.generate_fine_report(broken, token_samples=0)
     assert fine["messages"] == [
-        "fine_prompt holds 2000 at row 0, position 0 (around it: [2000]); legal: 0..1023"
+        "fine_prompt holds 2000 at row 0, position 0 (around it: [2000]); allowed: 0..1023"
     ]
     assert BarkConfig().codebook_size == 1024
 

@@ -53,7 +53,7 @@ def test_S6_words_that_are_no_truth_values_are_refused(capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as stop:
         run_bark("--text", "Hi.", "--silent", "perhaps")
     assert stop.value.code == 2
-    assert "legal: true or false" in capsys.readouterr().err
+    assert "allowed: true or false" in capsys.readouterr().err
 
 
 def test_S6_python_dash_m_bark() -> None:

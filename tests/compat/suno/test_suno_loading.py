@@ -29,7 +29,9 @@ def test_S18_variables_are_read_when_used(monkeypatch: pytest.MonkeyPatch) -> No
         monkeypatch.setenv("SUNO_OFFLOAD_CPU", text)
         assert generation.OFFLOAD_CPU is value
     monkeypatch.setenv("SUNO_USE_SMALL_MODELS", "maybe")
-    with pytest.raises(ParamError, match="SUNO_USE_SMALL_MODELS is 'maybe'; legal: true or false"):
+    with pytest.raises(
+        ParamError, match="SUNO_USE_SMALL_MODELS is 'maybe'; allowed: true or false"
+    ):
         _ = generation.USE_SMALL_MODELS
     monkeypatch.setenv("XDG_CACHE_HOME", "/somewhere")
     assert generation.CACHE_DIR == "/somewhere/suno/bark_v0"

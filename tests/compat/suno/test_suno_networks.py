@@ -106,7 +106,7 @@ def test_S21_lengths_are_checked(gpt: GPT) -> None:
         gpt(ids[:, :2], past_kv=past)
     with pytest.raises(ParamError, match="more than 512 ids, has 512"):
         gpt(ids, merge_context=True)
-    with pytest.raises(ParamError, match=r"601 positions; legal: 1\.\.600"):
+    with pytest.raises(ParamError, match=r"601 positions; allowed: 1\.\.600"):
         gpt(torch.zeros(1, 601, dtype=torch.long))
 
 
@@ -133,7 +133,7 @@ def test_S22_heads_are_tied_and_norms_have_a_bias(fine_gpt: FineGPT) -> None:
 
 @pytest.mark.parametrize("k", [0, 8, -1])
 def test_S22_a_given_codebook_is_refused(fine_gpt: FineGPT, k: int) -> None:
-    with pytest.raises(ParamError, match=rf"pred_idx is {k}; legal: 1\.\.7"):
+    with pytest.raises(ParamError, match=rf"pred_idx is {k}; allowed: 1\.\.7"):
         fine_gpt(k, torch.zeros(1, 4, 8, dtype=torch.long))
     with pytest.raises(ParamError, match=r"idx has shape \[1, 8, 4\]"):
         fine_gpt(1, torch.zeros(1, 8, 4, dtype=torch.long))

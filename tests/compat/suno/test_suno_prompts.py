@@ -40,7 +40,7 @@ def test_S1_S4_S39_a_generation_is_a_prompt(tiny_generation: ModuleType, tmp_pat
         ("me.npz", [1, 2], "must be the dictionary of generate_audio"),
         ("me.npz", {"semantic_prompt": np.zeros(3)}, "lacks coarse_prompt, fine_prompt"),
         ("gone/me.npz", voice_arrays(BarkConfig.tiny(), 20), "does not exist|No such file"),
-        ("me.npz", {**voice_arrays(BarkConfig.tiny(), 20), "x": {1}}, "no array of numbers"),
+        ("me.npz", {**voice_arrays(BarkConfig.tiny(), 20), "x": {1}}, "not an array of numbers"),
     ],
 )
 def test_S4_mistakes_are_typed(tmp_path: Path, target: str, full: object, message: str) -> None:

@@ -81,15 +81,18 @@ def test_S42_B11_nothing_said_is_a_typed_error(tiny_generation: ModuleType) -> N
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda g: g.generate_coarse(np.array([100])), r"x_semantic holds 100..100; legal: 0..99"),
+        (
+            lambda g: g.generate_coarse(np.array([100])),
+            r"x_semantic holds 100..100; allowed: 0..99",
+        ),
         (lambda g: g.generate_coarse(np.zeros((2, 2), dtype=int)), "with 1 dimension"),
         (
             lambda g: g.generate_coarse(np.zeros(9, dtype=int), max_coarse_history=99),
-            "legal: 36..36",
+            "allowed: 36..36",
         ),
-        (lambda g: g.generate_fine(np.zeros((8, 4), dtype=int)), r"legal: \[1..7, T\]"),
+        (lambda g: g.generate_fine(np.zeros((8, 4), dtype=int)), r"allowed: \[1..7, T\]"),
         (lambda g: g.generate_fine(np.full((2, 4), 0.5)), "must be whole numbers"),
-        (lambda g: g.codec_decode(np.full((2, 4), 32)), "legal: 0..31"),
+        (lambda g: g.codec_decode(np.full((2, 4), 32)), "allowed: 0..31"),
         (lambda g: g.codec_decode(np.zeros((2, 0), dtype=int)), "fine_tokens has shape"),
         (lambda g: g.generate_text_semantic("Hi.", temp=-1), "temperature is -1"),
     ],

@@ -83,7 +83,7 @@ def test_H8_labels_are_refused(model: hf.BarkModel) -> None:
     ids = torch.zeros((1, 3), dtype=torch.int64)
     with pytest.raises(TrainingError, match=r"openbark\.training"):
         model.semantic(ids, labels=ids)
-    with pytest.raises(ParamError, match=r"codebook_idx is 0; legal: 1\.\.7"):
+    with pytest.raises(ParamError, match=r"codebook_idx is 0; allowed: 1\.\.7"):
         model.fine_acoustics(0, torch.zeros((1, 32, 8), dtype=torch.int64))
 
 

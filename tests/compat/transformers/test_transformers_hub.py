@@ -143,7 +143,7 @@ def test_H34_other_keywords_are_refused_by_name(tiny_checkpoint_dir: Path) -> No
         ("proxies", "HTTPS_PROXY"),
         ("variant", "revision"),
         ("max_memory", "enable_cpu_offload"),
-        ("revison", "legal: cache_dir"),
+        ("revison", "allowed: cache_dir"),
     ):
         with pytest.raises(ParamError, match=f"'{name}'; .*{advice}"):
             hf.BarkModel.from_pretrained(tiny_checkpoint_dir, **{name: True})

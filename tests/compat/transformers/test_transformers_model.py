@@ -38,7 +38,7 @@ def test_H14_H15_offload_takes_turns(
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
     monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cpu"))
     monkeypatch.setattr(torch.accelerator, "device_count", lambda: 1)
-    with pytest.raises(DeviceError, match=r"accelerator_id is 3; legal: 0\.\.0"):
+    with pytest.raises(DeviceError, match=r"accelerator_id is 3; allowed: 0\.\.0"):
         model.enable_cpu_offload(gpu_id=3)
     model.enable_cpu_offload(accelerator_id=0)
     assert model.device == torch.device("cpu", 0)
@@ -75,7 +75,7 @@ def test_H14_offload_to_a_gpu(folder: Path, processor: hf.BarkProcessor) -> None
 @pytest.mark.parametrize("name", [None, "eager", "sdpa", "flash_attention_2"])
 def test_H16_attention(folder: Path, name: str | None) -> None:
     assert hf.BarkModel.from_pretrained(folder, attn_implementation=name) is not None
-    with pytest.raises(ParamError, match="legal: None, eager"):
+    with pytest.raises(ParamError, match="allowed: None, eager"):
         hf.BarkModel.from_pretrained(folder, attn_implementation="paged")
 
 
@@ -92,7 +92,7 @@ def test_B15_H19_dtype(folder: Path, processor: hf.BarkProcessor, dtype: Any) ->
     assert str(model.dtype).endswith(str(expected).removeprefix("torch."))
     audio = model.generate(**processor("hello"), semantic_max_new_tokens=5)
     assert audio.dtype in (torch.float32, torch.float64)
-    with pytest.raises(ParamError, match="legal: auto"):
+    with pytest.raises(ParamError, match="allowed: auto"):
         hf.BarkModel.from_pretrained(folder, dtype="int8")
 
 
@@ -132,15 +132,15 @@ def test_B13_H26_temperature_zero_is_greedy(folder: Path, processor: hf.BarkProc
 
 def test_H23_unknown_and_absent_options(model: hf.BarkModel, processor: hf.BarkProcessor) -> None:
     refused: list[tuple[dict[str, Any], str]] = [
-        ({"temprature": 1}, "no option 'temprature'; legal: bad_words_ids"),
+        ({"temprature": 1}, "no option 'temprature'; allowed: bad_words_ids"),
         ({"coarse_max_new_tokens": 5}, "follow from the semantic tokens"),
         ({"guidance_scale": 3.0}, "no negative prompt"),
         ({"logits_processor": []}, "prefix_allowed_tokens_fn"),
-        ({"num_beams": 0}, "num_beams is 0; legal: from 1"),
+        ({"num_beams": 0}, "num_beams is 0; allowed: from 1"),
         ({"num_beams": 2, "streamer": object()}, "None with num_beams above 1"),
         ({"num_return_sequences": 2, "do_sample": False}, "unless do_sample is True"),
         ({"num_return_sequences": 3, "num_beams": 2}, "up to num_beams"),
-        ({"semantic_bad_words_ids": [[110]]}, r"token 110 .* legal: 0\.\.109"),
+        ({"semantic_bad_words_ids": [[110]]}, r"token 110 .* allowed: 0\.\.109"),
         ({"semantic_prefix_allowed_tokens_fn": lambda row, ids: []}, "lists no token for row 0"),
     ]
     for options, message in refused:
@@ -261,7 +261,7 @@ def test_B18_H27_a_voice_of_another_shape(
     inputs["history_prompt"][key] = inputs["history_prompt"][key].expand(
         2, *([-1] * (1 + (shape != "[T]")))
     )
-    with pytest.raises(VoiceError, match=f"{key} has shape .* legal: {re.escape(shape)}"):
+    with pytest.raises(VoiceError, match=f"{key} has shape .* allowed: {re.escape(shape)}"):
         model.generate(**inputs)
 
 

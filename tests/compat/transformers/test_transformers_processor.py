@@ -120,7 +120,7 @@ def test_H18_tokens_and_their_text(processor: hf.BarkProcessor) -> None:
     assert ids == tokenizer.encode("ab c")
     assert processor.decode(torch.tensor(ids)).replace(" ", "") == "abc"
     assert processor.batch_decode([ids, ids[:1]])[1] == "a"
-    with pytest.raises(TextError, match="'ab' is no token"):
+    with pytest.raises(TextError, match="'ab' is not a token"):
         tokenizer.convert_tokens_to_ids("ab")
     with pytest.raises(TextError, match="token 999 is none"):
         tokenizer.convert_ids_to_tokens([999])

@@ -5,7 +5,6 @@ The stages' rules become plain numbers here: which head rows may be drawn at whi
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -13,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, held
+from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, require_network
 from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
@@ -30,6 +29,7 @@ from openbark.checkpoints.shapes import (
 )
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import ParamError
+from openbark.forks import ForkSafeLock
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
@@ -95,12 +95,16 @@ class StageSession(NativeSession):
         )
         if self._name is Stage.SEMANTIC:
             semantic = self._config.semantic_rules
-            rules.first_token, rules.n_tokens, rules.n_turns = 0, semantic.semantic_vocab_size, 1
+            rules.first_token, rules.n_tokens, rules.n_codebooks = (
+                0,
+                semantic.semantic_vocab_size,
+                1,
+            )
             rules.end_token = semantic.eos_token if run.allow_early_stop else -1
         else:
             rules.first_token = self._config.coarse_offset
             rules.n_tokens = self._config.codebook_size
-            rules.n_turns = self._config.coarse_rules.n_codebooks
+            rules.n_codebooks = self._config.coarse_rules.n_codebooks
         return rules
 
 
@@ -130,7 +134,7 @@ class NativeBackend:
         self._fine = fine
         self._models = (*causal.values(), *([fine] if fine else []))
         self._idle_windows: list[FineSession] = []
-        self._windows_lock = threading.Lock()
+        self._windows_lock = ForkSafeLock()
         self._codec = codec
 
     @classmethod
@@ -185,7 +189,9 @@ class NativeBackend:
     def session(self, stage: Stage) -> StageSession:
         """A fresh cached row of the semantic or coarse stage."""
         self._release_rows()
-        return StageSession(held(self._rows.get(stage), stage.name.lower()), stage, self.config)
+        return StageSession(
+            require_network(self._rows.get(stage), stage.name.lower()), stage, self.config
+        )
 
     def draw_batch(self, runs: Sequence[DrawRun]) -> list[Drawn]:
         """Rows of one stage that advance together: each weight is read once for all of them at each step.
@@ -236,15 +242,15 @@ class NativeBackend:
         with self._windows_lock:
             # Made again for the next clip in a few milliseconds; the codec needs room of its own.
             self._idle_windows.clear()
-        return held(self._codec, "codec").decode(codes)
+        return require_network(self._codec, "codec").decode(codes)
 
     def codec_stream(self) -> CodecStream:
         """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
-        return held(self._codec, "codec").stream()
+        return require_network(self._codec, "codec").stream()
 
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
-        return held(self._codec, "codec").encode(waveform, n_codebooks)
+        return require_network(self._codec, "codec").encode(waveform, n_codebooks)
 
     def _release_rows(self) -> None:
         # Between stages: what one has looked up, the next does not need.
@@ -257,7 +263,7 @@ class NativeBackend:
         with self._windows_lock:
             window = self._idle_windows.pop() if self._idle_windows else None
         if window is None:
-            window = FineSession(held(self._fine, "fine"))
+            window = FineSession(require_network(self._fine, "fine"))
         yield window
         with self._windows_lock:
             self._idle_windows.append(window)
@@ -301,6 +307,6 @@ def _precision(dtype: str | None, pool: Pool) -> Precision:
     legal = [name for name, kind in DTYPES.items() if pool.precisions >> int(kind) & 1]
     if (dtype or "float32") not in legal:
         raise ParamError(
-            f"dtype is {dtype!r}; legal for the CPU engine with {pool.kernels} kernels: {', '.join(legal)}"
+            f"dtype is {dtype!r}; allowed for the CPU engine with {pool.kernels} kernels: {', '.join(legal)}"
         )
     return DTYPES[dtype or "float32"]

@@ -8,7 +8,6 @@ The numpy twins of `openbark.backends.torch.encodec.Encodec`, `.istft.IstftCodec
 from __future__ import annotations
 
 import ctypes
-import threading
 import weakref
 from collections.abc import Callable
 
@@ -24,10 +23,12 @@ from openbark.backends.codec_stream import (
     stretch_of_codes,
 )
 from openbark.backends.native import codec_layout
+from openbark.backends.native.capi import CodecHandle, CodecStreamHandle
 from openbark.backends.native.codec_layout import Layout, Tensors
 from openbark.backends.native.library import Pool
 from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
 from openbark.errors import AudioError, InputError
+from openbark.forks import ForkSafeLock
 
 __all__ = [
     "NativeEncodec",
@@ -52,16 +53,16 @@ class _Network:
         pointers = (ctypes.c_void_p * len(layout.arrays))(
             *(array.ctypes.data for array in layout.arrays)
         )
-        handle = ctypes.c_void_p()
+        handle = CodecHandle()
         pool.call(
             "ob_codec_create",
             pool.handle,
-            ctypes.c_int(layout.kind),
-            ctypes.c_void_p(sizes.ctypes.data),
-            ctypes.c_int(sizes.size),
+            layout.kind,
+            sizes,
+            sizes.size,
             pointers,
-            ctypes.c_void_p(lengths.ctypes.data),
-            ctypes.c_int(lengths.size),
+            lengths,
+            lengths.size,
             ctypes.byref(handle),
         )
         self._handle = handle
@@ -75,16 +76,16 @@ class _Network:
             "ob_codec_decode",
             self._handle,
             self._pool.handle,
-            ctypes.c_void_p(codes.ctypes.data),
-            ctypes.c_int(count),
-            ctypes.c_int(frames),
-            ctypes.c_void_p(waveform.ctypes.data),
+            codes,
+            count,
+            frames,
+            waveform,
         )
         return waveform
 
-    def stream(self) -> ctypes.c_void_p:
+    def stream(self) -> CodecStreamHandle:
         """A decoder in the middle of a sequence; the caller destroys it before this object goes."""
-        handle = ctypes.c_void_p()
+        handle = CodecStreamHandle()
         self._pool.call("ob_codec_stream_create", self._handle, ctypes.byref(handle))
         return handle
 
@@ -96,10 +97,10 @@ class _Network:
             "ob_codec_encode",
             self._handle,
             self._pool.handle,
-            ctypes.c_void_p(waveform.ctypes.data),
-            ctypes.c_int64(waveform.size),
-            ctypes.c_int(count),
-            ctypes.c_void_p(codes.ctypes.data),
+            waveform,
+            waveform.size,
+            count,
+            codes,
         )
         return codes.astype(np.int64)
 
@@ -148,18 +149,18 @@ class NativeEncodecStream:
             "ob_codec_stream_push",
             self._handle,
             self._pool.handle,
-            ctypes.c_void_p(codes.ctypes.data),
-            ctypes.c_int(codes.shape[0]),
-            ctypes.c_int(codes.shape[1]),
-            ctypes.c_int(last),
-            ctypes.c_void_p(waveform.ctypes.data),
+            codes,
+            codes.shape[0],
+            codes.shape[1],
+            last,
+            waveform,
             ctypes.byref(n_frames),
         )
         self._n_held -= n_frames.value
         return waveform[: n_frames.value * self._config.hop_length].copy()
 
 
-def _destroy_stream(pool: Pool, network: _Network, handle: ctypes.c_void_p) -> None:
+def _destroy_stream(pool: Pool, network: _Network, handle: CodecStreamHandle) -> None:
     """The network is held until here, so that it outlives what reads it."""
     pool.library.ob_codec_stream_destroy(handle)
 
@@ -179,7 +180,7 @@ def _checked_waveform(waveform: NDArray[np.floating]) -> _Waveform:
 def _check_count(count: int, n_codebooks: int) -> None:
     if not 1 <= count <= n_codebooks:
         raise InputError(
-            f"codec: {count} codebooks asked for or given, legal are 1 to {n_codebooks}; "
+            f"codec: {count} codebooks asked for or given, allowed are 1 to {n_codebooks}; "
             "slice the codes or change n_codebooks"
         )
 
@@ -197,7 +198,7 @@ def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArr
     lowest, highest = int(array.min()), int(array.max())
     if lowest < 0 or highest >= codebook_size:
         raise InputError(
-            f"codec: the codes reach from {lowest} to {highest}; legal are 0 to {codebook_size - 1}"
+            f"codec: the codes reach from {lowest} to {highest}; allowed are 0 to {codebook_size - 1}"
         )
     return np.ascontiguousarray(array, dtype=np.int32)
 
@@ -217,14 +218,14 @@ class _NativeCodec:
         self._pool = pool
         self._layouts = {"decoder": decoder, "encoder": encoder}
         self._networks: dict[str, _Network] = {}
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def _network(self, direction: str) -> _Network:
         with self._lock:
             if direction not in self._networks:
                 self._networks[direction] = _Network(self._pool, self._layouts[direction]())
                 # The arrays it was laid out in are free again: 26 MB of EnCodec that malloc would keep.
-                self._pool.library.ob_release_freed_memory()
+                self._pool.library.ob_memory_trim()
             return self._networks[direction]
 
     def decode(self, codes: _Codes) -> _Waveform:

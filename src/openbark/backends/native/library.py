@@ -6,13 +6,16 @@ Knows no model. Every call releases the interpreter's lock.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import sys
 import weakref
 from enum import IntEnum
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
+from openbark.backends.native.capi import PoolHandle, declare, header_version
 from openbark.errors import InputError, MissingExtraError, OpenBarkError, ParamError
 
 __all__ = [
@@ -21,8 +24,13 @@ __all__ = [
     "Kernels",
     "Pool",
     "available_kernels",
+    "checked_threads",
+    "how_to_get_engine",
     "library_path",
     "load_library",
+    "source_folder",
+    "usable_cores",
+    "usable_threads",
 ]
 
 KERNELS_VARIABLE = "OPENBARK_KERNELS"
@@ -31,7 +39,8 @@ KERNELS_VARIABLE = "OPENBARK_KERNELS"
 LIBRARY_VARIABLE = "OPENBARK_NATIVE_LIBRARY"
 """Environment variable that names another build of the library, such as one with sanitizers."""
 
-_VERSION = 4
+_LOG = logging.getLogger(__name__)
+_MOST_THREADS = 1024
 _STATUS_INVALID, _STATUS_NO_MEMORY = 1, 2
 
 
@@ -54,6 +63,66 @@ def library_path() -> Path:
     )
 
 
+def source_folder() -> Path | None:
+    """The clone that this package is imported from; None for an installed package."""
+    package = Path(__file__).parents[2]
+    root = package.parents[1]
+    is_clone = package.parent.name == "src" and (root / "setup.py").is_file()
+    return root if is_clone else None
+
+
+def how_to_get_engine() -> str:
+    """What to do where the CPU engine is not compiled, as part of a sentence."""
+    root = source_folder()
+    if root is None:
+        return "install a C++17 compiler (g++ or clang++) and install openbark again"
+    return (
+        f"compile it: Python imports openbark from the source folder {root}, where it is not compiled yet "
+        "(run `make native` or `pip install -e .` there, or `pip install .` and start Python without that "
+        "folder's src on its path)"
+    )
+
+
+def usable_cores() -> int:
+    """Cores that affinity and the control group's quota leave to this process."""
+    if library_path().exists():
+        return int(load_library().ob_usable_cores())
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def checked_threads(threads: object) -> int | None:
+    """A number of threads as a plain int; None stays None, "as many as there are cores".
+
+    Raises ParamError for anything but a whole number from 1.
+    """
+    if threads is None:
+        return None
+    if not isinstance(threads, Integral) or isinstance(threads, bool) or threads < 1:
+        raise ParamError(
+            f"threads is {threads!r}; allowed: a whole number from 1, or None for all cores"
+        )
+    return int(threads)
+
+
+def usable_threads(threads: object) -> int | None:
+    """`checked_threads`, at most one for each usable core: more would only wait for each other. A number that is
+    reduced is named in the log."""
+    wanted = checked_threads(threads)
+    if wanted is None:
+        return None
+    cores = usable_cores()
+    if wanted > cores:
+        _LOG.warning(
+            "threads=%d is more than the %d cores that this process may use; computing with %d threads",
+            wanted,
+            cores,
+            cores,
+        )
+    return min(wanted, cores)
+
+
 def load_library(path: Path | None = None) -> ctypes.CDLL:
     """Open the library.
 
@@ -61,26 +130,22 @@ def load_library(path: Path | None = None) -> ctypes.CDLL:
     """
     file = path or library_path()
     two_ways = (
-        "either install a C++17 compiler (g++ or clang++) and install openbark again, "
-        "or use PyTorch instead: pip install 'openbark[torch]'"
+        f"either {how_to_get_engine()}, or use PyTorch instead: pip install 'openbark[torch]'"
     )
     if not file.exists():
-        raise MissingExtraError(
-            f"the CPU engine is not there ({file.name} was not built, as this machine had no C++ compiler "
-            f"when openbark was installed); {two_ways}"
-        )
+        raise MissingExtraError(f"the CPU engine is not compiled ({file} is missing); {two_ways}")
     try:
         library = ctypes.CDLL(str(file))
     except OSError as error:
         raise MissingExtraError(f"{file} does not open ({error}); {two_ways}") from error
-    found = library.ob_version()
-    if found != _VERSION:
+    version = getattr(library, "ob_version", None)
+    if version is not None:
+        version.restype = ctypes.c_uint64
+    if version is None or version() != header_version():
         raise MissingExtraError(
-            f"{file} is version {found} of the CPU engine, this openbark needs {_VERSION}; {two_ways}"
+            f"{file} is the CPU engine of another version of openbark; {two_ways}"
         )
-    library.ob_error.restype = ctypes.c_char_p
-    library.ob_pool_kernels.restype = ctypes.c_char_p
-    library.ob_uniform.restype = ctypes.c_double
+    declare(library)
     return library
 
 
@@ -104,19 +169,21 @@ class Pool:
     """Threads and the kernels they run. Idle threads sleep; the pool ends with the last object that uses it."""
 
     def __init__(self, threads: int | None = None, kernels: str | None = None) -> None:
-        """threads: None takes the cores this process may use. kernels: "generic", "avx2", "avx512" or
+        """threads: None takes the cores this process may use; more than these are slower, but start
+        (`usable_threads` reduces them). kernels: "generic", "avx2", "avx512" or
         "neon"; None takes OPENBARK_KERNELS from the environment, or the fastest.
 
         Raises ParamError for what this machine does not have, MissingExtraError without the library.
         """
-        if threads is not None and (isinstance(threads, bool) or threads < 1):
-            raise ParamError(f"threads is {threads}; legal: a whole number from 1, or None")
+        wanted = checked_threads(threads) or 0
+        if wanted > _MOST_THREADS:
+            raise ParamError(
+                f"threads is {threads}; allowed: 1 to {_MOST_THREADS}, or None for all cores"
+            )
         self.library = load_library()
-        handle = ctypes.c_void_p()
+        handle = PoolHandle()
         isa = _chosen_kernels(self.library, kernels)
-        self.call(
-            "ob_pool_create", ctypes.c_int(threads or 0), ctypes.c_int(isa), ctypes.byref(handle)
-        )
+        self.call("ob_pool_create", wanted, isa, ctypes.byref(handle))
         self.handle = handle
         weakref.finalize(self, self.library.ob_pool_destroy, handle)
 

@@ -1,7 +1,7 @@
 """Packed weights kept on disk: the second start reads what the first one computed.
 
 A file holds a header and the packed block of each stage, byte for byte. It is used only if its key (weights,
-precision, kernels, build of the library), its size, the header's checksum and a sum over every chunk of the blocks
+precision, kernels, build of the library), its size, the header's checksum and a checksum of every chunk of the blocks
 are what they must be; otherwise the weights are packed again and the file is replaced.
 
 Blocks are read into memory, not mapped: anonymous memory can have huge pages, which a mapped file has not, and
@@ -23,7 +23,7 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.native.library import Pool, library_path
+from openbark.backends.native.library import Pool, library_path, load_library
 from openbark.backends.native.structs import Precision
 from openbark.backends.native.weights import stage_shapes
 from openbark.checkpoints.checkpoint import Checkpoint
@@ -269,7 +269,7 @@ def _read_header(stream: IO[bytes]) -> tuple[dict[str, Any], int]:
         raise _UnusableError("the file is too short")
     magic, digest, length = _PREFIX.unpack(prefix)
     if magic != _MAGIC or length > _MAX_HEADER:
-        raise _UnusableError("this is no file of packed weights, or one of another version")
+        raise _UnusableError("this is not a file of packed weights, or one of another version")
     text = stream.read(length)
     if hashlib.sha256(text).digest() != digest:
         raise _UnusableError("its header is damaged")
@@ -296,5 +296,5 @@ def _fill(stream: IO[bytes], chunk: NDArray[np.uint8]) -> None:
 
 
 def _sum(chunk: NDArray[np.uint8]) -> int:
-    """Sum of the chunk's 64-bit words: as fast as memory, and any flipped bit or lost page changes it."""
-    return int(np.add.reduce(chunk.view(np.uint64), dtype=np.uint64))
+    """The library's checksum of a chunk: as fast as memory, and exchanged or moved bytes change it too."""
+    return int(load_library().ob_checksum(chunk.ctypes.data, chunk.size))

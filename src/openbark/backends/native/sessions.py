@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.base import Flag, Tokens
+from openbark.backends.native.capi import CausalHandle, FineHandle, StageHandle
 from openbark.backends.native.structs import DrawRules, Run, Sampling
 from openbark.backends.native.weights import Transformer
 from openbark.stages.semantic import Prompt
@@ -31,17 +32,13 @@ class Stop(IntEnum):
     CANCELLED = 3
 
 
-def _address(array: NDArray[np.generic]) -> ctypes.c_void_p:
-    return ctypes.c_void_p(array.ctypes.data)
-
-
 class CausalStage:
     """What the rows of one causal stage share, and the place where they draw together."""
 
     def __init__(self, model: Transformer) -> None:
         self.model = model
         self.pool = model.pool
-        handle = ctypes.c_void_p()
+        handle = StageHandle()
         self.pool.call("ob_stage_create", self.pool.handle, model.handle, ctypes.byref(handle))
         self.handle = handle
         weakref.finalize(self, self.pool.library.ob_stage_destroy, handle)
@@ -57,7 +54,7 @@ class CausalStage:
             run.rules = ctypes.pointer(rules)
             run.cancel = None if cancel is None else cancel.ctypes.data
             run.out = row.ctypes.data
-        self.pool.call("ob_stage_draw", self.handle, runs, ctypes.c_int(len(draws)))
+        self.pool.call("ob_stage_draw", self.handle, runs, len(draws))
         return [
             (row[: run.count].astype(np.int64), Stop(run.stop))
             for row, run in zip(out, runs, strict=True)
@@ -70,7 +67,7 @@ class NativeSession:
     def __init__(self, rows: CausalStage) -> None:
         self.rows = rows
         self._pool = rows.pool
-        handle = ctypes.c_void_p()
+        handle = CausalHandle()
         self._pool.call("ob_causal_create", rows.handle, ctypes.byref(handle))
         self.handle = handle
         weakref.finalize(self, self._pool.library.ob_causal_destroy, handle)
@@ -83,10 +80,10 @@ class NativeSession:
         self._pool.call(
             "ob_causal_prefill",
             self.handle,
-            _address(ids),
-            ctypes.c_int(ids.size),
-            _address(summed),
-            ctypes.c_int(summed.size),
+            ids,
+            ids.size,
+            summed,
+            summed.size,
         )
 
     @property
@@ -101,12 +98,12 @@ class NativeSession:
 
     def step(self, token: int) -> NDArray[np.float32]:
         """Append one token; logits [V] after it."""
-        self._pool.call("ob_causal_step", self.handle, ctypes.c_int64(token))
+        self._pool.call("ob_causal_step", self.handle, token)
         return self._logits()
 
     def _logits(self) -> NDArray[np.float32]:
         out = np.empty(self.rows.model.shape.n_out, dtype=np.float32)
-        self._pool.call("ob_causal_logits", self.handle, _address(out))
+        self._pool.call("ob_causal_logits", self.handle, out)
         return out
 
     def draw(self, rules: DrawRules, cancel: Flag | None = None) -> tuple[Tokens, Stop]:
@@ -127,7 +124,7 @@ class FineSession:
     def __init__(self, model: Transformer) -> None:
         self._model = model
         self._pool = model.pool
-        handle = ctypes.c_void_p()
+        handle = FineHandle()
         self._pool.call("ob_fine_create", self._pool.handle, model.handle, ctypes.byref(handle))
         self._handle = handle
         weakref.finalize(self, self._pool.library.ob_fine_destroy, handle)
@@ -140,11 +137,11 @@ class FineSession:
         self._pool.call(
             "ob_fine_logits",
             self._handle,
-            _address(window),
-            ctypes.c_int(n_frames),
-            ctypes.c_int(k),
-            ctypes.c_int(first),
-            _address(out),
+            window,
+            n_frames,
+            k,
+            first,
+            out,
         )
         return out
 
@@ -166,15 +163,15 @@ class FineSession:
         self._pool.call(
             "ob_fine_draw",
             self._handle,
-            _address(window),
-            ctypes.c_int(n_frames),
-            ctypes.c_int(k),
-            ctypes.c_int(first),
+            window,
+            n_frames,
+            k,
+            first,
             ctypes.byref(sampling),
-            ctypes.c_uint64(seed),
-            ctypes.c_int(stage),
-            ctypes.c_int(row),
-            ctypes.c_int(n_codes),
-            _address(out),
+            seed,
+            stage,
+            row,
+            n_codes,
+            out,
         )
         return out

@@ -83,7 +83,7 @@ class DrawRules(ctypes.Structure):
         ("n_steps", ctypes.c_int32),
         ("first_token", ctypes.c_int32),
         ("n_tokens", ctypes.c_int32),
-        ("n_turns", ctypes.c_int32),
+        ("n_codebooks", ctypes.c_int32),
         ("end_token", ctypes.c_int32),
     )
 

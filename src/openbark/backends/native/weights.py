@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.backends.native.capi import MemoryHandle, ModelHandle
 from openbark.backends.native.library import Pool
 from openbark.backends.native.structs import MAX_HEAD_PARTS, Precision, Shape
 from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
@@ -100,7 +101,7 @@ class Transformer:
         pool.call("ob_model_bytes", pool.handle, ctypes.byref(shape), ctypes.byref(size))
         self.packed_bytes = size.value
         self._memory, start = _allocate(pool, size.value, self)
-        handle = ctypes.c_void_p()
+        handle = ModelHandle()
         pool.call("ob_model_create", pool.handle, ctypes.byref(shape), start, ctypes.byref(handle))
         self.handle = handle
         weakref.finalize(self, pool.library.ob_model_destroy, handle)
@@ -133,7 +134,7 @@ class Transformer:
             for name in _table_names(self.shape)
         ]
         for index, table in enumerate(self._tables):
-            self.pool.library.ob_model_table(self.handle, index, ctypes.c_void_p(table.ctypes.data))
+            self.pool.library.ob_model_table(self.handle, index, table)
 
     def release_rows(self) -> None:
         """Let go of the pages of mapped tables that lookups have brought in; the next lookup brings them back.
@@ -158,7 +159,7 @@ class Transformer:
             self.handle,
             self.pool.handle,
             name.encode(),
-            ctypes.c_void_p(data.ctypes.data),
+            data,
         )
 
 
@@ -178,8 +179,8 @@ def _mapping(array: NDArray[np.float32]) -> mmap.mmap | None:
     return base if isinstance(base, mmap.mmap) else None
 
 
-def _allocate(pool: Pool, size: int, owner: object) -> tuple[ctypes.c_void_p, ctypes.c_void_p]:
-    memory, start = ctypes.c_void_p(), ctypes.c_void_p()
-    pool.call("ob_memory_create", ctypes.c_size_t(size), ctypes.byref(memory), ctypes.byref(start))
+def _allocate(pool: Pool, size: int, owner: object) -> tuple[MemoryHandle, ctypes.c_void_p]:
+    memory, start = MemoryHandle(), ctypes.c_void_p()
+    pool.call("ob_memory_create", size, ctypes.byref(memory), ctypes.byref(start))
     weakref.finalize(owner, pool.library.ob_memory_destroy, memory)
     return memory, start

@@ -9,7 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from openbark.backends.base import CodecStream, held
+from openbark.backends.base import CodecStream, Network, require_network
+from openbark.backends.native.library import checked_threads
 from openbark.backends.torch.codec_streams import codec_stream
 from openbark.backends.torch.encodec import Encodec
 from openbark.backends.torch.fine import FineGPT
@@ -18,6 +19,7 @@ from openbark.backends.torch.istft import IstftCodec
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import DeviceError, ParamError
+from openbark.forks import tell_after_fork
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 
@@ -56,7 +58,7 @@ def _device(name: str | None) -> torch.device:
 
 def _dtype(name: str | None) -> torch.dtype:
     if name is not None and name not in _DTYPES:
-        raise ParamError(f"dtype is {name!r}; legal: {', '.join(sorted(_DTYPES))}")
+        raise ParamError(f"dtype is {name!r}; allowed: {', '.join(sorted(_DTYPES))}")
     return _DTYPES[name or "float32"]
 
 
@@ -115,6 +117,24 @@ class TorchBackend:
         self._causal = causal
         self._fine = fine
         self._codec = codec
+        self._in_child = False
+        tell_after_fork(self)
+
+    def after_fork(self) -> None:
+        """In the child of a fork: OpenMP waits for threads that do not exist there, unless it is told to use one."""
+        self._in_child = True
+        torch.set_num_threads(1)
+
+    def _ready(self, network: Network | None, name: str) -> Network:
+        """A network that can compute. Raises CheckpointUnsupportedError, or DeviceError after a fork."""
+        found = require_network(network, name)
+        device = next(self._modules()[0].parameters()).device
+        if self._in_child and device.type != "cpu":
+            raise DeviceError(
+                f"the model was loaded on {device} before this process was forked, and {device.type} does not work in "
+                "the child of a fork; load it in the child, or start processes with the 'spawn' method"
+            )
+        return found
 
     @classmethod
     def load(
@@ -128,8 +148,8 @@ class TorchBackend:
 
         Raises DeviceError for a device that is not here, ParamError for an unknown dtype.
         """
-        if threads is not None:
-            torch.set_num_threads(threads)
+        if (wanted := checked_threads(threads)) is not None:
+            torch.set_num_threads(wanted)
         place, kind = _device(device), _dtype(dtype)
         config = checkpoint.config
 
@@ -186,7 +206,7 @@ class TorchBackend:
 
     def causal(self, stage: Stage) -> CausalGPT:
         """The network of the semantic or coarse stage."""
-        return held(self._causal.get(stage), stage.name.lower())
+        return self._ready(self._causal.get(stage), stage.name.lower())
 
     def session(self, stage: Stage) -> TorchSession:
         """A fresh cached row of the semantic or coarse stage."""
@@ -204,14 +224,14 @@ class TorchBackend:
     @torch.inference_mode()
     def fine_logits(self, codes: Tokens, k: int) -> Logits:
         """Logits [N, V] of codebook k for a window of codes [K, N]."""
-        fine = held(self._fine, "fine")
+        fine = self._ready(self._fine, "fine")
         window = torch.tensor(codes)[None].to(fine.position_embeds_layer.weight.device)
         return _array(fine(window, k)[0])
 
     @torch.inference_mode()
     def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
         """Codes [K, F] to a waveform [L]."""
-        codec = held(self._codec, "codec")
+        codec = self._ready(self._codec, "codec")
         device = next(codec.parameters()).device
         decoded = codec.decode(torch.tensor(codes)[None].to(device))  # type: ignore[operator]
         waveform: NDArray[np.float32] = decoded[0].float().cpu().numpy()
@@ -219,12 +239,12 @@ class TorchBackend:
 
     def codec_stream(self) -> CodecStream:
         """A fresh stream of the codec (`backends.base.StreamingBackend`)."""
-        return codec_stream(held(self._codec, "codec"))  # type: ignore[arg-type]
+        return codec_stream(self._ready(self._codec, "codec"))  # type: ignore[arg-type]
 
     @torch.inference_mode()
     def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
         """Waveform [L] to codes [K, F]."""
-        codec = held(self._codec, "codec")
+        codec = self._ready(self._codec, "codec")
         samples = torch.tensor(waveform)[None].to(next(codec.parameters()))
         codes: Tokens = codec.encode(samples, n_codebooks)[0].cpu().numpy()  # type: ignore[operator]
         return codes

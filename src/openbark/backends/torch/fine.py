@@ -39,7 +39,9 @@ class FineGPT(nn.Module):
         """
         config = self.config
         if not config.n_codes_given <= k < config.n_codes_total:
-            raise ValueError(f"k is {k}; legal: {config.n_codes_given}..{config.n_codes_total - 1}")
+            raise ValueError(
+                f"k is {k}; allowed: {config.n_codes_given}..{config.n_codes_total - 1}"
+            )
         x = self.position_embeds_layer(torch.arange(codes.shape[2], device=codes.device))
         for level in range(k + 1):
             x = x + self.input_embeds_layers[level](codes[:, level])

@@ -55,15 +55,31 @@ class Attention(nn.Module):
 
     def _heads(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         fused = self.att_proj(x).unflatten(-1, (3, self.n_head, -1))  # [B, T, 3, H, D/H]
-        query, key, value = fused.permute(2, 0, 3, 1, 4)
+        query, key, value = fused.permute(2, 0, 3, 1, 4).unbind(0)
         return query, key, value
 
-    def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
-        """Attend within x [B, T, D], and to the cache before it when there is one."""
+    def forward(
+        self,
+        x: Tensor,
+        cache: KVCache | None = None,
+        layer: int = 0,
+        mask: Tensor | None = None,
+        weights: list[Tensor] | None = None,
+    ) -> Tensor:
+        """Attend within x [B, T, D], and to the cache before it when there is one.
+
+        mask [B, past + T]: False hides a position from every query. The attention weights [B, H, T, S] are
+        appended to `weights`. Either is computed in plain operations, which agree to rounding.
+        """
         query, key, value = self._heads(x)
         if cache is not None:
             key, value = cache.append(layer, key, value)
-        if self.training and cache is None and x.device.type == "cpu":
+        if mask is not None or weights is not None:
+            shares = self._shares(query, key, mask)
+            mixed = shares @ value
+            if weights is not None:
+                weights.append(shares)
+        elif self.training and cache is None and x.device.type == "cpu":
             mixed = self._explicit(query, key, value)
         else:
             mixed = self._fused(query, key, value)
@@ -72,10 +88,12 @@ class Attention(nn.Module):
     def _fused(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         n_new, n_all = query.shape[2], key.shape[2]
         mask = None
-        if self.causal and 1 < n_new < n_all:
+        # A trace holds for other lengths too, so it may not depend on a comparison of these.
+        if self.causal and (torch.jit.is_tracing() or 1 < n_new < n_all):  # type: ignore[attr-defined,no-untyped-call]
             mask = query.new_ones(n_new, n_all, dtype=torch.bool).tril(n_all - n_new)
+        is_causal = self.causal and mask is None and n_new == n_all > 1
         return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, is_causal=self.causal and n_new == n_all > 1
+            query, key, value, attn_mask=mask, is_causal=is_causal
         )
 
     def _explicit(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
@@ -88,6 +106,19 @@ class Attention(nn.Module):
             scores = scores + scores.new_zeros(length, length).masked_fill(hidden, float("-inf"))
         mixed = torch.softmax(scores, dim=-1).to(value.dtype) @ value.flatten(0, 1)
         return mixed.view(rows, self.n_head, length, width)
+
+    def _shares(self, query: Tensor, key: Tensor, mask: Tensor | None) -> Tensor:
+        """Attention weights [B, H, T, S]."""
+        scores = query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+        # The smallest number instead of -inf: a row that sees nothing then averages instead of giving NaN.
+        hidden = torch.finfo(scores.dtype).min
+        n_new, n_all = scores.shape[-2:]
+        if self.causal:
+            future = torch.ones(n_new, n_all, dtype=torch.bool, device=query.device)
+            scores = scores.masked_fill(future.triu(n_all - n_new + 1), hidden)
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None, None, :n_all], hidden)
+        return F.softmax(scores, dim=-1)
 
     def scores(self, x: Tensor, head: int) -> Tensor:
         """Unmasked attention logits [B, T, T] of one head, for training objectives that guide it."""
@@ -121,9 +152,16 @@ class Block(nn.Module):
         self.mlp = MLP(config)
         self.dropout = config.dropout
 
-    def forward(self, x: Tensor, cache: KVCache | None = None, layer: int = 0) -> Tensor:
-        """x [B, T, D] -> [B, T, D]."""
-        x = x + self._drop(self.attn(self.layernorm_1(x), cache, layer))
+    def forward(
+        self,
+        x: Tensor,
+        cache: KVCache | None = None,
+        layer: int = 0,
+        mask: Tensor | None = None,
+        weights: list[Tensor] | None = None,
+    ) -> Tensor:
+        """x [B, T, D] -> [B, T, D]; `mask` and `weights` as in `Attention`."""
+        x = x + self._drop(self.attn(self.layernorm_1(x), cache, layer, mask, weights))
         return x + self._drop(self.mlp(self.layernorm_2(x)))
 
     def _drop(self, x: Tensor) -> Tensor:

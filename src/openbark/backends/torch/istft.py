@@ -110,7 +110,7 @@ class ResidualQuantizer(nn.Module):
         if not 1 <= n_codebooks <= len(self.layers):
             raise InputError(
                 f"codec: {n_codebooks} codebooks asked for or given, "
-                f"legal are 1 to {len(self.layers)}; slice the codes or change n_codebooks"
+                f"allowed are 1 to {len(self.layers)}; slice the codes or change n_codebooks"
             )
         return n_codebooks
 

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from openbark.backends.torch.gpt import Block, KVCache
+from openbark.backends.torch.fine import FineGPT as StageFineGPT
+from openbark.backends.torch.gpt import Block, CausalGPT, KVCache
 from openbark.checkpoints.suno_folder import SunoFile, read_suno_file
 from openbark.checkpoints.suno_names import to_suno
 from openbark.config import FineGPTConfig, GPTConfig
@@ -89,6 +90,8 @@ class GPT(_Network):
         super().__init__(sizes, {"wte": table}, blocks)
         self.config = config
         self._sizes = sizes
+        self.n_summed = _N_SUMMED
+        """Text slots that a history is added to: Suno's, unless a checkpoint has others."""
         self.lm_head = nn.Linear(sizes.n_embd, sizes.output_vocab_size, bias=False)
 
     def forward(
@@ -109,17 +112,18 @@ class GPT(_Network):
         if past_kv is not None and idx.shape[1] != 1:
             raise ParamError(f"with past_kv idx has one id for each row, has {idx.shape[1]}")
         if merge_context and past_kv is None:
-            if idx.shape[1] <= 2 * _N_SUMMED:
+            slots = self.n_summed
+            if idx.shape[1] <= 2 * slots:
                 raise ParamError(
-                    f"with merge_context idx has more than {2 * _N_SUMMED} ids, has {idx.shape[1]}"
+                    f"with merge_context idx has more than {2 * slots} ids, has {idx.shape[1]}"
                 )
-            summed = table(idx[:, :_N_SUMMED]) + table(idx[:, _N_SUMMED : 2 * _N_SUMMED])
-            x = torch.cat([summed, table(idx[:, 2 * _N_SUMMED :])], dim=1)
+            summed = table(idx[:, :slots]) + table(idx[:, slots : 2 * slots])
+            x = torch.cat([summed, table(idx[:, 2 * slots :])], dim=1)
         else:
             x = table(idx)
         length = x.shape[1]
         if start + length > self._sizes.block_size:
-            raise ParamError(f"{start + length} positions; legal: 1..{self._sizes.block_size}")
+            raise ParamError(f"{start + length} positions; allowed: 1..{self._sizes.block_size}")
         if position_ids is None:
             position_ids = torch.arange(start, start + length, device=idx.device)[None]
         cache = self._cache(x, past_kv, length) if use_cache or past_kv is not None else None
@@ -128,6 +132,17 @@ class GPT(_Network):
         if cache is None or not use_cache:
             return logits, None
         return logits, tuple(zip(cache.keys, cache.values, strict=True))
+
+    def as_stage(self) -> CausalGPT:
+        """The same layers as the module that backends compute with."""
+        with torch.device("meta"):
+            stage = CausalGPT(self._sizes)
+        stage.input_embeds_layer = self.transformer["wte"]  # type: ignore[assignment]
+        stage.position_embeds_layer = self.transformer["wpe"]  # type: ignore[assignment]
+        stage.layers = nn.ModuleList(self._blocks)
+        stage.layernorm_final = self.transformer["ln_f"]  # type: ignore[assignment]
+        stage.lm_head = self.lm_head
+        return stage.eval()
 
     def _cache(self, like: Tensor, past: KeysValues | None, n_new: int) -> KVCache:
         """Room for exactly the past and the new positions: the caller's `past` is never written to."""
@@ -162,6 +177,16 @@ class FineGPT(_Network):
         for index, head in enumerate(self.lm_heads):
             head.weight = tables[index + 1].weight
 
+    def as_stage(self) -> StageFineGPT:
+        """The same layers as the module that backends compute with."""
+        with torch.device("meta"):
+            stage = StageFineGPT(self._sizes)
+        stage.input_embeds_layers = self.transformer["wtes"]  # type: ignore[assignment]
+        stage.position_embeds_layer = self.transformer["wpe"]  # type: ignore[assignment]
+        stage.layers = nn.ModuleList(self._blocks)
+        stage.layernorm_final = self.transformer["ln_f"]  # type: ignore[assignment]
+        return stage.eval()
+
     def forward(self, pred_idx: int, idx: Tensor) -> Tensor:
         """Codes [B, T, K] -> logits [B, T, V] of codebook `pred_idx`; codebooks 0..pred_idx are read.
 
@@ -170,11 +195,11 @@ class FineGPT(_Network):
         sizes = self._sizes
         if not sizes.n_codes_given <= pred_idx < sizes.n_codes_total:
             raise ParamError(
-                f"pred_idx is {pred_idx}; legal: {sizes.n_codes_given}..{sizes.n_codes_total - 1}"
+                f"pred_idx is {pred_idx}; allowed: {sizes.n_codes_given}..{sizes.n_codes_total - 1}"
             )
         if idx.ndim != 3 or idx.shape[2] != sizes.n_codes_total or idx.shape[1] > sizes.block_size:
             raise ParamError(
-                f"idx has shape {list(idx.shape)}; legal: [B, 1..{sizes.block_size}, "
+                f"idx has shape {list(idx.shape)}; allowed: [B, 1..{sizes.block_size}, "
                 f"{sizes.n_codes_total}]"
             )
         tables = self.transformer["wtes"]

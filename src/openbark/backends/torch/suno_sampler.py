@@ -36,7 +36,7 @@ class SunoSampler:
         if sampling.temperature == 0.0:
             token = int(row.argmax())
             return token, float(token == len(row) - 1)
-        shares = torch.softmax(row / sampling.temperature, dim=-1)
+        shares = _shares(row, sampling.temperature)
         return int(torch.multinomial(shares, 1)), float(shares[-1])
 
     def frames(self, logits: Logits, sampling: SamplingParams, k: int, first_frame: int) -> Tokens:
@@ -45,7 +45,7 @@ class SunoSampler:
         if sampling.temperature == 0.0:
             drawn = rows.argmax(dim=-1)
         else:
-            shares = torch.softmax(rows / sampling.temperature, dim=-1)
+            shares = _shares(rows, sampling.temperature)
             drawn = torch.multinomial(shares, 1).reshape(-1)
         tokens: Tokens = drawn.cpu().numpy()
         return tokens
@@ -57,6 +57,17 @@ class SunoSampler:
                 "overflow in this precision; try another copy of the checkpoint"
             )
         return torch.from_numpy(np.array(logits)).to(self._device)
+
+
+def _shares(rows: Tensor, temperature: float) -> Tensor:
+    """Softmax of rows [..., V] over the temperature, in Suno's order of operations where its dtype can hold that."""
+    scaled = rows / temperature
+    if torch.isfinite(scaled.amax(dim=-1)).all():
+        return torch.softmax(scaled, dim=-1)
+    # The largest goes to 0 first, and stays there: 0 / temperature may be NaN where a device multiplies by the inverse.
+    centred = (rows - rows.amax(dim=-1, keepdim=True)).double()
+    exact = torch.where(centred == 0, centred, centred / temperature)
+    return torch.softmax(exact, dim=-1).to(rows.dtype)
 
 
 def _top_p(row: Tensor, top_p: float | None) -> Tensor:

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
-import numpy as np
-from numpy.typing import NDArray
-
 from openbark.audio import check_output
 from openbark.compat.coqui.config import MODEL_NAME, BarkConfig, model_folders
 from openbark.compat.coqui.model import Bark, Folders
-from openbark.compat.coqui.sentences import split_sentences as _split
-from openbark.compat.coqui.speech_options import SpeechOptions
-from openbark.compat.coqui.wav_file import save_normalized
+from openbark.compat.coqui.synthesizer import ModelNames, Synthesizer
 from openbark.compat.suno.model_cache import choose_device
 from openbark.errors import CheckpointUnsupportedError, ParamError
-from openbark.text.tokenizer import squeeze
-from openbark.voices.voice import Voice
 
-__all__ = ["PAUSE_SAMPLES", "TTS"]
-
-_LOG = logging.getLogger(__name__)
-
-PAUSE_SAMPLES = 10_000
-"""Zero samples after each sentence, the last included (C31)."""
+__all__ = ["TTS"]
 
 
 class TTS:
-    """Coqui's front door. The model is loaded when the object is made."""
+    """Coqui's entry point. The model is loaded when the object is made."""
 
     def __init__(
         self,
@@ -64,16 +51,41 @@ class TTS:
             self.model.load_bark_models()
         else:
             self.model.load_checkpoint(self.config, model_path)
+        self._synthesizer = Synthesizer(self.model, self.config)
+
+    @property
+    def synthesizer(self) -> Synthesizer:
+        """What scripts take sample rate, model and `save_wav` from."""
+        return self._synthesizer
 
     def to(self, device: Any) -> TTS:
         """Compute on `device` from now on (C30). Raises DeviceError."""
         self.model.to(device)
         return self
 
+    def cuda(self, device: Any = None) -> TTS:
+        """As `to("cuda")`. Raises DeviceError without one."""
+        return self.to(
+            "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device
+        )
+
+    def cpu(self) -> TTS:
+        """As `to("cpu")`."""
+        return self.to("cpu")
+
+    def eval(self) -> TTS:
+        """Nothing to do: models here only infer."""
+        return self
+
     @staticmethod
-    def list_models() -> list[str]:
-        """Names of the models that are here."""
-        return [MODEL_NAME]
+    def list_models() -> ModelNames:
+        """Names of the models that are here: a list, and upstream's manager of models."""
+        return ModelNames([MODEL_NAME])
+
+    @property
+    def manager(self) -> ModelNames:
+        """As `list_models`."""
+        return self.list_models()
 
     @property
     def models(self) -> list[str]:
@@ -118,10 +130,17 @@ class TTS:
 
         Raises TextError, VoiceError (C32), ParamError for a language.
         """
-        settings = self._settings(options)
-        _check_front(language, emotion, speed)
-        voice = self.model.find_voice(speaker, voice_dir, speaker_wav)
-        return self._spoken(text, voice, settings, split_sentences)
+        return self._synthesizer.tts(
+            text,
+            speaker,
+            language,
+            speaker_wav,
+            emotion=emotion,
+            speed=speed,
+            split_sentences=split_sentences,
+            voice_dir=voice_dir,
+            **self._quiet(options),
+        )
 
     def tts_to_file(
         self,
@@ -140,44 +159,37 @@ class TTS:
     ) -> str:
         """As `tts`, into a file: 16 bits, the loudest sample at full scale (C33); to `pipe_out` too.
         Returns the path. Raises AudioError besides."""
-        settings = self._settings(options)
-        _check_front(language, emotion, speed)
-        target = Path(file_path)
+        target = Path(file_path).expanduser()
         check_output(target)
-        voice = self.model.find_voice(speaker, voice_dir, speaker_wav)
-        samples = self._spoken(text, voice, settings, split_sentences)
-        save_normalized(target, samples, self.model.bark.sample_rate, pipe_out)
+        samples = self.tts(
+            text,
+            speaker,
+            language,
+            speaker_wav,
+            emotion,
+            speed,
+            split_sentences,
+            voice_dir=voice_dir,
+            **options,
+        )
+        self._synthesizer.save_wav(samples, target, pipe_out)
         return str(file_path)
 
-    def _settings(self, options: Mapping[str, Any]) -> SpeechOptions:
-        return SpeechOptions(**{"silent": not self._progress_bar, **options})
-
-    def _spoken(
-        self, text: str, voice: Voice | None, settings: SpeechOptions, split_sentences: bool
-    ) -> list[float]:
-        words = squeeze(text)
-        pause = np.zeros(PAUSE_SAMPLES, dtype=np.float32)
-        parts: list[NDArray[np.float32]] = []
-        for sentence in _split(words) if split_sentences else [words]:
-            waveform, _ = self.model.speak(sentence, voice, settings)
-            parts += [waveform, pause]
-        samples: list[float] = np.concatenate(parts).tolist()
-        return samples
+    def _quiet(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        return {"silent": not self._progress_bar, **options}
 
     def voice_conversion(self, *_: Any) -> None:
         """Raises CheckpointUnsupportedError: another model's work (C36)."""
         raise CheckpointUnsupportedError("voice conversion is done by other models than Bark")
 
-    def tts_with_vc(self, *_: Any) -> None:
+    def voice_conversion_to_file(self, *_: Any) -> None:
         """Raises CheckpointUnsupportedError: another model's work (C36)."""
         self.voice_conversion()
 
+    def tts_with_vc_to_file(self, *_: Any) -> None:
+        """Raises CheckpointUnsupportedError: another model's work (C36)."""
+        self.voice_conversion()
 
-def _check_front(language: str | None, emotion: str | None, speed: float | None) -> None:
-    """Raise ParamError for a language; say that what Bark ignores is ignored."""
-    if language is not None:
-        raise ParamError(
-            f"language is {language!r}; Bark has none to choose, so leave it out: the text decides"
-        )
-    if (emotion, speed) != (None, None):
-        _LOG.warning("emotion and speed change nothing with Bark")
+    def tts_with_vc(self, *_: Any) -> None:
+        """Raises CheckpointUnsupportedError: another model's work (C36)."""
+        self.voice_conversion()

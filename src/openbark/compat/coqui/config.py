@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +38,53 @@ def model_folders() -> list[Path]:
     return [data_folder() / MODEL_NAME.replace("/", "--"), data_folder() / "suno" / "bark_v0"]
 
 
+class _Coqpit:
+    """Fields of the dataclass read as items, as Coqui's configs are."""
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self:
+            raise KeyError(name)
+        return getattr(self, name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in self:
+            raise KeyError(name)
+        setattr(self, name, value)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.keys()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.keys())
+
+    def keys(self) -> list[str]:
+        """Names of the fields."""
+        return [item.name for item in fields(self)]  # type: ignore[arg-type]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """Names and values."""
+        return [(name, getattr(self, name)) for name in self.keys()]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A field, or `default` for another name."""
+        return getattr(self, name) if name in self else default
+
+    def has(self, name: str) -> bool:
+        """Whether there is such a field."""
+        return name in self
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]
+
+    def update(self, new: Mapping[str, Any]) -> None:
+        """Set several fields. Raises KeyError for other names."""
+        for name, value in new.items():
+            self[name] = value
+
+
 @dataclass
-class BarkAudioConfig:
+class BarkAudioConfig(_Coqpit):
     """Rates of the audio."""
 
     sample_rate: int = _SUNO.sample_rate
@@ -46,7 +92,7 @@ class BarkAudioConfig:
 
 
 @dataclass
-class _TrainingFields:
+class _TrainingFields(_Coqpit):
     output_path: str = "output"
     logger_uri: str | None = None
     run_name: str = "run"

@@ -7,25 +7,31 @@ a voice that has to be cloned is an error that says so.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.api import Bark as _Bark
+from openbark.checkpoints.checkpoint import open_checkpoint
+from openbark.checkpoints.convert import ready_checkpoint
+from openbark.checkpoints.find import find_checkpoint
 from openbark.compat.coqui.config import BarkConfig
 from openbark.compat.coqui.speech_options import TEMPERATURE, SpeechOptions
 from openbark.compat.coqui.voice_folders import find_coqui_voice, list_coqui_voices, slug
+from openbark.compat.suno.model import stage_networks
 from openbark.compat.suno.model_cache import find_model
+from openbark.compat.suno.stage_models import notify
 from openbark.compat.suno.stage_runs import (
     run_coarse_stage,
     run_codec_stage,
     run_fine_stage,
     run_semantic_stage,
 )
-from openbark.errors import CheckpointNotFoundError, TrainingError, VoiceError
+from openbark.errors import CheckpointNotFoundError, OpenBarkError, TrainingError, VoiceError
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.voice import Voice
 
@@ -41,6 +47,17 @@ Folders = str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None
 """One voice folder, several, or none."""
 
 
+_NETWORKS: Mapping[str, str] = MappingProxyType(
+    {
+        "semantic_model": "text",
+        "coarse_model": "coarse",
+        "fine_model": "fine",
+        "encodec": "codec",
+    }
+)
+"""Coqui's names of the networks, and Suno's of the stages."""
+
+
 class Bark:
     """Coqui's model object around an `openbark.Bark`."""
 
@@ -50,6 +67,7 @@ class Bark:
         self.device = "cpu"
         self._bark: _Bark | None = None
         self._source: str | os.PathLike[str] = ""
+        self._networks: dict[str, Any] = {}
 
     @classmethod
     def init_from_config(cls, config: BarkConfig) -> Bark:
@@ -69,7 +87,9 @@ class Bark:
     def load_bark_models(self) -> None:
         """Load the model that is found without a folder: OPENBARK_MODEL, Coqui's, Suno's or the hub's cache,
         else the model inside openbark (C2). Raises CheckpointError."""
-        self._load(find_model(self.config.USE_SMALLER_MODELS, [Path(self.config.CACHE_DIR)]))
+        self._load(
+            find_model(self.config.USE_SMALLER_MODELS, [Path(self.config.CACHE_DIR).expanduser()])
+        )
 
     def load_checkpoint(
         self,
@@ -93,10 +113,29 @@ class Bark:
         """Compute on `device` from now on; a loaded model is loaded again there. Raises DeviceError."""
         name = str(device)
         if name != self.device:
-            self.device = name
-            if self._bark is not None:
-                self._load(self._source)
+            before, self.device = self.device, name
+            try:
+                if self._bark is not None:
+                    self._load(self._source)
+            except OpenBarkError:
+                self.device = before
+                raise
         return self
+
+    def cuda(self, device: Any = None) -> Bark:
+        """As `to("cuda")`. Raises DeviceError without one."""
+        return self.to(
+            "cuda" if device is None else f"cuda:{device}" if isinstance(device, int) else device
+        )
+
+    def cpu(self) -> Bark:
+        """As `to("cpu")`."""
+        return self.to("cpu")
+
+    @property
+    def source(self) -> str:
+        """Where the model was loaded from."""
+        return os.fspath(self._source)
 
     def eval(self) -> Bark:
         """Nothing to do: models here only infer."""
@@ -187,7 +226,7 @@ class Bark:
         if speaker is None or speaker == "random":
             return None
         places = _paths(folders)
-        own = [Path(self.config.DEF_SPEAKER_DIR), self._voices_of_the_model()]
+        own = [Path(self.config.DEF_SPEAKER_DIR).expanduser(), self._voices_of_the_model()]
         places += [place for place in own if place.is_dir()]
         for place in places:
             names = list_coqui_voices(place)
@@ -199,14 +238,14 @@ class Bark:
 
     def speakers(self) -> list[str]:
         """Voices of DEF_SPEAKER_DIR, of the model's folder, and those that the model knows by name (C32)."""
-        default, own = Path(self.config.DEF_SPEAKER_DIR), self._voices_of_the_model()
+        default, own = Path(self.config.DEF_SPEAKER_DIR).expanduser(), self._voices_of_the_model()
         found = list_coqui_voices(default) if default.is_dir() else []
         found += list_coqui_voices(own, sub_folders=False) if own.is_dir() else []
         return sorted({*found, *self.bark.voices})
 
     def get_voices(self, voice_dir: str | os.PathLike[str]) -> dict[str, Path]:
         """Names and files or folders of the voices in a folder (C8). Raises VoiceError."""
-        folder = Path(voice_dir)
+        folder = Path(voice_dir).expanduser()
         names = list_coqui_voices(folder)
         places = {path.stem if path.is_file() else path.name: path for path in folder.iterdir()}
         return {name: places[name] for name in names}
@@ -215,7 +254,7 @@ class Bark:
         self, speaker_id: str, voice_dir: str | os.PathLike[str]
     ) -> dict[str, Tokens]:
         """The three arrays of a voice under Suno's keys (C8). Raises VoiceError."""
-        voice = find_coqui_voice(Path(voice_dir), speaker_id)
+        voice = find_coqui_voice(Path(voice_dir).expanduser(), speaker_id)
         return {key: getattr(voice, field) for field, key in ARRAY_KEYS.items()}
 
     def generate_voice(self, audio: Any, speaker_id: str, voice_dir: Any) -> None:
@@ -242,9 +281,32 @@ class Bark:
         """Raises TrainingError; upstream does nothing (C9). `synthesize` is what speaks."""
         self.train_step()
 
+    def __getattr__(self, name: str) -> Any:
+        """`semantic_model`, `coarse_model`, `fine_model` and `encodec` are torch networks; once a script has asked
+        for one, the model computes with them. Raises MissingExtraError without torch."""
+        stage = _NETWORKS.get(name)
+        if stage is None:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        if not self._networks:
+            modules, old = stage_networks(stage), self.bark
+            checkpoint = ready_checkpoint(open_checkpoint(find_checkpoint(self._source)), notify)
+            self._networks = {
+                each: modules.read_stage(checkpoint, each, self.device)
+                for each in _NETWORKS.values()
+            }
+            backend = modules.whole_backend(self._networks, old.config)
+            self._bark = _Bark(backend, old.tokenizer, old.default_params, old.voices)
+        return self._networks[stage]
+
+    def parameters(self) -> Iterator[Any]:
+        """The weights of the four networks. Raises MissingExtraError without torch."""
+        for name in _NETWORKS:
+            yield from getattr(self, name).parameters()
+
     def _load(self, source: str | os.PathLike[str]) -> None:
         self._bark = _Bark.load(source, self.device, "float32")
         self._source = source
+        self._networks = {}
 
     def _voices_of_the_model(self) -> Path:
         """Where Coqui 0.27 keeps voices unless told otherwise (C21)."""
@@ -309,5 +371,5 @@ def _paths(folders: Folders) -> list[Path]:
     if folders is None:
         return []
     if isinstance(folders, (str, os.PathLike)):
-        return [Path(folders)]
-    return [Path(folder) for folder in folders]
+        return [Path(folders).expanduser()]
+    return [Path(folder).expanduser() for folder in folders]

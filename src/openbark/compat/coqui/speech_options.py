@@ -11,17 +11,17 @@ from openbark.params import GenerationParams, SamplingParams
 __all__ = ["MIN_EOS_P", "TEMPERATURE", "SpeechOptions"]
 
 TEMPERATURE = Unset(0.7)
-"""Coqui's temperature of the semantic and the coarse stage, as nobody gave it."""
+"""Coqui's temperature of the semantic and the coarse stage."""
 
 MIN_EOS_P = Unset(0.2)
-"""Coqui's probability of the end that stops, as nobody gave it."""
+"""Coqui's probability of the end that stops."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpeechOptions:
     """Coqui's names and defaults; an unknown keyword is a TypeError, where Coqui ignores it.
 
-    A temperature or min_eos_p that nobody gave is the checkpoint's own, for Suno's checkpoints this one.
+    A temperature or min_eos_p that is not given is the checkpoint's own, for Suno's checkpoints this one.
     max_gen_duration_s: longest speech in seconds. use_kv_caching changes no token and is always used.
     """
 

@@ -66,7 +66,7 @@ def find_coqui_voice(folder: Path, speaker: str) -> Voice:
         has = ", ".join(sorted(index)[:12]) or "no voices"
         raise VoiceError(f"unknown voice {speaker!r} in {folder}{hint} (it has {has})")
     file = _voice_file(place, speaker)
-    return read_pth(file, speaker) if file.suffix == _PICKLE else Voice.load(file, speaker)
+    return read_pth(file, speaker) if _kind(file) == _PICKLE else Voice.load(file, speaker)
 
 
 def read_pth(path: Path, name: str | None = None) -> Voice:
@@ -76,11 +76,11 @@ def read_pth(path: Path, name: str | None = None) -> Voice:
     large, or the voice of another model.
     """
     if path.is_file() and path.stat().st_size > MAX_VOICE_BYTES:
-        raise VoiceError(f"{path} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
+        raise VoiceError(f"{path} is larger than {MAX_VOICE_BYTES} bytes; a voice is smaller")
     try:
         content = read_torch_file(path)
     except CheckpointError as error:
-        raise VoiceError(f"no voice can be read from {path}: {error}") from error
+        raise VoiceError(f"cannot read a voice from {path}: {error}") from error
     if not isinstance(content, dict):
         raise VoiceError(f"{path} holds a {type(content).__name__}; a voice is a dictionary")
     metadata = content.get(_METADATA_KEY, {})
@@ -133,9 +133,9 @@ def _index(folder: Path) -> dict[str, Path]:
     for path in sorted(folder.iterdir()):
         if path.is_dir():
             found[path.name] = path
-        elif path.suffix in (_NPZ, _PICKLE):
+        elif _kind(path) in (_NPZ, _PICKLE):
             previous = found.get(path.stem)
-            if previous is None or (previous.suffix == _PICKLE and path.suffix == _NPZ):
+            if previous is None or (_kind(previous) == _PICKLE and _kind(path) == _NPZ):
                 found[path.stem] = path
     return found
 
@@ -144,7 +144,7 @@ def _voice_file(place: Path, speaker: str) -> Path:
     if place.is_file():
         return place
     files = [path for path in sorted(place.iterdir()) if path.is_file()]
-    arrays = [path for path in files if path.suffix in (_NPZ, _PICKLE)]
+    arrays = [path for path in files if _kind(path) in (_NPZ, _PICKLE)]
     if len(arrays) > 1:
         raise VoiceError(
             f"{place} holds {len(arrays)} voice files ({', '.join(path.name for path in arrays)}); "
@@ -159,3 +159,7 @@ def _voice_file(place: Path, speaker: str) -> Path:
             f"do; put an .npz voice into {place}"
         )
     raise VoiceError(f"{place} holds neither a voice (.npz, .pth) nor a recording")
+
+
+def _kind(path: Path) -> str:
+    return path.suffix.lower()

@@ -89,7 +89,7 @@ def write_clip(
     Raises AudioError or VoiceError.
     """
     values = resolve(given)
-    folder = output_folder(Path(values["output_dir"]))
+    folder = output_folder(Path(values["output_dir"]).expanduser())
     suffix = values["output_format"]
     name = values["output_filename"]
     if name is not None:

@@ -6,7 +6,6 @@ model of its own takes the one that is loaded (parity I1). Knows no generation.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from openbark.api import Bark
 from openbark.compat.infinity.options import resolve
 from openbark.compat.suno.model_cache import choose_device, find_model
 from openbark.errors import ParamError
+from openbark.forks import ForkSafeLock
 
 __all__ = ["LoadedBark", "loaded_bark", "preload_models", "wants_gpu", "wants_small"]
 
@@ -24,7 +24,7 @@ class LoadedBark:
     """The model that was loaded last; asking for another one, or for another device, loads that."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
         self._key = ("", "")
         self._bark: Bark | None = None
 

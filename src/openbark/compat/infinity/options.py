@@ -272,7 +272,7 @@ def option(name: str) -> Option:
         if candidate.name == name:
             return candidate
     raise ParamError(
-        f"Bark Infinity has no option {name!r}; legal: {', '.join(item.name for item in OPTIONS)}"
+        f"Bark Infinity has no option {name!r}; allowed: {', '.join(item.name for item in OPTIONS)}"
     )
 
 
@@ -290,9 +290,9 @@ def resolve(given: Mapping[str, Any]) -> dict[str, Any]:
         if item.refused and value != item.default:
             raise ParamError(f"{name} is refused: {item.refused}")
         if item.choices and value not in item.choices:
-            raise ParamError(f"{name} is {value!r}; legal: {', '.join(item.choices)}")
+            raise ParamError(f"{name} is {value!r}; allowed: {', '.join(item.choices)}")
         if item.kind is bool and not isinstance(value, bool):
-            raise ParamError(f"{name} is {value!r}; legal: True or False")
+            raise ParamError(f"{name} is {value!r}; allowed: True or False")
         values[name] = value
     for new, old in (("semantic_temp", "text_temp"), ("coarse_temp", "waveform_temp")):
         if isinstance(values[new], Unset):
@@ -318,7 +318,7 @@ def _check_numbers(values: Mapping[str, Any]) -> None:
             lowest[name] = 0
     for name, low in lowest.items():
         if values[name] is not None and values[name] < low:
-            raise ParamError(f"{name} is {values[name]}; legal: from {low}")
+            raise ParamError(f"{name} is {values[name]}; allowed: from {low}")
     if values["split_character_goal_length"] > values["split_character_max_length"]:
         raise ParamError(
             f"split_character_goal_length {values['split_character_goal_length']} is more than "

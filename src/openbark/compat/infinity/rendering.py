@@ -80,9 +80,9 @@ def render_npz_samples(
     if compression_mode:
         raise ParamError(f"compression_mode is refused: {_SUPERPACK}")
     if start_from is not None and start_from not in STARTS:
-        raise ParamError(f"start_from is {start_from!r}; legal: {', '.join(STARTS)}")
+        raise ParamError(f"start_from is {start_from!r}; allowed: {', '.join(STARTS)}")
     if gen_minor_variants is not None and gen_minor_variants < 1:
-        raise ParamError(f"gen_minor_variants is {gen_minor_variants}; legal: from 1, or None")
+        raise ParamError(f"gen_minor_variants is {gen_minor_variants}; allowed: from 1, or None")
     speaker = bark or loaded_bark(load_all_defaults())
     library = speaker.voices if npz_directory is None else _folder(npz_directory)
     seeds = _seeds(seed)
@@ -92,7 +92,9 @@ def render_npz_samples(
     for name in library:
         voice = library.get(name)
         voice.validate(speaker.config)
-        folder = Path(output_dir) if output_dir is not None else library.path(name).parent
+        folder = (
+            Path(output_dir).expanduser() if output_dir is not None else library.path(name).parent
+        )
         leaf = name if output_dir is not None else name.rpartition("/")[2]
         history = voice if double_up_history else None
         if gen_minor_variants is None:
@@ -125,15 +127,15 @@ def doctor_random_speaker_surgery(
     Raises VoiceError for a file that is no voice or too short to be cut so, ParamError, AudioError.
     """
     if gen_minor_variants < 1:
-        raise ParamError(f"gen_minor_variants is {gen_minor_variants}; legal: from 1")
+        raise ParamError(f"gen_minor_variants is {gen_minor_variants}; allowed: from 1")
     speaker = bark or loaded_bark(load_all_defaults())
-    source = Path(npz_filepath)
+    source = Path(npz_filepath).expanduser()
     voice = Voice.load(source)
     voice.validate(speaker.config)
     # Upstream cuts 128 tokens from either end at the nearest; a shorter voice is cut in its middle half.
     least = min(_LEAST_CUT, len(voice.semantic) // 4)
     seeds = _seeds(seed)
-    folder = Path(output_dir) if output_dir is not None else source.parent
+    folder = Path(output_dir).expanduser() if output_dir is not None else source.parent
     places = np.linspace(least, len(voice.semantic) - least, gen_minor_variants).astype(int)
     params = _variants(2 * gen_minor_variants, seeds.seed)
     written: list[Path] = []
@@ -157,7 +159,7 @@ def resize_semantic_history(
 ) -> NDArray[np.int64]:
     """The last `weight * max_len` semantic tokens [T], filled up on the right with the padding token."""
     if weight < 0 or max_len < 0:
-        raise ParamError(f"weight is {weight} and max_len {max_len}; legal: from 0")
+        raise ParamError(f"weight is {weight} and max_len {max_len}; allowed: from 0")
     length = int(max_len * weight)
     kept = np.asarray(semantic_history, dtype=np.int64)[max(0, len(semantic_history) - length) :]
     padding = np.full(length - len(kept), SemanticRules().semantic_pad_token, dtype=np.int64)
@@ -169,9 +171,9 @@ def _seeds(seed: int | None) -> SeedSource:
 
 
 def _folder(npz_directory: str | os.PathLike[str]) -> VoiceLibrary:
-    if not Path(npz_directory).is_dir():
+    if not Path(npz_directory).expanduser().is_dir():
         raise VoiceError(f"no folder {npz_directory}; give one that holds .npz files")
-    return VoiceLibrary([npz_directory])
+    return VoiceLibrary([Path(npz_directory).expanduser()])
 
 
 def _variants(count: int, seed: int) -> Iterator[GenerationParams]:

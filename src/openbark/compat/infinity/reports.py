@@ -1,6 +1,6 @@
 """What is wrong with a voice, array by array, instead of an assertion (parity I6).
 
-Each report is a dictionary: valid, and messages that name the array, what was found and what is legal.
+Each report is a dictionary: valid, and messages that name the array, what was found and what is allowed.
 """
 
 from __future__ import annotations
@@ -57,9 +57,11 @@ def generate_coarse_report(
     semantic = np.asarray(arrays.get("semantic_prompt", ()))
     if not found and semantic.ndim == 1 and len(semantic):
         ratio = round(np.asarray(arrays["coarse_prompt"]).shape[1] / len(semantic), 1)
-        legal = round(model.frames_per_semantic, 1)
-        if ratio != legal:
-            found = [f"coarse_prompt has {ratio} frames for each semantic token; legal: {legal}"]
+        allowed = round(model.frames_per_semantic, 1)
+        if ratio != allowed:
+            found = [
+                f"coarse_prompt has {ratio} frames for each semantic token; allowed: {allowed}"
+            ]
     return _report(found)
 
 
@@ -137,10 +139,10 @@ def _array_messages(
         return [f"{key} is missing"]
     array = np.asarray(arrays[key])
     if array.dtype.kind not in "iu":
-        return [f"{key} holds {array.dtype} values; legal: whole numbers"]
+        return [f"{key} holds {array.dtype} values; allowed: whole numbers"]
     if array.ndim != (1 if rows is None else 2) or (rows is not None and len(array) != rows):
-        legal = "[T]" if rows is None else f"[{rows}, F]"
-        return [f"{key} has shape {list(array.shape)}; legal: {legal}"]
+        allowed = "[T]" if rows is None else f"[{rows}, F]"
+        return [f"{key} has shape {list(array.shape)}; allowed: {allowed}"]
     if array.size == 0:
         return [f"{key} is empty; it must hold some tokens"]
     wrong = np.argwhere((array < 0) | (array >= size))
@@ -150,4 +152,4 @@ def _array_messages(
     line = array[row[0]] if row else array
     around = line[max(0, at - token_samples) : at + token_samples + 1].tolist()
     where = f"row {row[0]}, position {at}" if row else f"position {at}"
-    return [f"{key} holds {line[at]} at {where} (around it: {around}); legal: 0..{size - 1}"]
+    return [f"{key} holds {line[at]} at {where} (around it: {around}); allowed: 0..{size - 1}"]

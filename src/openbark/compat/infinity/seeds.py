@@ -34,7 +34,7 @@ def set_seed(seed: int = 0) -> SeedSource:
     if seed in (0, -1):
         return SeedSource(secrets.randbits(32))
     if not 0 <= seed <= MAX_SEED:
-        raise ParamError(f"seed is {seed}; legal: 1..{MAX_SEED}, or 0 and -1 for a random one")
+        raise ParamError(f"seed is {seed}; allowed: 1..{MAX_SEED}, or 0 and -1 for a random one")
     return SeedSource(seed)
 
 

@@ -106,7 +106,7 @@ def windowed_config(config: BarkConfig, values: Mapping[str, Any]) -> BarkConfig
     window = rules.sliding_window if window == COARSE_WINDOWS[1] else window
     if not 1 <= window <= history:
         raise ParamError(
-            f"coarse_sliding_window_len is {window}, coarse_max_coarse_history {history}; legal: "
+            f"coarse_sliding_window_len is {window}, coarse_max_coarse_history {history}; allowed: "
             "1 <= window <= history"
         )
     try:

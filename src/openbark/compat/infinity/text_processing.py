@@ -97,7 +97,7 @@ def split_by_regex(text: str, pattern: str) -> list[str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ParamError(f"{pattern!r} is no regular expression: {error}") from error
+        raise ParamError(f"{pattern!r} is not a regular expression: {error}") from error
     if not pattern:
         raise ParamError("splitting by regex needs the pattern as its value")
     parts, start = [], 0
@@ -167,7 +167,7 @@ def split_text(
         return split_by_pos(text, str(value or _DEFAULT_PART))
     reason = "needs a pronouncing dictionary" if split_type == "rhyme" else "is not known"
     raise ParamError(
-        f"splitting by {split_type} {reason}; legal: word, line, sentence, char, string, random, pos, regex"
+        f"splitting by {split_type} {reason}; allowed: word, line, sentence, char, string, random, pos, regex"
     )
 
 
@@ -240,19 +240,19 @@ def estimate_spoken_time(text: str, wpm: float = 150, threshold: float = 15) -> 
     `threshold` changes nothing, as upstream (parity I5). Raises ParamError.
     """
     if wpm <= 0:
-        raise ParamError(f"wpm is {wpm}; legal: above 0")
+        raise ParamError(f"wpm is {wpm}; allowed: above 0")
     return len(_BRACKETS.sub("", text).split()) / wpm * 60
 
 
 def load_text(path: str | Path) -> str:
     """The text of a UTF-8 file. Raises TextError."""
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        return Path(path).expanduser().read_text(encoding="utf-8-sig")
     except OSError as error:
         raise TextError(f"cannot read {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise TextError(
-            f"{path} is no UTF-8 text (byte {error.start}); save it as UTF-8"
+            f"{path} is not UTF-8 text (byte {error.start}); save it as UTF-8"
         ) from error
 
 

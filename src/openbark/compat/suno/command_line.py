@@ -68,7 +68,7 @@ def _speak(options: argparse.Namespace) -> None:
     from openbark.compat.suno.api import generate_audio, save_as_prompt
     from openbark.compat.suno.generation import SAMPLE_RATE
 
-    folder = Path(options.output_dir)
+    folder = Path(options.output_dir).expanduser()
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -32,11 +32,11 @@ def parse_flag(text: str, name: str) -> bool:
     word = text.strip().lower()
     if word in _TRUE or word in _FALSE:
         return word in _TRUE
-    raise ParamError(f"{name} is {text!r}; legal: true or false (also 1, 0, yes, no, on, off)")
+    raise ParamError(f"{name} is {text!r}; allowed: true or false (also 1, 0, yes, no, on, off)")
 
 
 def flag(name: str) -> bool:
-    """The present value of one of FLAGS. Raises ParamError for a value that is no truth value."""
+    """The present value of one of FLAGS. Raises ParamError for a value that is not a truth value."""
     variable = FLAGS[name]
     return parse_flag(os.environ.get(variable, ""), variable)
 

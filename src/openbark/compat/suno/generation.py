@@ -30,6 +30,7 @@ from openbark.compat.suno.stage_models import (
     clear_cuda_cache,
     load_network,
     load_stage,
+    stage_in,
 )
 from openbark.compat.suno.stage_runs import (
     run_coarse_stage,
@@ -290,13 +291,14 @@ def _load(
 
 def _checked_type(model_type: str) -> str:
     if model_type not in _STAGES[:-1]:
-        raise ParamError(f"model_type is {model_type!r}; legal: {', '.join(_STAGES[:-1])}")
+        raise ParamError(f"model_type is {model_type!r}; allowed: {', '.join(_STAGES[:-1])}")
     return model_type
 
 
 def _codec_place() -> tuple[bool, Place | None]:
     """Size and place of a loaded stage, whose codec it is."""
-    loaded = [_stage_model(name) for name in ("fine", "coarse", "text") if name in models]
+    stages = [_stage_model(name) for name in ("fine", "coarse", "text") if name in models]
+    loaded = [stage for stage in stages if stage.place is not None]
     return (loaded[0].small, loaded[0].place) if loaded else (_setting("USE_SMALL_MODELS"), None)
 
 
@@ -305,17 +307,20 @@ def _computing(name: str) -> Iterator[tuple[Bark, str]]:
     """A stage and its device, with OFFLOAD_CPU there only for this long (S44)."""
     stage = _stage(name)
     with stage.computing(_setting("OFFLOAD_CPU")) as bark:
-        yield bark, stage.device
+        yield bark, stage.current_device
 
 
 def _stage_model(name: str) -> StageModel:
-    entry = models[name]
-    stage = entry["model"] if name == "text" else entry
-    if not isinstance(stage, StageModel):
-        raise ParamError(
-            f"models[{name!r}] holds a {type(stage).__name__}; load it with load_model(model_type={name!r})"
-        )
+    """The stage in `models`, also where a script has put a network of its own there."""
+    stage, models[name] = stage_in(models[name], name, _any_tokenizer)
+    models_devices.setdefault(name, stage.device)
     return stage
+
+
+def _any_tokenizer() -> Tokenizer:
+    """That of a loaded stage: stages after the first read no text."""
+    loaded = [item for item in models.values() if isinstance(item, StageModel)]
+    return (loaded[0] if loaded else _stage("text")).bark.tokenizer
 
 
 def _stage(name: str) -> StageModel:

@@ -88,7 +88,9 @@ def save_prompt(filepath: str | os.PathLike[str], full_generation: Mapping[str, 
     """Write the dictionary that `output_full=True` gives as a history prompt, all of its arrays, whole or
     not at all (S4). Raises VoiceError for another suffix, missing arrays, or a file that cannot be written.
     """
-    target = Path(filepath)
+    if not isinstance(filepath, (str, os.PathLike)):
+        raise VoiceError(f"filepath is a {type(filepath).__name__}; allowed: the path of an .npz")
+    target = Path(filepath).expanduser()
     check_target(target)
     if not isinstance(full_generation, Mapping):
         raise VoiceError(
@@ -101,7 +103,7 @@ def save_prompt(filepath: str | os.PathLike[str], full_generation: Mapping[str, 
     }
     pickled = [key for key, array in arrays.items() if array.dtype.hasobject]
     if pickled:
-        raise VoiceError(f"full_generation[{pickled[0]!r}] is no array of numbers; take it out")
+        raise VoiceError(f"full_generation[{pickled[0]!r}] is not an array of numbers; take it out")
     try:
         write_atomically(target, _npz(arrays))
     except OSError as error:

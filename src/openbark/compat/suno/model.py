@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["FineGPTConfig", "GPTConfig", "networks"]
+__all__ = ["FineGPTConfig", "GPTConfig", "networks", "stage_networks"]
 
 _NETWORKS = ("GPT", "FineGPT")
 
@@ -26,11 +26,32 @@ def __getattr__(name: str) -> Any:
 
 def networks() -> ModuleType:
     """The module of the networks. Raises MissingExtraError without torch."""
+    return _torch_module("suno_networks", "")
+
+
+_INSTEAD = MappingProxyType(
+    {
+        "text": "generate_text_semantic",
+        "coarse": "generate_coarse",
+        "fine": "generate_fine",
+        "codec": "codec_decode, or openbark.Bark.load(...).backend.codec_encode to make codes",
+    }
+)
+
+
+def stage_networks(stage: str) -> ModuleType:
+    """The module that makes a stage's network. Raises MissingExtraError without torch, naming the functions that
+    do without."""
+    return _torch_module("suno_stages", f"; without it use {_INSTEAD[stage]}")
+
+
+def _torch_module(name: str, instead: str) -> ModuleType:
     if find_spec("torch") is None:
         raise MissingExtraError(
-            'Suno\'s networks are torch modules; install PyTorch: pip install "openbark[torch]"'
+            "Suno's networks are torch modules; install PyTorch: "
+            f'pip install "openbark[torch]"{instead}'
         )
-    return import_module("openbark.backends.torch.suno_networks")
+    return import_module(f"openbark.backends.torch.{name}")
 
 
 @dataclass

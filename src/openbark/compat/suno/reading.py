@@ -17,7 +17,6 @@ from openbark.api import Bark
 from openbark.config import SemanticRules
 from openbark.errors import TextError
 from openbark.text.split import Budget, split_text
-from openbark.text.tokenizer import describe_characters
 
 __all__ = ["Tokens", "readable_text", "text_pieces"]
 
@@ -50,22 +49,25 @@ def text_pieces(text: str, bark: Bark) -> list[Tokens]:
 def readable_text(text: str, bark: Bark) -> str:
     """`text` as the model will read it, after `Bark.normalize`.
 
-    Raises TextError for empty text, for letters that the model cannot read, and when only signs are left.
+    Raises TextError for empty text, for letters that the model cannot read, when only signs are left, and for
+    what is not a text.
     """
+    if not isinstance(text, str):
+        raise TextError(f"the text is a {type(text).__name__}; allowed: a str, such as 'Hello.'")
     try:
-        return bark.normalize(text)
+        read, spelled = text, False
+        normalized = bark.normalize(text)
     except TextError:
         unreadable = [c for c in dict.fromkeys(text) if not _is_read(c, bark)]
         readings = {c: _reading(c) for c in unreadable}
         if not unreadable or None in readings.values():
             raise
-    read = "".join(readings.get(c, c) or "" for c in text)
-    normalized = bark.normalize(read)
-    signs = [c for c, reading in readings.items() if not reading]
-    spelled = [c for c, reading in readings.items() if reading]
+        read, spelled = "".join(readings.get(c, c) or "" for c in text), True
+        normalized = bark.normalize(read)
     name = bark.config.name
-    if signs:
-        _LOG.warning("%s cannot read %s; left out", name, describe_characters(signs))
+    left_out = dict.fromkeys(str(each) for each in bark.reader.reading(read).left_out)
+    if left_out:
+        _LOG.warning("%s cannot read %s; left out", name, ", ".join(left_out))
     if spelled:
         _LOG.warning(
             "%s reads no Korean; it speaks %r. Suno's models read it: OPENBARK_MODEL=suno/bark-small",

@@ -7,9 +7,9 @@ Barks. Knows no generation and no module-level state.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -23,12 +23,16 @@ from openbark.checkpoints.checkpoint import (
 )
 from openbark.checkpoints.convert import ready_checkpoint
 from openbark.checkpoints.suno_folder import cached_tokenizer
+from openbark.compat.suno.model import stage_networks
 from openbark.compat.suno.model_cache import Notices, Place, find_place
-from openbark.errors import CheckpointNotFoundError
+from openbark.config import BarkConfig
+from openbark.errors import CheckpointNotFoundError, ParamError
+from openbark.params import SUNO_PARAMS
 from openbark.text.tokenizer import Tokenizer
 from openbark.voices.folders import library_of
+from openbark.voices.library import VoiceLibrary
 
-__all__ = ["StageModel", "clear_cuda_cache", "load_network", "load_stage"]
+__all__ = ["StageModel", "clear_cuda_cache", "load_network", "load_stage", "notify", "stage_in"]
 
 _PARTS = {
     "text": "semantic",
@@ -43,18 +47,86 @@ class _Movable(Protocol):
     def to(self, device: str) -> None: ...
 
 
-@dataclass(frozen=True, eq=False)
 class StageModel:
-    """A Bark of which one network is loaded: `bark` computes this `stage` alone, on `device`.
+    """A Bark of which one network is loaded: `bark` computes this `stage` alone.
 
-    small: the size that was asked for. place: where the weights came from.
+    Names that it lacks are those of the stage's torch network (`network`). Once a script has asked for that, the
+    stage computes with it: what is loaded into it, trained or moved is what speaks.
     """
 
-    bark: Bark
-    stage: str
-    small: bool
-    device: str
-    place: Place
+    def __init__(
+        self,
+        bark: Bark,
+        stage: str,
+        small: bool,
+        device: str,
+        place: Place | None,
+        weights: Checkpoint | None,
+    ) -> None:
+        """small: the size that was asked for. device: where it was asked to compute. place: where the weights came
+        from; None, as `weights`, for a script's own."""
+        self.bark = bark
+        self.stage = stage
+        self.small = small
+        self.device = device
+        self.place = place
+        self._weights = weights
+        self._network: Any = None
+
+    @property
+    def network(self) -> Any:
+        """The torch module with Suno's interface, or encodec's for the codec. Raises MissingExtraError without
+        torch."""
+        if self._network is None and self._weights is not None:
+            modules = stage_networks(self.stage)
+            network = modules.read_stage(self._weights, self.stage, self.device)
+            self._compute_with(network, modules.backend_of(network, self.stage, self.bark.config))
+        return self._network
+
+    @classmethod
+    def of_network(cls, network: Any, stage: str, tokenizer: Tokenizer) -> StageModel:
+        """A stage that computes with a script's own network, by Suno's rules. Raises ParamError for a network of
+        another kind."""
+        backend = stage_networks(stage).backend_of(network, stage, BarkConfig())
+        bark = Bark(backend, tokenizer, SUNO_PARAMS, VoiceLibrary())
+        device = str(next(network.parameters()).device)
+        made = cls(bark, stage, False, device, None, None)
+        made._network = network
+        return made
+
+    def _compute_with(self, network: Any, backend: Any) -> None:
+        old = self.bark
+        self.bark = Bark(backend, old.tokenizer, old.default_params, old.voices)
+        self._network, self._weights = network, None
+
+    @property
+    def current_device(self) -> str:
+        """Where the weights are: the device asked for, or where a script has moved the network."""
+        if self._network is None:
+            return self.device
+        return str(next(self._network.parameters()).device)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        value = getattr(self.network, name)
+        if not callable(value) or getattr(value, "__self__", None) is not self.network:
+            return value
+
+        @wraps(value)
+        def method(*args: Any, **keywords: Any) -> Any:
+            result = value(*args, **keywords)
+            # As `models["fine"].to("cuda").eval()`: what goes back into `models` stays a stage.
+            return self if result is self.network else result
+
+        return method
+
+    def __call__(self, *args: Any, **keywords: Any) -> Any:
+        """Call the network, as Suno's code does."""
+        return self.network(*args, **keywords)
+
+    def __repr__(self) -> str:
+        return f"<{self.stage} stage of {self.bark.config.name}, {self.bark.backend.description}>"
 
     @contextmanager
     def computing(self, offload: bool) -> Iterator[Bark]:
@@ -72,6 +144,26 @@ class StageModel:
                 clear_cuda_cache()
 
 
+def stage_in(
+    entry: Any, name: str, find_tokenizer: Callable[[], Tokenizer]
+) -> tuple[StageModel, Any]:
+    """The stage of an entry of `models`, and the entry that holds it. A network that the script has made, loaded or
+    trained itself becomes a stage, with the tokenizer of the entry or else that of `find_tokenizer`.
+
+    Raises ParamError for anything else.
+    """
+    pair = entry if name == "text" and isinstance(entry, dict) else {"model": entry}
+    stage = pair.get("model")
+    if isinstance(stage, StageModel):
+        return stage, entry
+    if not hasattr(stage, "state_dict"):
+        raise ParamError(
+            f"models[{name!r}] holds a {type(stage).__name__}; load it with load_model(model_type={name!r})"
+        )
+    stage = StageModel.of_network(stage, name, pair.get("tokenizer") or find_tokenizer())
+    return stage, {**pair, "model": stage} if pair is entry else stage
+
+
 def load_stage(
     stage: str,
     small: bool,
@@ -86,13 +178,13 @@ def load_stage(
     Raises CheckpointError, DeviceError, MissingExtraError.
     """
     place = beside or find_place("fine" if stage == "codec" else stage, small, notices)
-    checkpoint = ready_checkpoint(_opened(stage, place), _tell).only([_PARTS[stage]])
+    checkpoint = ready_checkpoint(_opened(stage, place), notify).only([_PARTS[stage]])
     # Only PyTorch moves weights between devices; only full precision gives Suno's tokens.
     kind = None if device == "cpu" else "torch"
     backend = load_backend(checkpoint, kind, "cpu" if offload else device, "float32")
     tokenizer = Tokenizer.load(checkpoint.tokenizer_path)
     bark = Bark(backend, tokenizer, checkpoint.defaults, library_of(checkpoint.directory))
-    return StageModel(bark, stage, small, device, place)
+    return StageModel(bark, stage, small, device, place, checkpoint)
 
 
 def _opened(stage: str, place: Place) -> Checkpoint:
@@ -129,6 +221,6 @@ def clear_cuda_cache() -> None:
         release_memory()
 
 
-def _tell(line: str) -> None:
-    """What takes minutes or gigabytes is said before it starts."""
+def notify(line: str) -> None:
+    """Write a line on stderr before work that takes minutes or gigabytes."""
     sys.stderr.write(line + "\n")

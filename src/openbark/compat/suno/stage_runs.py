@@ -127,7 +127,7 @@ def run_fine_stage(
     n_codebooks = bark.config.fine_rules.n_codebooks
     if not 1 <= len(codes) < n_codebooks or codes.shape[1] == 0:
         raise ParamError(
-            f"x_coarse_gen has shape {list(codes.shape)}; legal: [1..{n_codebooks - 1}, T]"
+            f"x_coarse_gen has shape {list(codes.shape)}; allowed: [1..{n_codebooks - 1}, T]"
         )
     with _request(GenerationParams(fine=sampling), voice, device, silent) as request:
         return run_fine(bark.backend, request, codes)
@@ -138,7 +138,7 @@ def run_codec_stage(bark: Bark, fine: Any) -> NDArray[np.float32]:
     codes = _array("fine_tokens", fine, 2, bark.config.codebook_size)
     most = bark.config.codec.n_codebooks
     if not 1 <= len(codes) <= most or codes.shape[1] == 0:
-        raise ParamError(f"fine_tokens has shape {list(codes.shape)}; legal: [1..{most}, T]")
+        raise ParamError(f"fine_tokens has shape {list(codes.shape)}; allowed: [1..{most}, T]")
     return bark.backend.codec_decode(codes)
 
 
@@ -150,10 +150,11 @@ def _request(
     silent: bool,
     text_tokens: Tokens | None = None,
 ) -> Iterator[Request]:
-    """A request for one stage, with a progress bar on stderr while it runs unless `silent`."""
+    """A request for one stage, with a progress bar on a terminal while it runs unless `silent`."""
     from tqdm import tqdm
 
-    with tqdm(disable=bool(silent), leave=False, unit="s", unit_scale=True) as bar:
+    # None is tqdm's word for: on a terminal only.
+    with tqdm(disable=True if silent else None, leave=False, unit="s", unit_scale=True) as bar:
 
         def report(stage: str, done: float, total: float | None) -> None:
             bar.set_description_str(stage, refresh=False)
@@ -180,14 +181,17 @@ def _torch_sampler(device: str) -> Sampler | None:
 
 
 def _array(name: str, values: Any, n_dimensions: int, size: int) -> Tokens:
-    array = np.asarray(values)
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ParamError(f"{name} cannot be read as an array: {error}") from error
     if array.ndim != n_dimensions or (array.size and array.dtype.kind not in "iu"):
         raise ParamError(
             f"{name} must be whole numbers with {n_dimensions} dimension(s), is {array.dtype} "
             f"{list(array.shape)}"
         )
     if array.size and (array.min() < 0 or array.max() >= size):
-        raise ParamError(f"{name} holds {array.min()}..{array.max()}; legal: 0..{size - 1}")
+        raise ParamError(f"{name} holds {array.min()}..{array.max()}; allowed: 0..{size - 1}")
     return array.astype(np.int64)
 
 
@@ -200,7 +204,7 @@ def _windowed(config: BarkConfig, history: int, window: int) -> BarkConfig:
     least = min(_MIN_HISTORY, rules.max_history)
     if not (least <= history <= rules.max_history and 1 <= window <= room - history):
         raise ParamError(
-            f"max_coarse_history is {history} and sliding_window_len {window}; legal: "
+            f"max_coarse_history is {history} and sliding_window_len {window}; allowed: "
             f"{least}..{rules.max_history}, and from 1 to {room} less the history"
         )
     # The last token of a window is drawn, never read, so it needs no position of its own.

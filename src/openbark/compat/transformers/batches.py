@@ -64,7 +64,7 @@ class BatchEncoding(BatchFeature):
 def check_tensors(kind: str | None) -> None:
     """Raise ParamError unless `return_tensors` is one that there is."""
     if kind not in _TENSORS:
-        raise ParamError(f"return_tensors is {kind!r}; legal: 'pt', 'np' or None")
+        raise ParamError(f"return_tensors is {kind!r}; allowed: 'pt', 'np' or None")
 
 
 def as_tensors(array: np.ndarray[Any, Any], kind: str | None) -> Any:

@@ -71,7 +71,6 @@ def search(
     prompt: Tensor,
     n_tokens: int,
     options: StageOptions,
-    eos: int | None,
     pad: int,
 ) -> Tensor:
     """The `num_return_sequences` best rows of each text, best first: [B * n, T], filled with `pad`.

@@ -10,11 +10,12 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar, Unpack
+from typing import Any, ClassVar, Self, Unpack
 
 from openbark.checkpoints.config_json import ModelSizes, read_sizes
-from openbark.compat.transformers.attributes import NamedAttributes
-from openbark.compat.transformers.locating import FromHub
+from openbark.checkpoints.json_file import read_json
+from openbark.compat.transformers.attributes import NamedAttributes, part_of
+from openbark.compat.transformers.locating import FromHub, locate
 from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
 from openbark.errors import ParamError
 
@@ -44,13 +45,86 @@ _SUB_DEFAULTS: Mapping[str, Any] = MappingProxyType(
         "return_dict": True,
     }
 )
-_FROM_ANY_CONFIG = frozenset({"architectures", "dtype", "torch_dtype", "transformers_version"})
-_Sub = TypeVar("_Sub", bound="BarkSubModelConfig")
+_OF_ANY_CONFIG: Mapping[str, Any] = MappingProxyType(
+    {
+        "architectures": None,
+        "chunk_size_feed_forward": 0,
+        "dtype": None,
+        "is_encoder_decoder": False,
+        "output_attentions": False,
+        "output_hidden_states": False,
+        "problem_type": None,
+        "return_dict": True,
+        "transformers_version": None,
+    }
+)
 
 
-class BarkSubModelConfig(NamedAttributes):
+class _Config(NamedAttributes):
+    """What the config classes share."""
+
+    also_accepted: ClassVar[frozenset[str]] = frozenset({*_OF_ANY_CONFIG, "name_or_path"})
+    open_attributes: ClassVar[Mapping[str, Any]] = _OF_ANY_CONFIG
+    base_config_key: ClassVar[str] = ""
+    sub_configs: ClassVar[Mapping[str, type[NamedAttributes]]] = MappingProxyType({})
+
+    @property
+    def name_or_path(self) -> str:
+        """Where it was loaded from; not saved, as there."""
+        return str(self.__dict__.get("_name_or_path") or "")
+
+    @name_or_path.setter
+    def name_or_path(self, value: str | None) -> None:
+        self.__dict__["_name_or_path"] = value
+
+    def _came_from(self, name_or_path: str | os.PathLike[str]) -> None:
+        self.name_or_path = os.fspath(name_or_path)
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> Self:
+        """The config itself: Bark has no other for its text."""
+        return self
+
+    @classmethod
+    def get_config_dict(
+        cls, pretrained_model_name_or_path: str | os.PathLike[str], **from_hub: Unpack[FromHub]
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The contents of config.json, and no unused keywords. Raises CheckpointError or ParamError."""
+        folder = locate(pretrained_model_name_or_path, from_hub, weights=False)
+        return read_json(folder / cls.file_name), {}
+
+    def update_from_string(self, update_str: str) -> None:
+        """Set attributes from "name=value,name=value", in the types they have. Raises ParamError."""
+        for pair in update_str.split(","):
+            name, equals, text = pair.partition("=")
+            old = getattr(self, name, None)
+            if not equals or not isinstance(old, (bool, int, float, str)):
+                raise ParamError(f"{pair!r} is not NAME=VALUE of an attribute that holds a value")
+            try:
+                setattr(self, name, _like(old, text))
+            except ValueError as error:
+                raise ParamError(
+                    f"{name} is {text!r}; allowed: {type(old).__name__} values"
+                ) from error
+
+    def validate(self) -> None:
+        """Raise CheckpointError or ParamError for sizes that are impossible."""
+
+
+def _like(old: bool | float | str, text: str) -> bool | float | str:
+    """A text as the type of the old value. Raises ValueError."""
+    if not isinstance(old, bool):
+        return type(old)(text)
+    words = {"true": True, "1": True, "y": True, "yes": True}
+    words |= {"false": False, "0": False, "n": False, "no": False}
+    if text.lower() not in words:
+        raise ValueError(text)
+    return words[text.lower()]
+
+
+class BarkSubModelConfig(_Config):
     """Sizes of one transformer (parity H1)."""
 
+    keys_to_ignore_at_inference: ClassVar[tuple[str, ...]] = ("past_key_values",)
     defaults: ClassVar[Mapping[str, Any]] = _SUB_DEFAULTS
     attribute_map: ClassVar[Mapping[str, str]] = MappingProxyType(
         {
@@ -60,7 +134,6 @@ class BarkSubModelConfig(NamedAttributes):
             "window_size": "block_size",
         }
     )
-    also_accepted: ClassVar[frozenset[str]] = _FROM_ANY_CONFIG
 
     block_size: int
     input_vocab_size: int
@@ -81,18 +154,21 @@ class BarkSemanticConfig(BarkSubModelConfig):
     """Sizes of the semantic transformer."""
 
     model_type: ClassVar[str] = "semantic"
+    base_config_key: ClassVar[str] = "semantic_config"
 
 
 class BarkCoarseConfig(BarkSubModelConfig):
     """Sizes of the coarse transformer."""
 
     model_type: ClassVar[str] = "coarse_acoustics"
+    base_config_key: ClassVar[str] = "coarse_acoustics_config"
 
 
 class BarkFineConfig(BarkSubModelConfig):
     """Sizes of the fine transformer (parity H2)."""
 
     model_type: ClassVar[str] = "fine_acoustics"
+    base_config_key: ClassVar[str] = "fine_acoustics_config"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
         {**_SUB_DEFAULTS, "tie_word_embeddings": True, "n_codes_total": 8, "n_codes_given": 1}
     )
@@ -102,7 +178,7 @@ class BarkFineConfig(BarkSubModelConfig):
     n_codes_given: int
 
 
-class BarkConfig(NamedAttributes):
+class BarkConfig(_Config):
     """A whole Bark (parity H3). Parts may be given as config objects, dictionaries, or left to their defaults;
     `codec_config` is an `openbark.config.EncodecConfig` or `IstftCodecConfig`."""
 
@@ -116,7 +192,14 @@ class BarkConfig(NamedAttributes):
             "initializer_range": 0.02,
         }
     )
-    also_accepted: ClassVar[frozenset[str]] = _FROM_ANY_CONFIG | {"openbark"}
+    also_accepted: ClassVar[frozenset[str]] = _Config.also_accepted | {"openbark"}
+    sub_configs: ClassVar[Mapping[str, type[NamedAttributes]]] = MappingProxyType(
+        {
+            "semantic_config": BarkSemanticConfig,
+            "coarse_acoustics_config": BarkCoarseConfig,
+            "fine_acoustics_config": BarkFineConfig,
+        }
+    )
 
     semantic_config: BarkSemanticConfig
     coarse_acoustics_config: BarkCoarseConfig
@@ -143,12 +226,8 @@ class BarkConfig(NamedAttributes):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "semantic_config":
-            value = _part(BarkSemanticConfig, value)
-        elif name == "coarse_acoustics_config":
-            value = _part(BarkCoarseConfig, value)
-        elif name == "fine_acoustics_config":
-            value = _part(BarkFineConfig, value)
+        if name in self.sub_configs:
+            value = part_of(self.sub_configs[name], value)
         elif name == "codec_config":
             value = _codec(value)
         super().__setattr__(name, value)
@@ -171,6 +250,10 @@ class BarkConfig(NamedAttributes):
         }
         return super().to_dict() | {"codec_config": codec}
 
+    def validate(self) -> None:
+        """Raise CheckpointError for sizes that are impossible."""
+        self.sizes()
+
     def sizes(self) -> ModelSizes:
         """The same sizes as OpenBark's own configs. Raises CheckpointError where they cannot be."""
         return read_sizes(self.to_dict(), Path(type(self).__name__))
@@ -187,18 +270,6 @@ class AutoConfig:
         return BarkConfig.from_pretrained(pretrained_model_name_or_path, **from_hub)
 
 
-def _part(kind: type[_Sub], value: object) -> _Sub:
-    if value is None:
-        return kind()
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, Mapping):
-        return kind.from_dict(value)
-    raise ParamError(
-        f"{kind.__name__} expected, or a dictionary, or None; found {type(value).__name__}"
-    )
-
-
 def _codec(value: object) -> CodecConfig:
     if value is None:
         return EncodecConfig()
@@ -207,6 +278,8 @@ def _codec(value: object) -> CodecConfig:
     if isinstance(value, NamedAttributes):
         value = value.to_dict()
     if not isinstance(value, Mapping):
-        raise ParamError(f"codec_config is a {type(value).__name__}; legal: a dictionary, or None")
+        raise ParamError(
+            f"codec_config is a {type(value).__name__}; allowed: a dictionary, or None"
+        )
     contents = {"model_type": "bark", "codec_config": dict(value)}
     return read_sizes(contents, Path("BarkConfig")).codec

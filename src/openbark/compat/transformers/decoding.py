@@ -26,13 +26,13 @@ def decode(
     n_tokens: int,
     rule: Rule,
     options: StageOptions,
-    eos: int | None = None,
+    eos: tuple[int, ...] = (),
     pad: int = 0,
 ) -> Tensor:
     """Draw up to `n_tokens` for each row: [B, T], rows that ended filled with `pad`.
 
     prompt: ids [B, P] that penalties and the streamer see; `options.rows_per_text` rows for each text, one after
-    the other. Ends early once every row has drawn `eos`. With beams, the best rows of each text come back.
+    the other. Ends early once every row has drawn one of `eos`. With beams, the best rows of each text come back.
     """
     scorer = Scorer(rule, options, eos, n_tokens, prompt.shape[1])
     stop = Stop(options, eos, time.monotonic())
@@ -41,7 +41,7 @@ def decode(
         return scorer(_checked(logits, ids, options), ids)
 
     if options.num_beams > 1:
-        return search(network, scores_of, stop, prompt, n_tokens, options, eos, pad)
+        return search(network, scores_of, stop, prompt, n_tokens, options, pad)
     ids = prompt
     going = torch.ones(len(prompt), dtype=torch.bool, device=prompt.device)
     if options.streamer is not None:

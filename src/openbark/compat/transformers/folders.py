@@ -37,6 +37,7 @@ __all__ = [
 
 _PARTS = ("semantic", "coarse_acoustics", "fine_acoustics", "codec_model")
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2")
+_AUTOMATIC = ("auto", "balanced", "balanced_low_0", "sequential")
 _DTYPES = ("float16", "bfloat16", "float32", "float64")
 
 
@@ -132,23 +133,42 @@ def parse_dtype(dtype: torch.dtype | str | None, stored: str) -> torch.dtype:
     name = stored if dtype == "auto" else dtype or "float32"
     name = str(name).removeprefix("torch.")
     if name not in _DTYPES:
-        raise ParamError(f"dtype is {dtype!r}; legal: auto, {', '.join(_DTYPES)}, or a torch dtype")
+        raise ParamError(
+            f"dtype is {dtype!r}; allowed: auto, {', '.join(_DTYPES)}, or a torch dtype"
+        )
     found = getattr(torch, name)
     if not isinstance(found, torch.dtype):
         raise ParamError(f"this torch has no dtype {name}")
     return found
 
 
-def parse_device(device_map: str | torch.device) -> torch.device:
-    """The device that `device_map` means, "auto" being the accelerator if there is one. Raises DeviceError."""
-    if device_map == "auto":
-        return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
+def parse_device(device_map: str | int | torch.device | Mapping[str, Any]) -> torch.device:
+    """The device that `device_map` means, "auto" being the accelerator if there is one, -1 the CPU, and a
+    dictionary the device that all its parts have.
+
+    Raises DeviceError for a device that is not here, ParamError for a dictionary of several.
+    """
+    if isinstance(device_map, Mapping):
+        places = {parse_device(place) for place in device_map.values()}
+        if len(places) != 1:
+            raise ParamError(
+                f"device_map is {dict(device_map)!r}; allowed: one device for all parts, such as "
+                "{'': 'cpu'}; model.enable_cpu_offload() moves the stages one after the other"
+            )
+        return places.pop()
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    if device_map in _AUTOMATIC:
+        return accelerator or torch.device("cpu")
+    if device_map == -1:
+        return torch.device("cpu")
     try:
+        if isinstance(device_map, int):
+            device_map = torch.device((accelerator or torch.device("cuda")).type, device_map)
         device = torch.device(device_map)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, TypeError) as error:
         raise DeviceError(
-            f"device_map {device_map!r} is not usable here; legal: 'auto', 'cpu', or a device of "
+            f"device_map {device_map!r} is not usable here; allowed: 'auto', 'cpu', -1, or a device of "
             "this torch build"
         ) from error
     return device
@@ -157,5 +177,5 @@ def parse_device(device_map: str | torch.device) -> torch.device:
 def check_attention(implementation: str | None) -> None:
     """Raise ParamError unless `attn_implementation` is one that transformers' Bark knows, or sdpa (H16)."""
     if implementation not in _ATTENTION:
-        legal = ", ".join(str(name) for name in _ATTENTION)
-        raise ParamError(f"attn_implementation is {implementation!r}; legal: {legal}")
+        allowed = ", ".join(str(name) for name in _ATTENTION)
+        raise ParamError(f"attn_implementation is {implementation!r}; allowed: {allowed}")

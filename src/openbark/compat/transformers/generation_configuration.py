@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeVar
+from typing import Any, ClassVar, Self
 
-from openbark.compat.transformers.attributes import NamedAttributes
-from openbark.compat.transformers.generation_options import CONFIG_NAMES, stage_options
-from openbark.errors import ParamError
+from openbark.compat.transformers.attributes import NamedAttributes, part_of
+from openbark.compat.transformers.generation_options import (
+    CONFIG_NAMES,
+    OPEN_IN_CONFIGS,
+    stage_options,
+)
 
 __all__ = [
     "BarkCoarseGenerationConfig",
@@ -28,10 +31,38 @@ class GenerationConfig(NamedAttributes):
 
     file_name: ClassVar[str] = "generation_config.json"
     also_accepted: ClassVar[frozenset[str]] = CONFIG_NAMES
+    open_attributes: ClassVar[Mapping[str, Any]] = OPEN_IN_CONFIGS
 
     def validate(self) -> None:
         """Raise ParamError when an option lies outside its range."""
         stage_options(self.model_type or "generation", self, {})
+
+    def update(
+        self,
+        config_dict: Mapping[str, Any] | None = None,
+        defaults_only: bool = False,
+        allow_custom_entries: bool = False,
+        **values: Any,
+    ) -> dict[str, Any]:
+        """Set attributes that there are, and return the others; `defaults_only` sets those that are None,
+        `allow_custom_entries` adds new ones. Raises ParamError for values outside their range."""
+        unused = {}
+        for name, value in {**(config_dict or {}), **values}.items():
+            known = hasattr(self, name)
+            if known and defaults_only and getattr(self, name) is not None:
+                unused[name] = value
+            elif known or allow_custom_entries:
+                setattr(self, name, value)
+            else:
+                unused[name] = value
+        self.validate()
+        return unused
+
+    @classmethod
+    def from_model_config(cls, model_config: Mapping[str, Any] | NamedAttributes) -> Self:
+        """What a model's config says about generation: the keys that a generation config has."""
+        values = model_config if isinstance(model_config, Mapping) else model_config.to_dict()
+        return cls.from_dict({name: values[name] for name in values if name in cls.open_attributes})
 
 
 class BarkSemanticGenerationConfig(GenerationConfig):
@@ -134,7 +165,13 @@ class BarkFineGenerationConfig(GenerationConfig):
         """Nothing is checked, as there (H6)."""
 
 
-_Part = TypeVar("_Part", bound=GenerationConfig)
+_PARTS: Mapping[str, type[GenerationConfig]] = MappingProxyType(
+    {
+        "semantic_config": BarkSemanticGenerationConfig,
+        "coarse_acoustics_config": BarkCoarseGenerationConfig,
+        "fine_acoustics_config": BarkFineGenerationConfig,
+    }
+)
 
 
 class BarkGenerationConfig(GenerationConfig):
@@ -177,12 +214,8 @@ class BarkGenerationConfig(GenerationConfig):
         )
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "semantic_config":
-            value = _part(BarkSemanticGenerationConfig, value)
-        elif name == "coarse_acoustics_config":
-            value = _part(BarkCoarseGenerationConfig, value)
-        elif name == "fine_acoustics_config":
-            value = _part(BarkFineGenerationConfig, value)
+        if name in _PARTS:
+            value = part_of(_PARTS[name], value)
         super().__setattr__(name, value)
 
     @classmethod
@@ -202,17 +235,3 @@ class BarkGenerationConfig(GenerationConfig):
             sample_rate,
             codebook_size,
         )
-
-
-def _part(kind: type[_Part], value: object) -> _Part:
-    if value is None:
-        return kind()
-    if isinstance(value, kind):
-        return value
-    if isinstance(value, GenerationConfig):
-        value = value.to_dict()
-    if isinstance(value, Mapping):
-        return kind.from_dict(value)
-    raise ParamError(
-        f"{kind.__name__} expected, or a dictionary, or None; found {type(value).__name__}"
-    )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import torch
@@ -15,7 +16,14 @@ from torch import Tensor
 from openbark.compat.transformers.attributes import NamedAttributes
 from openbark.errors import ParamError
 
-__all__ = ["CONFIG_NAMES", "DEFAULT_TOP_K", "StageOptions", "Streamer", "stage_options"]
+__all__ = [
+    "CONFIG_NAMES",
+    "DEFAULT_TOP_K",
+    "OPEN_IN_CONFIGS",
+    "StageOptions",
+    "Streamer",
+    "stage_options",
+]
 
 DEFAULT_TOP_K = 50
 """What an open `top_k` means when sampling (H24)."""
@@ -32,21 +40,55 @@ _WITHOUT_EFFECT = frozenset(
         "encoder_repetition_penalty",
         "forced_bos_token_id",
         "max_length",
+        "assistant_confidence_threshold",
+        "assistant_early_exit",
+        "assistant_ensemble_weight",
+        "assistant_lookbehind",
+        "continuous_batching_config",
+        "is_assistant",
+        "low_memory",
+        "max_cache_len",
+        "max_matching_ngram_size",
+        "num_assistant_tokens",
+        "num_assistant_tokens_schedule",
         "output_attentions",
         "output_hidden_states",
         "output_logits",
         "output_scores",
         "pad_token_id",
+        "prefill_chunk_size",
         "return_dict",
         "return_dict_in_generate",
+        "speculation_type",
         "synced_gpus",
+        "target_lookbehind",
         "transformers_version",
         "use_cache",
         "use_model_defaults",
+        "use_mtp",
     }
 )
 """Options that change no token of Bark: a stage returns its tokens, whatever these say, and always uses its
 cache; its prompt is never empty, and there is no encoder."""
+
+_NEUTRAL: Mapping[str, tuple[Any, ...]] = MappingProxyType(
+    {
+        "assistant_model": (),
+        "constraints": (),
+        "diversity_penalty": (0.0,),
+        "dola_layers": (),
+        "force_words_ids": (),
+        "guidance_scale": (1.0,),
+        "logits_processor": (),
+        "num_beam_groups": (1,),
+        "penalty_alpha": (0.0,),
+        "prompt_lookup_num_tokens": (),
+        "stop_strings": (),
+        "token_healing": (False,),
+        "watermarking_config": (),
+    }
+)
+"""Options of transformers that are refused, and the values beside None that ask for nothing."""
 
 _INSTEAD = {
     "assistant_model": "OpenBark's own backends are fast without a draft model",
@@ -91,6 +133,7 @@ class StageOptions:
     suppress_tokens: tuple[int, ...] = ()
     begin_suppress_tokens: tuple[int, ...] = ()
     prefix_allowed_tokens_fn: Callable[[int, Tensor], Sequence[int]] | None = None
+    eos_token_id: int | tuple[int, ...] | None = None
     forced_eos_token_id: int | None = None
     exponential_decay_length_penalty: tuple[int, float] | None = None
     remove_invalid_values: bool = False
@@ -133,9 +176,20 @@ class StageOptions:
                 "up to num_beams with beams, 1 without beams unless do_sample is True",
             ),
         ]  # fmt: skip
-        for name, holds, legal in checks:
+        for name, holds, allowed in checks:
             if not holds:
-                raise ParamError(f"{name} is {getattr(self, name)!r}; legal: {legal}")
+                raise ParamError(f"{name} is {getattr(self, name)!r}; allowed: {allowed}")
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """The tokens that end a row."""
+        given = self.eos_token_id
+        return () if given is None else (given,) if isinstance(given, int) else given
+
+    @property
+    def pad(self) -> int:
+        """What follows the end of a row where the stage has no padding of its own, as there."""
+        return next(iter(self.ends), 0)
 
     @property
     def rows_per_text(self) -> int:
@@ -146,18 +200,32 @@ class StageOptions:
 CONFIG_NAMES = (
     frozenset(item.name for item in fields(StageOptions)) - _ONLY_IN_CALLS | _WITHOUT_EFFECT
 )
-"""What a generation config may hold."""
+"""What a generation config may be given."""
+
+OPEN_IN_CONFIGS: Mapping[str, None] = MappingProxyType(
+    dict.fromkeys(
+        (CONFIG_NAMES | set(_NEUTRAL)) - {"assistant_model", "generator", "logits_processor"}
+    )
+)
+"""What every generation config has, None unless it is set."""
 
 
 def stage_options(stage: str, config: NamedAttributes, given: Mapping[str, Any]) -> StageOptions:
     """Options of a stage: `given` keywords, else the config's, else transformers' defaults.
 
-    A temperature of 0 is greedy. Raises ParamError for names that nobody knows, and for values outside their range.
+    A temperature of 0 is greedy. Raises ParamError for unknown names, for options that
+    Bark does not have, and for values outside their range.
     """
     known = {item.name: item.default for item in fields(StageOptions)}
-    unknown = sorted(set(given) - set(known) - _WITHOUT_EFFECT)
+    asked = {name: given[name] if name in given else config.get(name) for name in _NEUTRAL}
+    refused = [
+        name
+        for name, neutral in _NEUTRAL.items()
+        if asked[name] is not None and asked[name] not in neutral
+    ]
+    unknown = [*refused, *sorted(set(given) - set(known) - _WITHOUT_EFFECT - set(_NEUTRAL))]
     if unknown:
-        advice = _INSTEAD.get(unknown[0], f"legal: {', '.join(sorted(known))}")
+        advice = _INSTEAD.get(unknown[0], f"allowed: {', '.join(sorted(known))}")
         raise ParamError(f"the {stage} stage has no option {unknown[0]!r}; {advice}")
     values: dict[str, Any] = {}
     for name in known:

@@ -53,8 +53,8 @@ def locate(path: str | os.PathLike[str], given: Mapping[str, Any], *, weights: b
     """
     unknown = sorted(set(given) - set(FromHub.__annotations__))
     if unknown:
-        legal = ", ".join(sorted(FromHub.__annotations__))
-        advice = _INSTEAD.get(unknown[0], f"legal: {legal}")
+        allowed = ", ".join(sorted(FromHub.__annotations__))
+        advice = _INSTEAD.get(unknown[0], f"allowed: {allowed}")
         raise ParamError(f"from_pretrained has no keyword {unknown[0]!r}; {advice}")
     token = given.get("token")
     cache = given.get("cache_dir")

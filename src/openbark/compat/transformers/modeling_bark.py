@@ -11,29 +11,18 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, Self, Unpack
+from typing import Any, ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
 
-from openbark.backends.torch.encodec import Encodec
-from openbark.backends.torch.istft import IstftCodec
 from openbark.compat.transformers.configuration import BarkConfig
-from openbark.compat.transformers.folders import (
-    LoadedTensors,
-    check_attention,
-    load_folder,
-    parse_device,
-    parse_dtype,
-    save_folder,
-)
+from openbark.compat.transformers.folders import LoadedTensors, load_folder, save_folder
 from openbark.compat.transformers.generation_configuration import BarkGenerationConfig
-from openbark.compat.transformers.locating import FromHub, locate
-from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
+from openbark.compat.transformers.modeling_base import StoredModel
 from openbark.compat.transformers.modeling_causal import BarkCoarseModel, BarkSemanticModel
+from openbark.compat.transformers.modeling_codec import BarkCodecModel
 from openbark.compat.transformers.modeling_fine import BarkFineModel
-from openbark.compat.transformers.publishing import PushToHub, ToHub, save
-from openbark.config import CodecConfig, EncodecConfig
 from openbark.errors import DeviceError, ParamError, VoiceError
 
 __all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_options"]
@@ -43,6 +32,7 @@ _HALF = (torch.float16, torch.bfloat16)
 _STAGES = ("semantic", "coarse", "fine")
 _ONLY_SEMANTIC = (
     "attention_mask",
+    "eos_token_id",
     "max_new_tokens",
     "min_eos_p",
     "min_new_tokens",
@@ -66,8 +56,11 @@ def route_options(options: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return routed
 
 
-class BarkModel(BarkPreTrainedModel, PushToHub):
+class BarkModel(StoredModel):
     """Text ids to waveforms."""
+
+    config_class: ClassVar[type[BarkConfig]] = BarkConfig
+    generation_config: BarkGenerationConfig
 
     def __init__(self, config: BarkConfig) -> None:
         super().__init__()
@@ -76,65 +69,22 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         self.semantic = BarkSemanticModel(config.semantic_config)
         self.coarse_acoustics = BarkCoarseModel(config.coarse_acoustics_config)
         self.fine_acoustics = BarkFineModel(config.fine_acoustics_config)
-        self.codec_model = _codec(config.codec_config)
+        self.codec_model = BarkCodecModel(config.codec_config)
         self._offload_to: torch.device | None = None
-        self.name_or_path = ""
         self._told_of_min_eos_p = False
         self._besides = LoadedTensors({})
 
     @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        config: BarkConfig | None = None,
-        dtype: torch.dtype | str | None = None,
-        torch_dtype: torch.dtype | str | None = None,
-        device_map: str | torch.device | None = None,
-        attn_implementation: str | None = None,
-        low_cpu_mem_usage: bool | None = None,
-        use_safetensors: bool | None = None,
-        generation_config: BarkGenerationConfig | None = None,
-        **from_hub: Unpack[FromHub],
-    ) -> Self:
-        """Load a checkpoint folder, or a model on the hub, ready to generate.
-
-        dtype (or torch_dtype): a torch dtype, its name, or "auto" for the one stored; the codec stays in
-        float32 at least. device_map: a device, or "auto". attn_implementation: "eager", "sdpa" or
-        "flash_attention_2", which all mean torch's fused attention. low_cpu_mem_usage and use_safetensors
-        are always so. from_hub: revision, cache_dir, token and the like. Raises CheckpointError, DeviceError,
-        ParamError.
-        """
-        check_attention(attn_implementation)
-        folder = load_folder(locate(pretrained_model_name_or_path, from_hub))
+    def _load(cls, folder: Path, config: BarkConfig | None) -> tuple[Self, str]:
+        contents = load_folder(folder)
         with torch.device("meta"):
-            model = cls(config or folder.config)
+            model = cls(config or contents.config)
         # Its window is no weight: nothing would fill it.
-        model.codec_model = _codec(model.config.codec_config)
-        folder.fill(model)
-        model.generation_config = generation_config or folder.generation_config
-        model.name_or_path = os.fspath(pretrained_model_name_or_path)
-        model._besides = folder.besides
-        kind = parse_dtype(torch_dtype if dtype is None else dtype, folder.stored_dtype)
-        model.to(kind)
-        if device_map is not None:
-            model.to(parse_device(device_map))
-        return model.eval()
-
-    def save_pretrained(
-        self,
-        save_directory: str | os.PathLike[str],
-        safe_serialization: bool = True,
-        push_to_hub: bool = False,
-        **to_hub: Unpack[ToHub],
-    ) -> None:
-        """Write a folder that both `from_pretrained` load; other files there are kept.
-
-        Raises CheckpointError, or ParamError for `safe_serialization=False`: pickles are not written.
-        """
-        if not safe_serialization:
-            raise ParamError("safe_serialization is False; legal: True, pickles are not written")
-        save(self._write, save_directory, push_to_hub, to_hub)
+        model.codec_model = BarkCodecModel(model.config.codec_config)
+        contents.fill(model)
+        model.generation_config = contents.generation_config
+        model._besides = contents.besides
+        return model, contents.stored_dtype
 
     def _write(self, folder: Path) -> None:
         tensors = {
@@ -180,7 +130,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
             )
         if not 0 <= number < torch.accelerator.device_count():
             raise DeviceError(
-                f"accelerator_id is {number}; legal: 0..{torch.accelerator.device_count() - 1}"
+                f"accelerator_id is {number}; allowed: 0..{torch.accelerator.device_count() - 1}"
             )
         self._offload_to = None
         self.to("cpu")
@@ -207,8 +157,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
         codec = self.codec_model
         codes = fine_output.to(next(codec.parameters()).device)
         if output_lengths is None:
-            decoded: Tensor = codec.decode(codes)  # type: ignore[operator]
-            return decoded
+            return codec.waveform_of(codes)[:, 0]
         parameter = next(codec.parameters())
         waveforms = []
         for row, length in zip(codes, output_lengths, strict=True):
@@ -216,7 +165,7 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
             if n_frames == 0:
                 waveforms.append(parameter.new_zeros(0))
             else:
-                waveforms.append(codec.decode(row[None, :, :n_frames])[0])  # type: ignore[operator]
+                waveforms.append(codec.waveform_of(row[None, :, :n_frames])[0, 0])
         return waveforms
 
     @torch.no_grad()
@@ -314,9 +263,9 @@ class BarkModel(BarkPreTrainedModel, PushToHub):
                 raise VoiceError(f"history_prompt lacks {key}; it needs {', '.join(tokens)}")
             array = torch.as_tensor(history[key]).to(self.device, torch.int64)
             if array.ndim != len(rows) + 1 or tuple(array.shape[:-1]) != rows:
-                legal = ", ".join((*map(str, rows), "T"))
+                allowed = ", ".join((*map(str, rows), "T"))
                 raise VoiceError(
-                    f"history_prompt: {key} has shape {list(array.shape)}; legal: [{legal}], one voice for "
+                    f"history_prompt: {key} has shape {list(array.shape)}; allowed: [{allowed}], one voice for "
                     "the whole batch"
                 )
             if array.numel() == 0 or int(array.min()) < 0 or int(array.max()) >= size:
@@ -346,10 +295,6 @@ class AutoModel:
 
 class AutoModelForTextToWaveform(AutoModel):
     """The same under the task's name."""
-
-
-def _codec(config: CodecConfig) -> nn.Module:
-    return Encodec(config) if isinstance(config, EncodecConfig) else IstftCodec(config)
 
 
 def _to_device(options: Mapping[str, Any], device: torch.device) -> dict[str, Any]:

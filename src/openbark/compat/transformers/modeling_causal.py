@@ -60,6 +60,7 @@ class BarkCausalModel(BarkPartModel):
         self.sizes = sizes
         self.input_embeds_layer = nn.Embedding(sizes.input_vocab_size, sizes.n_embd)
         self.position_embeds_layer = nn.Embedding(sizes.block_size, sizes.n_embd)
+        self.drop = nn.Dropout(sizes.dropout)
         self.layers = nn.ModuleList(
             Block(sizes, causal=True, norm_bias=sizes.bias) for _ in range(sizes.n_layer)
         )
@@ -117,12 +118,12 @@ class BarkCausalModel(BarkPartModel):
         wants_cache = config.use_cache if use_cache is None else use_cache
         cache = past_key_values
         if cache is None and wants_cache:
-            cache = PastKeyValues.empty(self.sizes, len(x), self.lm_head.weight)
+            cache = PastKeyValues.empty(self.sizes, len(x), x)
         start = cache.length if cache is not None else 0
         if position_ids is None:
             self._check_room(start + x.shape[1])
             position_ids = torch.arange(start, start + x.shape[1], device=x.device)[None]
-        x = x + self.position_embeds_layer(position_ids.to(x.device))
+        x = self.drop(x + self.position_embeds_layer(position_ids.to(x.device)))
         attentions = config.output_attentions if output_attentions is None else output_attentions
         hidden = (
             config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -141,7 +142,7 @@ class BarkCausalModel(BarkPartModel):
         return output if as_object else output.to_tuple()
 
     def _check_room(self, n_positions: int) -> None:
-        if n_positions > self.sizes.block_size:
+        if not torch.jit.is_tracing() and n_positions > self.sizes.block_size:  # type: ignore[attr-defined,no-untyped-call]
             raise ParamError(
                 f"{n_positions} positions do not fit this model's {self.sizes.block_size}; "
                 "use a shorter prompt, or a smaller max_new_tokens"
@@ -157,17 +158,20 @@ class _Stepper:
     def __init__(self, model: BarkCausalModel, embeds: Tensor) -> None:
         self._model = model
         self._embeds = embeds
-        self._cache = PastKeyValues.empty(model.sizes, len(embeds), model.lm_head.weight)
+        self._cache = PastKeyValues.empty(model.sizes, len(embeds), embeds)
 
     def __call__(self, token: Tensor | None) -> Tensor:
-        model, cache = self._model, self._cache
-        x = self._embeds if token is None else model.input_embeds_layer(token[:, None])
-        model._check_room(cache.length + x.shape[1])
-        positions = torch.arange(cache.length, cache.length + x.shape[1], device=x.device)
-        x = x + model.position_embeds_layer(positions)
-        trace = run_blocks(model.layers, x, cache, None, False, False)
-        cache.length += x.shape[1]
-        logits: Tensor = model.lm_head(model.layernorm_final(trace.x[:, -1]))
+        # By calling the module itself, so that hooks on it run.
+        output = self._model(
+            input_ids=None if token is None else token[:, None],
+            inputs_embeds=self._embeds if token is None else None,
+            past_key_values=self._cache,
+            use_cache=True,
+            output_attentions=False,
+            output_hidden_states=False,
+            return_dict=True,
+        )
+        logits: Tensor = output.logits[:, -1]
         return logits
 
     def reorder(self, rows: Tensor) -> None:
@@ -225,7 +229,9 @@ class BarkSemanticModel(BarkCausalModel):
         # transformers hands its processors and streamers a prompt of ones, and so do we (H23).
         shown = torch.ones((len(text), slots + 1), dtype=torch.int64, device=self.device)
         limit = chosen.max_new_tokens or rules.get("max_new_tokens") or 768
-        return decode(self._stepper(embeds), shown, limit, rule, chosen, eos, rules.pad_token)
+        return decode(
+            self._stepper(embeds), shown, limit, rule, chosen, chosen.ends, rules.pad_token
+        )
 
 
 def _text_slots(
@@ -302,7 +308,7 @@ class BarkCoarseModel(BarkCausalModel):
         rules = required("coarse_generation_config", coarse_generation_config)
         if rules.sliding_window_len % rules.n_coarse_codebooks:
             raise ParamError(
-                f"sliding_window_len is {rules.sliding_window_len}; legal: multiples of "
+                f"sliding_window_len is {rules.sliding_window_len}; allowed: multiples of "
                 f"{rules.n_coarse_codebooks}, since codebooks alternate from each window's start"
             )
         for name in ("max_new_tokens", "num_return_sequences"):
@@ -339,7 +345,7 @@ class BarkCoarseModel(BarkCausalModel):
             n_new = min(rules.sliding_window_len, n_tokens - done)
             prompt = prompt.repeat_interleave(chosen.num_beams, dim=0)
             stepper = self._stepper(self.input_embeds_layer(prompt))
-            drawn = decode(stepper, prompt, n_new, rule, chosen)
+            drawn = decode(stepper, prompt, n_new, rule, chosen, chosen.ends, chosen.pad)
             coarse = torch.cat([coarse, drawn], dim=1)
             done += drawn.shape[1]
         whole = coarse[:, n_history:]

@@ -38,12 +38,14 @@ class BarkFineModel(BarkPartModel):
     def __init__(self, config: BarkFineConfig) -> None:
         super().__init__(config)
         self.config: BarkFineConfig = config
+        self.n_codes_total = config.n_codes_total
         sizes = gpt_config(config)
         self.sizes = sizes
         self.input_embeds_layers = nn.ModuleList(
             nn.Embedding(sizes.input_vocab_size, sizes.n_embd) for _ in range(config.n_codes_total)
         )
         self.position_embeds_layer = nn.Embedding(sizes.block_size, sizes.n_embd)
+        self.drop = nn.Dropout(sizes.dropout)
         self.layers = nn.ModuleList(
             Block(sizes, causal=False, norm_bias=True) for _ in range(sizes.n_layer)
         )
@@ -115,7 +117,7 @@ class BarkFineModel(BarkPartModel):
             raise TrainingError("labels are not taken here; train with openbark.training")
         if not config.n_codes_given <= codebook_idx < config.n_codes_total:
             raise ParamError(
-                f"codebook_idx is {codebook_idx}; legal: {config.n_codes_given}.."
+                f"codebook_idx is {codebook_idx}; allowed: {config.n_codes_given}.."
                 f"{config.n_codes_total - 1}, the ones before come from the coarse stage"
             )
         if (input_ids is None) == (inputs_embeds is None):
@@ -127,7 +129,7 @@ class BarkFineModel(BarkPartModel):
             x = sum(table(input_ids[:, :, k]) for k, table in enumerate(tables))  # type: ignore[index, assignment]
         if position_ids is None:
             position_ids = torch.arange(x.shape[1], device=x.device)[None]
-        x = x + self.position_embeds_layer(position_ids.to(x.device))
+        x = self.drop(x + self.position_embeds_layer(position_ids.to(x.device)))
         attentions = config.output_attentions if output_attentions is None else output_attentions
         hidden = (
             config.output_hidden_states if output_hidden_states is None else output_hidden_states
@@ -182,8 +184,15 @@ class BarkFineModel(BarkPartModel):
             fill = min(n_history + n * hop, width - hop) - start
             view = canvas[:, start : start + window]
             for k in range(n_coarse, rules.n_fine_codebooks):
-                output = self.forward(k, view, return_dict=True)
-                logits: Tensor = output[0][..., :codebook_size]
+                # By calling the module itself, so that hooks on it run.
+                output = self(
+                    k,
+                    view,
+                    output_attentions=False,
+                    output_hidden_states=False,
+                    return_dict=True,
+                )
+                logits: Tensor = output.logits[..., :codebook_size]
                 view[:, fill:, k] = _fine_tokens(logits, fill, chosen.temperature, chosen.generator)
         return canvas.transpose(1, 2)[:, :, n_history : n_history + n_frames]
 

@@ -8,11 +8,10 @@ A part is read out of a whole Bark's folder too. Knows no tokens.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self, Unpack
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -24,15 +23,9 @@ from openbark.checkpoints.save import write_folder, write_json
 from openbark.checkpoints.tensor_files import WEIGHTS_FILE, find_tensors
 from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors
 from openbark.compat.transformers.configuration import BarkSubModelConfig
-from openbark.compat.transformers.folders import (
-    check_attention,
-    load_folder,
-    parse_device,
-    parse_dtype,
-)
-from openbark.compat.transformers.locating import FromHub, locate
-from openbark.compat.transformers.modeling_base import BarkPreTrainedModel
-from openbark.compat.transformers.publishing import PushToHub, ToHub, save
+from openbark.compat.transformers.folders import load_folder
+from openbark.compat.transformers.generation_configuration import GenerationConfig
+from openbark.compat.transformers.modeling_base import StoredModel
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError, ParamError
 
 __all__ = ["BarkPartModel", "resized"]
@@ -44,11 +37,10 @@ _HEAD = "lm_heads."
 """The fine network's heads are embeddings, and stored as those alone."""
 
 
-class BarkPartModel(BarkPreTrainedModel, PushToHub):
+class BarkPartModel(StoredModel):
     """A network that loads and saves on its own."""
 
     config_class: ClassVar[type[BarkSubModelConfig]] = BarkSubModelConfig
-    base_model_prefix: ClassVar[str] = ""
     causal: ClassVar[bool] = False
 
     config: BarkSubModelConfig
@@ -56,25 +48,11 @@ class BarkPartModel(BarkPreTrainedModel, PushToHub):
     def __init__(self, config: BarkSubModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.generation_config = GenerationConfig()
 
     @classmethod
-    def from_pretrained(
-        cls,
-        pretrained_model_name_or_path: str | os.PathLike[str],
-        *,
-        config: BarkSubModelConfig | None = None,
-        dtype: torch.dtype | str | None = None,
-        torch_dtype: torch.dtype | str | None = None,
-        device_map: str | torch.device | None = None,
-        attn_implementation: str | None = None,
-        **from_hub: Unpack[FromHub],
-    ) -> Self:
-        """Load this network from its own folder or from a whole Bark's; keywords as in `BarkModel`'s.
-
-        Raises CheckpointError, DeviceError, ParamError.
-        """
-        check_attention(attn_implementation)
-        folder = locate(pretrained_model_name_or_path, from_hub)
+    def _load(cls, folder: Path, config: BarkSubModelConfig | None) -> tuple[Self, str]:
+        """This network from its own folder or from a whole Bark's."""
         values = _read_config(folder)
         kind, prefix = values.get("model_type"), cls.base_model_prefix
         if kind not in ("bark", cls.config_class.model_type):
@@ -86,26 +64,7 @@ class BarkPartModel(BarkPreTrainedModel, PushToHub):
         with torch.device("meta"):
             model = cls(config or cls.config_class.from_dict(own))
         model._fill(_whole(folder, prefix) if kind == "bark" else _alone(folder), folder)
-        stored = str(values.get("dtype") or values.get("torch_dtype") or "float32")
-        model.to(parse_dtype(torch_dtype if dtype is None else dtype, stored))
-        if device_map is not None:
-            model.to(parse_device(device_map))
-        return model.eval()
-
-    def save_pretrained(
-        self,
-        save_directory: str | os.PathLike[str],
-        safe_serialization: bool = True,
-        push_to_hub: bool = False,
-        **to_hub: Unpack[ToHub],
-    ) -> None:
-        """Write this network's folder; other files there are kept.
-
-        Raises CheckpointError, or ParamError for `safe_serialization=False`: pickles are not written.
-        """
-        if not safe_serialization:
-            raise ParamError("safe_serialization is False; legal: True, pickles are not written")
-        save(self._write, save_directory, push_to_hub, to_hub)
+        return model, str(values.get("dtype") or values.get("torch_dtype") or "float32")
 
     def _write(self, folder: Path) -> None:
         kind = "float16" if self.dtype == torch.float16 else "float32"
@@ -138,11 +97,8 @@ class BarkPartModel(BarkPreTrainedModel, PushToHub):
         missing = [name for name in result.missing_keys if not name.startswith(_HEAD)]
         if missing or result.unexpected_keys:
             what = f"lacks {missing[0]}" if missing else f"has {result.unexpected_keys[0]} besides"
-            raise CheckpointCorruptError(f"{folder} is no {type(self).__name__}: it {what}")
+            raise CheckpointCorruptError(f"{folder} is not a {type(self).__name__}: it {what}")
         self.tie_weights()
-
-    def tie_weights(self) -> None:
-        """Share what is shared; here nothing is."""
 
 
 def resized(
@@ -153,7 +109,7 @@ def resized(
     if multiple is not None:
         size = -(-size // multiple) * multiple
     if size < 1:
-        raise ParamError(f"new_num_tokens is {size}; legal: from 1")
+        raise ParamError(f"new_num_tokens is {size}; allowed: from 1")
     new = old.new_empty(size, old.shape[1])
     if mean_resizing:
         new[:] = old.mean(dim=0)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import OrderedDict
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from openbark.backends.torch.gpt import KVCache
@@ -27,33 +29,41 @@ class PastKeyValues(KVCache):
         self.values[:, :, :, filled] = self.values[:, rows, :, filled]
 
 
-class ModelOutput:
+class ModelOutput(OrderedDict[str, Any]):
     """Fields that are None are left out of the tuple and the dictionary."""
+
+    def __post_init__(self) -> None:
+        _known_to_torch(type(self))
+        for item in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, item.name)
+            if value is not None:
+                super().__setitem__(item.name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """A field that is set is in the dictionary too."""
+        if name in self:
+            super().__setitem__(name, value)
+        super().__setattr__(name, value)
 
     def to_tuple(self) -> tuple[Any, ...]:
         """The fields that are set, in order."""
-        return tuple(getattr(self, name) for name in self.keys())
+        return tuple(self.values())
 
-    def keys(self) -> list[str]:
-        """Names of the fields that are set."""
+    def __getitem__(self, key: Any) -> Any:
+        return super().__getitem__(key) if isinstance(key, str) else self.to_tuple()[key]
+
+    def __reduce__(self) -> tuple[Any, ...]:
         names = [item.name for item in fields(self)]  # type: ignore[arg-type]
-        return [name for name in names if getattr(self, name) is not None]
-
-    def __getitem__(self, key: str | int) -> Any:
-        if isinstance(key, str):
-            if key not in self.keys():
-                raise KeyError(key)
-            return getattr(self, key)
-        return self.to_tuple()[key]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def __len__(self) -> int:
-        return len(self.keys())
+        return type(self), tuple(getattr(self, name) for name in names)
 
 
-@dataclass
+@cache
+def _known_to_torch(kind: type[ModelOutput]) -> None:
+    """Let torch.export take the outputs apart and put them together."""
+    torch.export.register_dataclass(kind, serialized_type_name=f"{__name__}.{kind.__name__}")
+
+
+@dataclass(eq=False)
 class CausalLMOutputWithPast(ModelOutput):
     """Of a causal stage: logits [B, T, V], the cache, hidden states [B, T, D] and attentions [B, H, T, S] of
     every layer when they were asked for (parity H8)."""
@@ -64,7 +74,7 @@ class CausalLMOutputWithPast(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class MaskedLMOutput(ModelOutput):
     """Of the fine stage: logits [B, T, V] of one codebook (parity H11)."""
 

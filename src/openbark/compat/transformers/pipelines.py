@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from openbark.assets import EMBEDDED_NAME
+from openbark.compat.transformers.batches import BatchEncoding
 from openbark.compat.transformers.configuration import BarkConfig
+from openbark.compat.transformers.folders import parse_device
 from openbark.compat.transformers.locating import FromHub
 from openbark.compat.transformers.modeling_bark import BarkModel
 from openbark.compat.transformers.processing import BarkProcessor
 from openbark.compat.transformers.tokenization import BarkTokenizer
-from openbark.errors import DeviceError, ParamError
+from openbark.errors import ParamError, TextError
 
 __all__ = ["TextToAudioPipeline", "pipeline", "set_seed"]
 
@@ -34,7 +36,9 @@ class TextToAudioPipeline:
         forward_params: Mapping[str, Any] | None = None,
         preprocess_params: Mapping[str, Any] | None = None,
         generate_kwargs: Mapping[str, Any] | None = None,
+        task: str = "text-to-audio",
     ) -> None:
+        self.task = task
         self.model = model
         self.processor = processor
         self._forward_params = {**(forward_params or {}), **(generate_kwargs or {})}
@@ -73,33 +77,46 @@ class TextToAudioPipeline:
         forward_params: Mapping[str, Any] | None = None,
         generate_kwargs: Mapping[str, Any] | None = None,
         preprocess_params: Mapping[str, Any] | None = None,
+        batch_size: int | None = None,
+        num_workers: int | None = None,
     ) -> dict[str, Any] | list[dict[str, Any]] | Iterator[dict[str, Any]]:
         """One result for a text, a list for several, an iterator for an iterator of texts. `generate_kwargs`
-        win over `forward_params`; `preprocess_params` go to the processor, such as `voice_preset`."""
+        win over `forward_params`; `preprocess_params` go to the processor, such as `voice_preset`. Texts are
+        spoken one after the other: `batch_size` and `num_workers` change no clip."""
 
         def one(text: str) -> dict[str, Any]:
-            return self._one(text, forward_params, generate_kwargs, preprocess_params)
+            inputs = self.preprocess(text, **(preprocess_params or {}))
+            return self.postprocess(self.forward(inputs, forward_params, generate_kwargs))
 
         if isinstance(text_inputs, str):
             return one(text_inputs)
+        if not isinstance(text_inputs, Iterable):
+            raise TextError(
+                f"text_inputs is a {type(text_inputs).__name__}; allowed: a text, or several of them"
+            )
         return (
             map(one, text_inputs)
             if isinstance(text_inputs, Iterator)
             else list(map(one, text_inputs))
         )
 
-    def _one(
+    def preprocess(self, text: str, **params: Any) -> BatchEncoding:
+        """What the processor makes of a text; params: those of the processor's call."""
+        return self.processor(text, **{**self._preprocess_params, **params})
+
+    def forward(
         self,
-        text: str,
-        forward_params: Mapping[str, Any] | None,
-        generate_kwargs: Mapping[str, Any] | None,
-        preprocess_params: Mapping[str, Any] | None,
-    ) -> dict[str, Any]:
-        asked = {**self._preprocess_params, **(preprocess_params or {})}
+        model_inputs: BatchEncoding,
+        forward_params: Mapping[str, Any] | None = None,
+        generate_kwargs: Mapping[str, Any] | None = None,
+    ) -> Tensor:
+        """Waveforms [B, L] of what `preprocess` made."""
         options = {**self._forward_params, **(forward_params or {}), **(generate_kwargs or {})}
-        inputs = self.processor(text, **asked).to(self.model.device)
-        output = self.model.generate(**inputs, **options)
-        audio = output if isinstance(output, Tensor) else output[0]
+        output = self.model.generate(**model_inputs.to(self.model.device), **options)
+        return output if isinstance(output, Tensor) else output[0]
+
+    def postprocess(self, audio: Tensor) -> dict[str, Any]:
+        """The result for a waveform: float32, without dimensions of one."""
         waveform = audio.float().cpu().numpy().squeeze()
         return {"audio": waveform, "sampling_rate": self.sampling_rate}
 
@@ -112,13 +129,16 @@ def pipeline(
     tokenizer: BarkProcessor | BarkTokenizer | str | None = None,
     config: BarkConfig | None = None,
     device: int | str | torch.device | None = None,
-    device_map: str | torch.device | None = None,
+    device_map: str | int | torch.device | Mapping[str, Any] | None = None,
     dtype: torch.dtype | str | None = None,
     torch_dtype: torch.dtype | str | None = None,
     forward_params: Mapping[str, Any] | None = None,
     preprocess_params: Mapping[str, Any] | None = None,
     generate_kwargs: Mapping[str, Any] | None = None,
     model_kwargs: Mapping[str, Any] | None = None,
+    framework: str | None = None,
+    batch_size: int | None = None,
+    num_workers: int | None = None,
     **from_hub: Unpack[FromHub],
 ) -> TextToAudioPipeline:
     """A pipeline for "text-to-audio" or "text-to-speech".
@@ -126,11 +146,13 @@ def pipeline(
     model: a checkpoint folder, a name on the hub, or a BarkModel, whose processor is looked for where the
     model came from unless it is given; None is the embedded model, where transformers downloads
     suno/bark-small. tokenizer: a tokenizer, where there is no processor. device: a name, or an accelerator's
-    number, -1 for the CPU. model_kwargs: further keywords of `BarkModel.from_pretrained`; from_hub: those of
+    number, -1 for the CPU. framework: "pt". batch_size and num_workers change no clip. model_kwargs: further keywords of `BarkModel.from_pretrained`; from_hub: those of
     every `from_pretrained`. Raises ParamError for other tasks.
     """
     if task not in (None, *_TASKS):
-        raise ParamError(f"task is {task!r}; legal: {', '.join(_TASKS)}")
+        raise ParamError(f"task is {task!r}; allowed: {', '.join(_TASKS)}")
+    if framework not in (None, "pt"):
+        raise ParamError(f"framework is {framework!r}; allowed: 'pt'")
     if isinstance(model, BarkModel):
         loaded, source = model, model.name_or_path
     else:
@@ -140,8 +162,10 @@ def pipeline(
         loaded = BarkModel.from_pretrained(source, config=config, **everything)
     found = _processor(processor or tokenizer, source, from_hub)
     if device is not None:
-        loaded.to(_place(device))
-    return TextToAudioPipeline(loaded, found, forward_params, preprocess_params, generate_kwargs)
+        loaded.to(parse_device(device))
+    return TextToAudioPipeline(
+        loaded, found, forward_params, preprocess_params, generate_kwargs, task or _TASKS[0]
+    )
 
 
 def set_seed(seed: int) -> None:
@@ -165,16 +189,3 @@ def _processor(
             "pipeline(task, model, processor=...)"
         )
     return BarkProcessor.from_pretrained(given or source, **from_hub)
-
-
-def _place(device: int | str | torch.device) -> torch.device:
-    if isinstance(device, int):
-        accelerator = torch.accelerator.current_accelerator(check_available=True)
-        if device < 0:
-            return torch.device("cpu")
-        if accelerator is None:
-            raise DeviceError(
-                f"device is {device}, and torch finds no accelerator; legal: -1, 'cpu'"
-            )
-        return torch.device(accelerator.type, device)
-    return torch.device(device)

@@ -45,6 +45,7 @@ class PushToHub(ABC):
         token: str | bool | None = None,
         revision: str | None = None,
         create_pr: bool = False,
+        max_shard_size: int | str | None = None,
     ) -> str:
         """Save into OWNER/NAME on the hub, made if it is not there; returns the commit's address.
 
@@ -53,7 +54,11 @@ class PushToHub(ABC):
         target = HubTarget(
             repo_id, commit_message, commit_description, token, private, revision, create_pr
         )
-        return _publish(self._write, target)
+        return _publish(self._writer(max_shard_size), target)
+
+    def _writer(self, max_shard_size: int | str | None) -> Callable[[Path], None]:
+        """What writes the files; only weights have shards."""
+        return self._write
 
 
 def save(
@@ -64,19 +69,19 @@ def save(
 ) -> None:
     """`save_pretrained` of every class: write, and with `push_to_hub` publish the same files.
 
-    Raises ParamError for keywords that nobody knows, CheckpointError when it cannot be done.
+    Raises ParamError for unknown keywords, CheckpointError when it cannot be done.
     """
     unknown = sorted(set(to_hub) - set(ToHub.__annotations__))
     if unknown or (to_hub and not push_to_hub):
         name = unknown[0] if unknown else next(iter(to_hub))
         raise ParamError(
-            f"save_pretrained has no keyword {name!r}; legal with push_to_hub=True: "
+            f"save_pretrained has no keyword {name!r}; allowed with push_to_hub=True: "
             f"{', '.join(ToHub.__annotations__)}"
         )
-    write(Path(folder))
+    write(Path(folder).expanduser())
     if push_to_hub:
         target = HubTarget(
-            repository=to_hub.get("repo_id") or Path(folder).resolve().name,
+            repository=to_hub.get("repo_id") or Path(folder).expanduser().resolve().name,
             message=to_hub.get("commit_message"),
             description=to_hub.get("commit_description"),
             token=to_hub.get("token"),

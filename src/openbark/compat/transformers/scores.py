@@ -26,12 +26,12 @@ Rule = Callable[[int, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores of one stage. eos: the end token, None where the stage has none; n_tokens: how many are drawn at
+    """Scores of one stage. eos: the end tokens, if there are any; n_tokens: how many are drawn at
     most; n_prompt: tokens of the prompt that rows begin with."""
 
     rule: Rule
     options: StageOptions
-    eos: int | None
+    eos: tuple[int, ...]
     n_tokens: int
     n_prompt: int
 
@@ -45,12 +45,16 @@ class Scorer:
             scores = _penalised(scores, ids, options.repetition_penalty)
         if options.no_repeat_ngram_size:
             scores = _without_repeats(scores, ids, options.no_repeat_ngram_size)
-        forbidden = [(word, _MASKED) for word in options.bad_words_ids if word != (self.eos,)]
+        forbidden = [
+            (word, _MASKED)
+            for word in options.bad_words_ids
+            if len(word) != 1 or word[0] not in self.eos
+        ]
         if forbidden:
             scores = _biased(scores, ids, tuple(forbidden))
         too_short = n_drawn < options.min_new_tokens or ids.shape[1] < options.min_length
-        if self.eos is not None and too_short:
-            scores = _without(scores, (self.eos,))
+        if self.eos and too_short:
+            scores = _without(scores, self.eos)
         if options.prefix_allowed_tokens_fn is not None:
             scores = _allowed(scores, ids, options)
         scores = self._ending(scores, n_drawn)
@@ -71,13 +75,14 @@ class Scorer:
             scores[:, options.forced_eos_token_id] = 0.0
         if options.remove_invalid_values:
             scores = scores.nan_to_num(0.0)
-        if options.exponential_decay_length_penalty is not None and self.eos is not None:
+        if options.exponential_decay_length_penalty is not None:
             start, factor = options.exponential_decay_length_penalty
             if n_drawn > start:
                 scores = scores.clone()
-                end = scores[:, self.eos]
-                pull = end.abs() * (factor ** (n_drawn - start) - 1)
-                scores[:, self.eos] = end + pull.masked_fill(~end.isfinite(), 0.0)
+                for token in self.eos:
+                    end = scores[:, token]
+                    pull = end.abs() * (factor ** (n_drawn - start) - 1)
+                    scores[:, token] = end + pull.masked_fill(~end.isfinite(), 0.0)
         return scores
 
     def _warped(self, scores: Tensor) -> Tensor:
@@ -125,7 +130,7 @@ def _biased(
         if not 0 <= last < scores.shape[-1]:
             raise ParamError(
                 f"token {last} of sequence_bias or bad_words_ids is none of this stage; "
-                f"legal: 0..{scores.shape[-1] - 1}"
+                f"allowed: 0..{scores.shape[-1] - 1}"
             )
         if len(prefix) > ids.shape[1]:
             continue
@@ -169,7 +174,7 @@ def _allowed(scores: Tensor, ids: Tensor, options: StageOptions) -> Tensor:
         listed = list(function(row // options.num_beams, tokens))
         if not listed:
             raise ParamError(
-                f"prefix_allowed_tokens_fn lists no token for row {row}; legal: one at least"
+                f"prefix_allowed_tokens_fn lists no token for row {row}; allowed: one at least"
             )
         mask[row, listed] = 0.0
     allowed = scores + mask

@@ -88,7 +88,7 @@ class SpeakerEmbeddings:
             voice = self._found(os.fspath(preset))
         else:
             raise VoiceError(
-                f"voice_preset is a {type(preset).__name__}; legal: a name, the path of an .npz, a "
+                f"voice_preset is a {type(preset).__name__}; allowed: a name, the path of an .npz, a "
                 "dictionary of arrays"
             )
         return {key: np.array(getattr(voice, field_name)) for field_name, key in ARRAY_KEYS.items()}
@@ -100,7 +100,7 @@ class SpeakerEmbeddings:
         for library in (self._own, users):
             if name in library:
                 return library.get(name)
-        path = Path(name if name.endswith(_SUFFIX) else f"{name}{_SUFFIX}")
+        path = Path(name if name.lower().endswith(_SUFFIX) else f"{name}{_SUFFIX}").expanduser()
         if path.is_file():
             return Voice.load(path)
         chosen = stand_in(name, self._own, "this model")
@@ -113,7 +113,7 @@ class SpeakerEmbeddings:
 
     def _indexed(self, name: str, files: object) -> Voice:
         if not isinstance(files, Mapping):
-            raise VoiceError(f"voice {name!r}: its entry in the index is no dictionary of paths")
+            raise VoiceError(f"voice {name!r}: its entry in the index is not a dictionary of paths")
         table = Path(str((self.index or {}).get(_ROOT_KEY, "."))).absolute() / TABLE_FILE
         return Voice.from_arrays(Triplet(table, name, files).read(), name)
 

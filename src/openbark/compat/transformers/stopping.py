@@ -1,4 +1,4 @@
-"""When a row of a stage is finished: its end token, a time limit, the caller's criteria (parity H23)."""
+"""When a row of a stage is finished: its end tokens, a time limit, the caller's criteria (parity H23)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Stop:
     """The rules of one stage; `started` is the clock's value at its first token, in seconds."""
 
     options: StageOptions
-    eos: int | None
+    eos: tuple[int, ...]
     started: float
 
     def __call__(self, ids: Tensor, scores: Tensor | None) -> Tensor:
         """Which rows [B] of ids [B, P + n] are finished."""
         stop = torch.zeros(len(ids), dtype=torch.bool, device=ids.device)
-        if self.eos is not None:
-            stop |= ids[:, -1] == self.eos
+        for token in self.eos:
+            stop |= ids[:, -1] == token
         limit = self.options.max_time
         if limit is not None and time.monotonic() - self.started > limit:
             stop[:] = True

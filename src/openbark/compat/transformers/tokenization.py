@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Self, Unpack
 
 import numpy as np
@@ -28,6 +29,17 @@ __all__ = ["AutoTokenizer", "BarkTokenizer"]
 
 _SLOTS = 256
 _PADDING, _UNKNOWN = "[PAD]", "[UNK]"
+_SPECIAL = MappingProxyType(
+    {
+        "bos_token": "",
+        "cls_token": "[CLS]",
+        "eos_token": "",
+        "mask_token": "[MASK]",
+        "pad_token": _PADDING,
+        "sep_token": "[SEP]",
+        "unk_token": _UNKNOWN,
+    }
+)
 _PROCESSOR_FILE = "processor_config.json"
 _TOKENIZER_FILES = (
     TOKENIZER_FILE,
@@ -42,6 +54,8 @@ class BarkTokenizer(PushToHub):
 
     model_input_names = ("input_ids", "attention_mask")
     padding_side = "right"
+    truncation_side = "right"
+    pad_token_type_id = 0
     is_fast = True
 
     def __init__(
@@ -76,6 +90,51 @@ class BarkTokenizer(PushToHub):
         """Its text."""
         return self._tokens[self.pad_token_id]
 
+    def __getattr__(self, name: str) -> Any:
+        """`unk_token`, `cls_token_id` and the like; None where the vocabulary has none, as Bark uses none."""
+        token = _SPECIAL.get(name.removesuffix("_id"))
+        if token is None:
+            raise AttributeError(f"{type(self).__name__} has no {name!r}")
+        number = self._ids.get(token)
+        return number if name.endswith("_id") else None if number is None else token
+
+    @property
+    def special_tokens_map(self) -> dict[str, str]:
+        """The special tokens that the vocabulary has, by their names."""
+        return {name: text for name, text in _SPECIAL.items() if text in self._ids}
+
+    @property
+    def all_special_tokens(self) -> list[str]:
+        """Their texts."""
+        return list(self.special_tokens_map.values())
+
+    @property
+    def all_special_ids(self) -> list[int]:
+        """Their ids."""
+        return [self._ids[text] for text in self.all_special_tokens]
+
+    @property
+    def vocab(self) -> dict[str, int]:
+        """As `get_vocab`."""
+        return self.get_vocab()
+
+    @property
+    def name_or_path(self) -> str:
+        """The folder it was read from."""
+        return "" if self.source is None else str(self.source.parent)
+
+    def get_added_vocab(self) -> dict[str, int]:
+        """The special tokens and their ids."""
+        return {text: self._ids[text] for text in self.all_special_tokens}
+
+    def num_special_tokens_to_add(self, pair: bool = False) -> int:
+        """0: Bark reads text without special tokens."""
+        return 0
+
+    def convert_tokens_to_string(self, tokens: Sequence[str]) -> str:
+        """The text of tokens' texts."""
+        return self.decode([self._ids[token] for token in tokens if token in self._ids])
+
     def get_vocab(self) -> dict[str, int]:
         """Every token's text and its id."""
         return dict(self._ids)
@@ -85,7 +144,7 @@ class BarkTokenizer(PushToHub):
         numbers = _numbers(ids)
         unknown = [number for number in numbers if number not in self._tokens]
         if unknown:
-            raise TextError(f"token {unknown[0]} is none; legal: 0..{self.vocab_size - 1}")
+            raise TextError(f"token {unknown[0]} is none; allowed: 0..{self.vocab_size - 1}")
         tokens = [self._tokens[number] for number in numbers]
         return tokens[0] if isinstance(ids, int) else tokens
 
@@ -98,25 +157,34 @@ class BarkTokenizer(PushToHub):
         other = self._ids.get(_UNKNOWN)
         missing = [text for text in texts if text not in self._ids]
         if missing and other is None:
-            raise TextError(f"{missing[0]!r} is no token of this model")
+            raise TextError(f"{missing[0]!r} is not a token of this model")
         numbers = [self._ids.get(text, other or 0) for text in texts]
         return numbers[0] if isinstance(tokens, str) else numbers
 
-    def tokenize(self, text: str) -> list[str]:
-        """The tokens of a text. Raises TextError."""
-        return [self._tokens[number] for number in self.encode(text)]
+    def tokenize(self, text: str, add_special_tokens: bool = False) -> list[str]:
+        """The tokens of a text. Raises TextError, ParamError for special tokens."""
+        return [self._tokens[number] for number in self.encode(text, add_special_tokens)]
 
     def decode(
-        self, token_ids: int | Sequence[int] | Tensor, skip_special_tokens: bool = False
+        self,
+        token_ids: int | Sequence[int] | Tensor,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
     ) -> str:
-        """The text of ids."""
+        """The text of ids. Raises ParamError for `clean_up_tokenization_spaces=True`."""
+        if clean_up_tokenization_spaces:
+            raise ParamError("clean_up_tokenization_spaces is True; allowed: False or None")
         return self.tokenizer.decode(_numbers(token_ids), keep_special=not skip_special_tokens)
 
     def batch_decode(
-        self, sequences: Sequence[Any] | Tensor, skip_special_tokens: bool = False
+        self,
+        sequences: Sequence[Any] | Tensor,
+        skip_special_tokens: bool = False,
+        clean_up_tokenization_spaces: bool | None = None,
     ) -> list[str]:
         """The texts of several rows of ids."""
-        return [self.decode(row, skip_special_tokens) for row in sequences]
+        clean = clean_up_tokenization_spaces
+        return [self.decode(row, skip_special_tokens, clean) for row in sequences]
 
     @classmethod
     def from_pretrained(
@@ -169,8 +237,24 @@ class BarkTokenizer(PushToHub):
         except OSError as error:
             raise CheckpointError(f"cannot write the tokenizer to {folder}: {error}") from error
 
-    def encode(self, text: str) -> list[int]:
-        """Ids of a text, as the model reads it. Raises TextError."""
+    def encode(
+        self,
+        text: str,
+        add_special_tokens: bool = False,
+        padding: bool | str = False,
+        truncation: bool | str = False,
+        max_length: int | None = None,
+        return_tensors: str | None = None,
+    ) -> Any:
+        """Ids of a text, as the model reads it: a list, or [1, N] for `return_tensors` "pt" or "np". Other
+        keywords as in a call. Raises TextError, ParamError for special tokens."""
+        _check_special(add_special_tokens)
+        if padding or truncation or return_tensors is not None:
+            rows = self(_texts(text), return_tensors, max_length, padding, truncation)["input_ids"]
+            return rows[0] if return_tensors is None else rows
+        return self._ids_of(_texts(text)[0])
+
+    def _ids_of(self, text: str) -> list[int]:
         readable = squeeze(normalize(squeeze(text), self.text_normalizer))
         return [int(token) for token in self.tokenizer.encode(readable)]
 
@@ -190,12 +274,11 @@ class BarkTokenizer(PushToHub):
         Raises TextError for a text of more than `max_length` tokens, unless `truncation` asks to cut it;
         ParamError for special tokens, which Bark does not have.
         """
-        if add_special_tokens:
-            raise ParamError("add_special_tokens is True; legal: False, Bark has no special tokens")
+        _check_special(add_special_tokens)
         check_tensors(return_tensors)
-        texts = [text] if isinstance(text, str) else list(text)
+        texts = _texts(text)
         width = self.model_max_length if max_length is None else max_length
-        rows = [self._fitted(self.encode(one), width, bool(truncation)) for one in texts]
+        rows = [self._fitted(self._ids_of(one), width, bool(truncation)) for one in texts]
         if padding in (True, "longest", False, "do_not_pad"):
             width = max((len(row) for row in rows), default=0)
         ids = np.full((len(rows), width), self.pad_token_id, dtype=np.int64)
@@ -230,6 +313,24 @@ class AutoTokenizer:
     ) -> BarkTokenizer:
         """Read a checkpoint folder. Raises CheckpointError or ParamError."""
         return BarkTokenizer.from_pretrained(pretrained_model_name_or_path, **from_hub)
+
+
+def _check_special(add_special_tokens: bool) -> None:
+    if add_special_tokens:
+        raise ParamError("add_special_tokens is True; allowed: False, Bark has no special tokens")
+
+
+def _texts(text: object) -> list[str]:
+    """One text or several. Raises TextError for anything else."""
+    texts = [text] if isinstance(text, str) else text
+    if not isinstance(texts, Iterable) or isinstance(texts, (bytes, Mapping)):
+        raise TextError(f"the text is a {type(text).__name__}; allowed: a str, or several of them")
+    found = list(texts)
+    wrong = [one for one in found if not isinstance(one, str)]
+    if wrong or not found:
+        what = f"a {type(wrong[0]).__name__}" if wrong else "missing"
+        raise TextError(f"one of the texts is {what}; allowed: str")
+    return found
 
 
 def _numbers(ids: int | Sequence[int] | Tensor) -> list[int]:

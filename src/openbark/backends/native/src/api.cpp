@@ -1,5 +1,4 @@
-// The C interface of pools, transformers and their sessions. Handles are plain pointers; the Python side
-// keeps what a handle depends on alive longer than the handle.
+// The C interface of pools, transformers and their sessions: documented in include/openbark.h.
 #include <memory>
 #include <string>
 
@@ -8,6 +7,7 @@
 #endif
 
 #include "causal.h"
+#include "checksum.h"
 #include "fine.h"
 #include "guard.h"
 
@@ -31,8 +31,10 @@ void keep_error(const char* message) noexcept {
 
 using ob::guarded;
 
-// Raised whenever a function below changes: a library of another build is refused.
-OB_API int ob_version() { return 4; }
+#ifndef OB_VERSION
+#error "OB_VERSION: the first 16 hexadecimal digits of the SHA-256 of include/openbark.h, as 0x...ULL"
+#endif
+OB_API uint64_t ob_version() { return OB_VERSION; }
 
 OB_API const char* ob_error() { return ob::last_error.c_str(); }
 
@@ -41,6 +43,8 @@ OB_API int ob_isa_available(int isa) { return ob::isa_available(static_cast<ob::
 OB_API int ob_best_isa() { return static_cast<int>(ob::best_isa()); }
 
 OB_API int ob_usable_cores() { return ob::usable_cores(); }
+
+OB_API uint64_t ob_checksum(const void* bytes, size_t n) { return ob::checksum(bytes, n); }
 
 OB_API int ob_pool_create(int threads, int isa, ob::ThreadPool** out) {
   return guarded([&] {
@@ -56,7 +60,6 @@ OB_API int ob_pool_size(const ob::ThreadPool* pool) { return pool->size(); }
 
 OB_API const char* ob_pool_kernels(const ob::ThreadPool* pool) { return pool->kernels().name; }
 
-// Bit p is set when matrices of precision p can be multiplied.
 OB_API int ob_pool_precisions(const ob::ThreadPool* pool) {
   const ob::Kernels& kernels = pool->kernels();
   return 1 | (kernels.bf16 != nullptr ? 2 : 0) | (kernels.int8 != nullptr ? 4 : 0) |
@@ -72,7 +75,6 @@ OB_API int ob_memory_create(std::size_t bytes, ob::Memory** out, void** start) {
 
 OB_API void ob_memory_destroy(ob::Memory* memory) { delete memory; }
 
-// Hands freed memory back to the system: what reading weights took and the C library would keep.
 OB_API void ob_memory_trim() {
 #if defined(__GLIBC__)
   malloc_trim(0);
@@ -106,21 +108,18 @@ OB_API int ob_matrix_create(ob::ThreadPool* pool, int precision, int n, int k, c
 
 OB_API void ob_matrix_destroy(ob::OwnedMatrix* matrix) { delete matrix; }
 
-// y[m, n] = finish(x[m, k] . matrix^T + bias), `times` over.
 OB_API int ob_matrix_product(const ob::OwnedMatrix* matrix, ob::ThreadPool* pool, int m, const float* x,
-                             const float* bias, int finish, float* y, int times) {
+                             const float* bias, int epilogue, float* y, int times) {
   return guarded([&] {
     ob::Matrix used = matrix->matrix;
     used.bias = bias;
     ob::Inputs inputs(m, used.k);
     for (int i = 0; i < times; ++i) {
-      ob::linear(*pool, used, m, used.n, x, used.k, static_cast<ob::Finish>(finish), y, used.n, inputs);
+      ob::linear(*pool, used, m, used.n, x, used.k, static_cast<ob::Epilogue>(epilogue), y, used.n, inputs);
     }
   });
 }
 
-// Attention of one head in the cache of `precision` over keys and values [n, head_dim]: out [rows, head_dim] for
-// queries [rows, head_dim], of which row r sees the first visible + r * visible_step positions.
 OB_API int ob_attention(ob::ThreadPool* pool, int precision, int head_dim, int n, const float* keys,
                         const float* values, int rows, int visible, int visible_step, const float* q, float* out) {
   return guarded([&] {
@@ -212,13 +211,10 @@ OB_API int ob_fine_draw(ob::FineSession* session, const std::int64_t* codes, int
       [&] { session->draw(codes, n, k, first, *sampling, seed, stage, first_row, n_tokens, out); });
 }
 
-// One token of the noise stream and one draw, for tests against the Python rules.
 OB_API double ob_uniform(std::uint64_t seed, int stage, int step, int row) {
   return ob::uniform(seed, stage, step, row);
 }
 
-// `slowly`: by the walk of the rules alone. `walked`: whether that was needed; `reaches`: whether the probability of
-// the last of the n is min_eos_p or more.
 OB_API int ob_draw_row(const ob::ThreadPool* pool, const float* logits, int n, const ob::Sampling* sampling,
                        double number, int slowly, int* token, int* walked, int* reaches, double* last_probability) {
   return guarded([&] {

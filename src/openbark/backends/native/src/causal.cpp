@@ -43,7 +43,7 @@ void head_rows(ThreadPool& pool, const Model& model, Scratch& scratch, int row, 
     const int aligned = from / kPanel * kPanel;  // rows of a panel are computed together
     const Matrix rows = rows_from(pool.kernels(), part.matrix, aligned);
     float* out = scratch.logits.data() + static_cast<std::ptrdiff_t>(row) * n_out + part.first + aligned;
-    linear(pool, rows, m, to - aligned, w.hidden(row), static_cast<int>(w.ldx()), Finish::kStore, out, n_out,
+    linear(pool, rows, m, to - aligned, w.hidden(row), static_cast<int>(w.ldx()), Epilogue::kStore, out, n_out,
            w.inputs());
   }
 }
@@ -54,7 +54,7 @@ Scratch::Scratch(const Model& model, int rows, int workers) : workspace(model, r
 
 std::unique_ptr<Scratch> CausalStage::take() {
   {
-    const std::lock_guard<std::mutex> lock(mutex_);
+    const std::lock_guard<std::mutex> lock(fork_mutex());
     if (!idle_.empty()) {
       std::unique_ptr<Scratch> scratch = std::move(idle_.back());
       idle_.pop_back();
@@ -66,7 +66,7 @@ std::unique_ptr<Scratch> CausalStage::take() {
 }
 
 void CausalStage::give(std::unique_ptr<Scratch> scratch) {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(fork_mutex());
   idle_.push_back(std::move(scratch));
 }
 
@@ -142,7 +142,7 @@ void CausalSession::prefill(const std::int64_t* ids, int n, const std::int64_t* 
          tokens[static_cast<std::size_t>(n_reused_)] == tokens_[static_cast<std::size_t>(n_reused_)]) {
     ++n_reused_;
   }
-  const ThreadPool::Visit visit(stage_.pool());
+  const ThreadPool::ActiveScope active(stage_.pool());
   read(Borrowed(stage_)->workspace, tokens, n_reused_);
 }
 
@@ -159,7 +159,7 @@ void CausalSession::read_pending(Workspace& workspace) {
 void CausalSession::step(std::int64_t id) {
   check(id);
   if (hidden_.empty()) throw std::invalid_argument("a session starts with a prompt");
-  const ThreadPool::Visit visit(stage_.pool());
+  const ThreadPool::ActiveScope active(stage_.pool());
   const Borrowed scratch(stage_);
   read_pending(scratch->workspace);
   pending_ = id;
@@ -168,7 +168,7 @@ void CausalSession::step(std::int64_t id) {
 
 void CausalSession::logits(float* out) {
   if (hidden_.empty()) throw std::invalid_argument("a session starts with a prompt");
-  const ThreadPool::Visit visit(stage_.pool());
+  const ThreadPool::ActiveScope active(stage_.pool());
   const Borrowed scratch(stage_);
   read_pending(scratch->workspace);
   const int n_out = stage_.model().shape().n_out;
@@ -181,8 +181,8 @@ void CausalSession::logits(float* out) {
 // The runs of one call that are still drawing, step by step.
 class DrawingRows {
  public:
-  // In a crowd the rows are moved by `alone`, the calling thread: a step waits for memory more than for arithmetic,
-  // so that one thread is not much slower, and what others compute goes on beside it.
+  // While other threads compute on the pool, the sequences are decoded by `alone`, the calling thread: a step waits
+  // for memory more than for arithmetic, so one thread is not much slower, and the other computations continue.
   DrawingRows(ThreadPool& pool, ThreadPool& alone, const Model& model, Scratch& scratch, Run* runs, int n)
       : shared_(pool), alone_(alone), pool_(&pool), model_(model), scratch_(scratch) {
     for (int i = 0; i < n; ++i) active_.push_back(runs + i);
@@ -201,7 +201,7 @@ class DrawingRows {
     };
     active_.erase(std::remove_if(active_.begin(), active_.end(), ended), active_.end());
     if (active_.empty()) return false;
-    pool_ = shared_.crowded() ? &alone_ : &shared_;
+    pool_ = shared_.contended() ? &alone_ : &shared_;
     read_pending();
     compute_logits();
     const int n = static_cast<int>(active_.size());
@@ -212,7 +212,7 @@ class DrawingRows {
  private:
   static int first_row(const Run& run) {
     const DrawRules& rules = *run.rules;
-    return rules.first_token + (rules.first_step + run.count) % rules.n_turns * rules.n_tokens;
+    return rules.first_token + (rules.first_step + run.count) % rules.n_codebooks * rules.n_tokens;
   }
 
   void read_pending() {
@@ -300,8 +300,8 @@ void CausalStage::check(Run* runs, int n) const {
   for (int i = 0; i < n; ++i) {
     Run& run = runs[i];
     const DrawRules& rules = *run.rules;
-    const int span = rules.first_token + rules.n_turns * rules.n_tokens;
-    if (run.session->hidden_.empty() || rules.first_token < 0 || rules.n_tokens < 1 || rules.n_turns < 1 ||
+    const int span = rules.first_token + rules.n_codebooks * rules.n_tokens;
+    if (run.session->hidden_.empty() || rules.first_token < 0 || rules.n_tokens < 1 || rules.n_codebooks < 1 ||
         rules.first_step < 0 || span > n_out || rules.end_token >= n_out) {
       throw std::invalid_argument("rows to draw from are outside the head, or there is no prompt");
     }
@@ -334,8 +334,8 @@ void CausalStage::draw_together(ThreadPool& pool, Run* runs, int n) {
 
 void CausalStage::draw(Run* runs, int n) {
   check(runs, n);
-  const ThreadPool::Visit visit(pool_);
-  const int count = pool_.crowded() ? 1 : parts(n);
+  const ThreadPool::ActiveScope active(pool_);
+  const int count = pool_.contended() ? 1 : parts(n);
   if (count <= 1) return draw_together(pool_, runs, n);
   std::vector<std::exception_ptr> errors(static_cast<std::size_t>(count));
   pool_.parallel(count, [&](int part, int) {

@@ -3,36 +3,22 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <vector>
 
+#include "interface.h"
 #include "sampling.h"
 #include "transformer.h"
 
 namespace ob {
 
-// What may be drawn, and how many times; part of the C interface. Token number t of the request comes from
-// the `n_tokens` head rows from `first_token + (t % n_turns) * n_tokens` on; `end_token` (-1: none) may be
-// drawn besides, and ends the run.
-struct DrawRules {
-  Sampling sampling;
-  std::uint64_t seed;
-  std::int32_t stage, first_step, n_steps;
-  std::int32_t first_token, n_tokens, n_turns, end_token;
-};
+using DrawRules = ::ob_draw_rules;
+using Run = ::ob_run;
 
-enum class Stop : int { kLimit = 0, kEnd = 1, kEndProbability = 2, kCancelled = 3 };
-
-class CausalSession;
-
-// A row's part in a run of draws; part of the C interface. `out` has room for rules.n_steps tokens; `cancel`
-// (may be null) is looked at before every step; `count` and `stop` (a Stop) are results.
-struct Run {
-  CausalSession* session;
-  const DrawRules* rules;
-  const volatile std::int32_t* cancel;
-  std::int32_t* out;
-  std::int32_t count, stop;
+enum class Stop : int {
+  kLimit = OB_STOP_LIMIT,
+  kEnd = OB_STOP_END,
+  kEndProbability = OB_STOP_END_PROBABILITY,
+  kCancelled = OB_STOP_CANCELLED
 };
 
 // Memory of one computation. Sessions borrow it, so that rows at rest hold only their caches.
@@ -71,8 +57,7 @@ class CausalStage {
   ThreadPool& pool_;
   ThreadPool alone_;  // for work on one thread of `pool_`
   const Model& model_;
-  std::mutex mutex_;
-  std::vector<std::unique_ptr<Scratch>> idle_;
+  std::vector<std::unique_ptr<Scratch>> idle_;  // guarded by fork_mutex()
 };
 
 class CausalSession {

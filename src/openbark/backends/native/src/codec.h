@@ -6,17 +6,17 @@
 #include <stdexcept>
 
 #include "codec_description.h"
+#include "interface.h"
 #include "threads.h"
 
 namespace ob {
 
-// The numbers are part of the C interface.
 enum class CodecKind : int {
-  kEncodecDecoder = 0,
-  kEncodecEncoder = 1,
-  kIstftDecoder = 2,
-  kIstftEncoder = 3,
-  kSemanticEncoder = 4,
+  kEncodecDecoder = OB_ENCODEC_DECODER,
+  kEncodecEncoder = OB_ENCODEC_ENCODER,
+  kIstftDecoder = OB_ISTFT_DECODER,
+  kIstftEncoder = OB_ISTFT_ENCODER,
+  kSemanticEncoder = OB_SEMANTIC_ENCODER
 };
 
 // A decoder in the middle of a sequence, for one caller at a time. Lives no longer than its codec.

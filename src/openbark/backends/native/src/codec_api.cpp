@@ -1,10 +1,6 @@
-// The C interface of the codecs. The caller has checked shapes and code values.
+// The C interface of the codecs, documented in include/openbark.h. The caller has checked shapes and code values.
 #include "codec.h"
 #include "guard.h"
-
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
 
 namespace ob {
 namespace {
@@ -28,8 +24,6 @@ std::unique_ptr<Codec> make_codec(CodecKind kind, Description& description) {
 }  // namespace
 }  // namespace ob
 
-// Sizes and arrays in the order of codec_layout.py. Codebook tables are borrowed until
-// ob_codec_destroy, everything else is copied. The codec runs on pools with the same kernels.
 OB_API int ob_codec_create(ob::ThreadPool* pool, int kind, const int32_t* sizes, int n_sizes,
                            const float* const* arrays, const int64_t* lengths, int n_arrays,
                            ob::Codec** out) {
@@ -42,47 +36,35 @@ OB_API int ob_codec_create(ob::ThreadPool* pool, int kind, const int32_t* sizes,
   });
 }
 
-// Gives the system what its users freed and malloc kept: what a codec's arrays were laid out in.
-OB_API void ob_release_freed_memory() {
-#if defined(__GLIBC__)
-  malloc_trim(0);
-#endif
-}
-
 OB_API void ob_codec_destroy(ob::Codec* codec) { delete codec; }
 
-// waveform [frames * hop] of codes [n_codebooks, frames].
 OB_API int ob_codec_decode(const ob::Codec* codec, ob::ThreadPool* pool, const int32_t* codes,
                            int n_codebooks, int frames, float* waveform) {
   return ob::guarded([&] {
-    const ob::ThreadPool::Visit visit(*pool);
+    const ob::ThreadPool::ActiveScope active(*pool);
     codec->decode(*pool, codes, n_codebooks, frames, waveform);
   });
 }
 
-// A decoder in the middle of a sequence; destroyed before its codec.
 OB_API int ob_codec_stream_create(const ob::Codec* codec, ob::CodecStream** out) {
   return ob::guarded([&] { *out = codec->stream().release(); });
 }
 
 OB_API void ob_codec_stream_destroy(ob::CodecStream* stream) { delete stream; }
 
-// Samples that codes [n_codebooks, frames] make known, and how many frames of them there are. The
-// waveform has room for every frame that was pushed and has not come out.
 OB_API int ob_codec_stream_push(ob::CodecStream* stream, ob::ThreadPool* pool, const int32_t* codes,
                                 int n_codebooks, int frames, int last, float* waveform,
                                 int* n_frames) {
   return ob::guarded([&] {
-    const ob::ThreadPool::Visit visit(*pool);
+    const ob::ThreadPool::ActiveScope active(*pool);
     *n_frames = stream->push(*pool, codes, n_codebooks, frames, last != 0, waveform);
   });
 }
 
-// codes [n_codebooks, ceil(length / hop)] of waveform [length].
 OB_API int ob_codec_encode(const ob::Codec* codec, ob::ThreadPool* pool, const float* waveform,
                            int64_t length, int n_codebooks, int32_t* codes) {
   return ob::guarded([&] {
-    const ob::ThreadPool::Visit visit(*pool);
+    const ob::ThreadPool::ActiveScope active(*pool);
     codec->encode(*pool, waveform, length, n_codebooks, codes);
   });
 }

@@ -79,12 +79,12 @@ const float* pad_input(const Kernels& kernels, const Convolution& conv, bool elu
 }
 
 void convolve_steps(const Kernels& kernels, const Convolution& conv, const float* padded, int first,
-                    int last, Buffer& columns, float* y, Finish finish) {
+                    int last, Buffer& columns, float* y, Epilogue epilogue) {
   const int64_t width = conv.inputs, hop = conv.stride * width;
   const int outputs = conv.product.outputs();
   if (conv.dilation == 1 || conv.kernel == 1) {
     conv.product.apply(kernels, padded + first * hop, hop, last - first,
-                       y + static_cast<int64_t>(first) * outputs, outputs, finish);
+                       y + static_cast<int64_t>(first) * outputs, outputs, epilogue);
     return;
   }
   const int64_t row = conv.kernel * width;
@@ -96,15 +96,15 @@ void convolve_steps(const Kernels& kernels, const Convolution& conv, const float
         copy_floats(padded + (start + t) * hop + tap * conv.dilation * width, width,
                     gathered + t * row + tap * width);
     conv.product.apply(kernels, gathered, row, count, y + static_cast<int64_t>(start) * outputs,
-                       outputs, finish);
+                       outputs, epilogue);
   }
 }
 
 void convolve(const Kernels& kernels, const Convolution& conv, bool elu, const float* x, int length,
-              ConvWorkspace& workspace, float* y, Finish finish) {
+              ConvWorkspace& workspace, float* y, Epilogue epilogue) {
   const float* padded = pad_input(kernels, conv, elu, x, length, workspace.padded);
   const int steps = conv.output_length(length);
-  convolve_steps(kernels, conv, padded, 0, steps, workspace.columns, y, finish);
+  convolve_steps(kernels, conv, padded, 0, steps, workspace.columns, y, epilogue);
   if (!conv.norm.weight.empty()) group_norm(conv.norm, steps, conv.product.outputs(), y);
 }
 

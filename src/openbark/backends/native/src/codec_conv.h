@@ -50,12 +50,12 @@ const float* pad_input(const Kernels& kernels, const Convolution& conv, bool elu
 
 // Output steps [first, last), written to y + first * outputs, of a padded input; without the norm.
 void convolve_steps(const Kernels& kernels, const Convolution& conv, const float* padded, int first,
-                    int last, Buffer& columns, float* y, Finish finish = Finish::kStore);
+                    int last, Buffer& columns, float* y, Epilogue epilogue = Epilogue::kStore);
 
 // y [output_length(length), outputs] of x [length, inputs], with ELU applied to x first if asked for.
 // kAdd adds to y instead, and only without a norm.
 void convolve(const Kernels& kernels, const Convolution& conv, bool elu, const float* x, int length,
-              ConvWorkspace& workspace, float* y, Finish finish = Finish::kStore);
+              ConvWorkspace& workspace, float* y, Epilogue epilogue = Epilogue::kStore);
 
 // Upsamples ELU(x) [length, inputs] into `storage`; returns the first of length * stride steps there.
 float* upsample(const Kernels& kernels, const TransposedConvolution& conv, const float* x,

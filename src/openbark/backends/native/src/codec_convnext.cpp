@@ -86,9 +86,9 @@ void apply_block(ThreadPool& pool, const ConvNeXtBlock& block, const float* x, i
         depthwise_row(block, x, length, static_cast<int>(start) + t, row);
         codec.layer_norm(row, block.norm.weight.data(), block.norm.bias.data(), row, dim);
       }
-      block.up.apply(kernels, rows, dim, count, inner, hidden, Finish::kGelu);
+      block.up.apply(kernels, rows, dim, count, inner, hidden, Epilogue::kGelu);
       std::copy_n(x + start * dim, static_cast<int64_t>(count) * dim, y + start * dim);
-      block.down.apply(kernels, inner, hidden, count, y + start * dim, dim, Finish::kAdd);
+      block.down.apply(kernels, inner, hidden, count, y + start * dim, dim, Epilogue::kAdd);
     }
   });
 }

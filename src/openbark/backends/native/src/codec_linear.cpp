@@ -11,9 +11,9 @@ namespace {
 // With fewer outputs a panel is mostly padding, and dot products along k are faster.
 constexpr int kFewOutputs = 4;
 
-float finished(float sum, Finish finish, float before) {
-  if (finish == Finish::kAdd) return before + sum;
-  return finish == Finish::kGelu ? 0.5f * sum * (1.0f + std::erf(sum * 0.70710678f)) : sum;
+float apply_epilogue(float sum, Epilogue epilogue, float before) {
+  if (epilogue == Epilogue::kAdd) return before + sum;
+  return epilogue == Epilogue::kGelu ? 0.5f * sum * (1.0f + std::erf(sum * 0.70710678f)) : sum;
 }
 
 }  // namespace
@@ -31,10 +31,10 @@ Linear::Linear(ThreadPool& pool, int n, int k, const float* weight, const float*
 }
 
 void Linear::apply(const Kernels& kernels, const float* a, std::ptrdiff_t lda, int rows, float* c,
-                   std::ptrdiff_t ldc, Finish finish) const {
+                   std::ptrdiff_t ldc, Epilogue epilogue) const {
   const float* weight = weight_.as<float>();
   if (n_ >= kFewOutputs) {
-    kernels.f32(Product{rows, n_, k_, bias_.data(), finish, c, ldc}, a, lda, weight);
+    kernels.f32(Product{rows, n_, k_, bias_.data(), epilogue, c, ldc}, a, lda, weight);
     return;
   }
   for (int row = 0; row < rows; ++row)
@@ -42,7 +42,7 @@ void Linear::apply(const Kernels& kernels, const float* a, std::ptrdiff_t lda, i
       float& out = c[row * ldc + column];
       const float* weights = weight + static_cast<std::ptrdiff_t>(column) * k_;
       const float sum = kernels.dot(a + row * lda, weights, k_);
-      out = finished(sum + bias_[static_cast<std::size_t>(column)], finish, out);
+      out = apply_epilogue(sum + bias_[static_cast<std::size_t>(column)], epilogue, out);
     }
 }
 

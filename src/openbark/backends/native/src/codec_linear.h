@@ -15,10 +15,10 @@ class Linear {
   Linear(ThreadPool& pool, int n, int k, const float* weight, const float* bias);
 
   int outputs() const { return n_; }
-  // c[r] = finish(weight a[r] + bias) for `rows` rows, `lda` and `ldc` floats apart. lda may be less
+  // c[r] = epilogue(weight a[r] + bias) for `rows` rows, `lda` and `ldc` floats apart. lda may be less
   // than k: the rows of a convolution overlap.
   void apply(const Kernels& kernels, const float* a, std::ptrdiff_t lda, int rows, float* c,
-             std::ptrdiff_t ldc, Finish finish = Finish::kStore) const;
+             std::ptrdiff_t ldc, Epilogue epilogue = Epilogue::kStore) const;
 
  private:
   int n_ = 0, k_ = 0;

@@ -124,7 +124,7 @@ void Sequence::apply(const Kernels& kernels, const ResidualBlock& block) {
   if (!block.has_shortcut) {
     for (int64_t i = 0; i < count; ++i) y[i] += data[i];
   } else if (block.shortcut.norm.weight.empty()) {
-    convolve(kernels, block.shortcut, false, data, length, workspace, y, Finish::kAdd);
+    convolve(kernels, block.shortcut, false, data, length, workspace, y, Epilogue::kAdd);
   } else {
     float* shortcut = shortcut_.ensure(count);
     convolve(kernels, block.shortcut, false, data, length, workspace, shortcut);

@@ -1,10 +1,12 @@
 // Which instruction sets the processor offers, and how many cores this process may use.
 #pragma once
 
+#include "interface.h"
+
 namespace ob {
 
-// The kernel variants, from slow to fast on one architecture. The numbers are part of the C interface.
-enum class Isa : int { kGeneric = 0, kAvx2 = 1, kAvx512 = 2, kNeon = 3 };
+// The kernel variants, from slow to fast on one architecture.
+enum class Isa : int { kGeneric = OB_ISA_GENERIC, kAvx2 = OB_ISA_AVX2, kAvx512 = OB_ISA_AVX512, kNeon = OB_ISA_NEON };
 
 // True when this build holds the variant and this processor can run it.
 bool isa_available(Isa isa);

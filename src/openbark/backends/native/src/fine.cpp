@@ -45,18 +45,18 @@ void FineSession::compute(const std::int64_t* codes, int n, int k, int first, in
   run_blocks(pool_, model_, workspace_, &span, 1, first);
   const Matrix& head = model_.head()[static_cast<std::size_t>(k - shape.n_codes_given)].matrix;
   linear(pool_, head, n - first, n_rows, workspace_.hidden(first), static_cast<int>(workspace_.ldx()),
-         Finish::kStore, out, ldo, workspace_.inputs());
+         Epilogue::kStore, out, ldo, workspace_.inputs());
 }
 
 void FineSession::logits(const std::int64_t* codes, int n, int k, int first, float* out) {
-  const ThreadPool::Visit visit(pool_);
+  const ThreadPool::ActiveScope active(pool_);
   compute(codes, n, k, first, model_.shape().n_out, out, model_.shape().n_out);
 }
 
 void FineSession::draw(const std::int64_t* codes, int n, int k, int first, const Sampling& sampling,
                        std::uint64_t seed, int stage, int first_row, int n_tokens, std::int64_t* out) {
   if (n_tokens < 1 || n_tokens > model_.shape().n_out) throw std::invalid_argument("codebook size");
-  const ThreadPool::Visit visit(pool_);
+  const ThreadPool::ActiveScope active(pool_);
   logits_.resize(static_cast<std::size_t>(n - first) * static_cast<std::size_t>(n_tokens));
   compute(codes, n, k, first, n_tokens, logits_.data(), n_tokens);
   std::vector<Sampler> samplers(static_cast<std::size_t>(pool_.size()), Sampler(pool_.kernels().isa));

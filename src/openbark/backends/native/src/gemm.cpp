@@ -61,7 +61,7 @@ void pack_f32(ThreadPool& pool, int n, int k, const float* b, int ldb, float* pa
 }
 
 void gemm_f32_packed(ThreadPool& pool, int m, int n, int k, const float* a, int lda, const float* panels,
-                     const float* bias, Finish finish, float* c, int ldc) {
+                     const float* bias, Epilogue epilogue, float* c, int ldc) {
   const Kernels& kernels = pool.kernels();
   const int width = kernels.f32_panel;
   const std::ptrdiff_t stride = static_cast<std::ptrdiff_t>(width) * k;
@@ -70,7 +70,7 @@ void gemm_f32_packed(ThreadPool& pool, int m, int n, int k, const float* a, int 
   for_each_tile(pool, m, panels_of(kernels, n), panel_bytes, work, [&](int row, int rows, int panel, int count, int) {
     const int column = panel * width;
     const Product product{rows, std::min(count * width, n - column), k, bias ? bias + column : nullptr,
-                          finish, c + static_cast<std::ptrdiff_t>(row) * ldc + column, ldc};
+                          epilogue, c + static_cast<std::ptrdiff_t>(row) * ldc + column, ldc};
     kernels.f32(product, a + static_cast<std::ptrdiff_t>(row) * lda, lda, panels + panel * stride);
   });
 }
@@ -81,7 +81,7 @@ void gemm_f32(ThreadPool& pool, int m, int n, int k, const float* a, int lda, co
   if (m <= kFewRows) return gemm_unpacked(pool, m, n, k, a, lda, b, ldb, bias, c, ldc);
   std::vector<float> panels(packed_f32_size(pool.kernels(), n, k));
   pack_f32(pool, n, k, b, ldb, panels.data());
-  gemm_f32_packed(pool, m, n, k, a, lda, panels.data(), bias, Finish::kStore, c, ldc);
+  gemm_f32_packed(pool, m, n, k, a, lda, panels.data(), bias, Epilogue::kStore, c, ldc);
 }
 
 }  // namespace ob

@@ -18,8 +18,8 @@ std::size_t packed_f32_size(const Kernels& kernels, int n, int k);
 // Packs B[n, k] (rows ldb apart) into `panels`.
 void pack_f32(ThreadPool& pool, int n, int k, const float* b, int ldb, float* panels);
 
-// As gemm_f32 with B packed; `finish` as in Product.
+// As gemm_f32 with B packed; `epilogue` as in Product.
 void gemm_f32_packed(ThreadPool& pool, int m, int n, int k, const float* a, int lda, const float* panels,
-                     const float* bias, Finish finish, float* c, int ldc);
+                     const float* bias, Epilogue epilogue, float* c, int ldc);
 
 }  // namespace ob

@@ -5,16 +5,9 @@
 #include <new>
 #include <stdexcept>
 
-#if defined(_WIN32)
-#define OB_API extern "C" __declspec(dllexport)
-#else
-#define OB_API extern "C" __attribute__((visibility("default")))
-#endif
+#include "interface.h"
 
 namespace ob {
-
-// Codes of the C interface; the Python side turns them into exceptions.
-enum Status : int { kOk = 0, kInvalid = 1, kNoMemory = 2, kFailed = 3 };
 
 // Keeps the message of this thread's last failure for `ob_error`.
 void keep_error(const char* message) noexcept;
@@ -23,16 +16,16 @@ template <class Body>
 int guarded(Body&& body) noexcept {
   try {
     body();
-    return kOk;
+    return OB_OK;
   } catch (const std::invalid_argument& error) {
     keep_error(error.what());
-    return kInvalid;
+    return OB_INVALID;
   } catch (const std::bad_alloc&) {
     keep_error("out of memory");
-    return kNoMemory;
+    return OB_NO_MEMORY;
   } catch (const std::exception& error) {
     keep_error(error.what());
-    return kFailed;
+    return OB_FAILED;
   }
 }
 

@@ -14,7 +14,7 @@
 namespace ob {
 
 // What happens to a product once its bias is added: written, added to what is there, or passed through GELU.
-enum class Finish : int { kStore, kAdd, kGelu };
+enum class Epilogue : int { kStore = OB_STORE, kAdd = OB_ADD, kGelu = OB_GELU };
 
 // Rows of a packed integer or bfloat16 panel, in every variant.
 constexpr int kPanel = 64;
@@ -41,11 +41,11 @@ constexpr int kBlockScales = 2 * kKeyBlock * 4;
 constexpr int key_block_bytes(int head_dim) { return kBlockScales + byte_words(head_dim) * kKeyBlock * 4; }
 constexpr int value_block_bytes(int head_dim) { return padded_head_dim(head_dim) * kKeyBlock; }
 
-// c[r, 0..n) = finish(a[r] . weights^T + bias) for r in [0, rows); bias may be null.
+// c[r, 0..n) = epilogue(a[r] . weights^T + bias) for r in [0, rows); bias may be null.
 struct Product {
   int rows, n, k;
   const float* bias;
-  Finish finish;
+  Epilogue epilogue;
   float* c;
   std::ptrdiff_t ldc;
 };

@@ -223,12 +223,12 @@ void Inputs::convert(const Kernels& kernels, const Matrix& matrix, int first, in
 }
 
 void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs, const Tile& tile,
-              const float* x, std::ptrdiff_t ldx, Finish finish, float* y, std::ptrdiff_t ldy) {
+              const float* x, std::ptrdiff_t ldx, Epilogue epilogue, float* y, std::ptrdiff_t ldy) {
   const bool is_float = matrix.precision == Precision::kFloat32;
   const int wide = is_float ? matrix.k : padded(matrix.k, kPad);
   const std::ptrdiff_t skipped = static_cast<std::ptrdiff_t>(tile.column) * wide;
   const Product product{tile.rows, tile.columns, wide, matrix.bias ? matrix.bias + tile.column : nullptr,
-                        finish, y + tile.row * ldy + tile.column, ldy};
+                        epilogue, y + tile.row * ldy + tile.column, ldy};
   if (is_float) {
     return kernels.f32(product, x + tile.row * ldx, ldx, static_cast<const float*>(matrix.weights) + skipped);
   }
@@ -252,7 +252,7 @@ void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs
   }
 }
 
-Matrix suited(const Matrix& matrix, int rows) {
+Matrix for_batch(const Matrix& matrix, int rows) {
   if (matrix.precision != Precision::kInt4 || rows < kWorthWidening) return matrix;
   Matrix made = matrix;
   made.precision = Precision::kInt8;
@@ -289,18 +289,18 @@ Matrix Inputs::widened(const Kernels& kernels, const Matrix& matrix, int first, 
   return made;
 }
 
-void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
+void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Epilogue epilogue,
             float* y, int ldy, Inputs& inputs) {
-  const Matrix weights = suited(matrix, m);
+  const Matrix weights = for_batch(matrix, m);
   if (weights.precision != Precision::kFloat32) {
     for_each_row(pool, m,
                  [&](int row) { inputs.convert(pool.kernels(), weights, row, row + 1, x, ldx); });
   }
-  linear_of_converted(pool, weights, m, n, x, ldx, finish, y, ldy, inputs);
+  linear_of_converted(pool, weights, m, n, x, ldx, epilogue, y, ldy, inputs);
 }
 
 void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
-                         Finish finish, float* y, int ldy, Inputs& inputs) {
+                         Epilogue epilogue, float* y, int ldy, Inputs& inputs) {
   const Kernels& kernels = pool.kernels();
   const double work = static_cast<double>(m) * n * matrix.k / (matrix.precision == Precision::kFloat32 ? 1 : 4);
   const int width = panel_rows(kernels, matrix);
@@ -311,10 +311,10 @@ void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, c
     const int column = panel * width;
     const int columns = std::min(count * width, n - column);
     if (matrix.narrow == nullptr) {
-      return multiply(kernels, matrix, inputs, {row, rows, column, columns}, x, ldx, finish, y, ldy);
+      return multiply(kernels, matrix, inputs, {row, rows, column, columns}, x, ldx, epilogue, y, ldy);
     }
     const Matrix piece = inputs.widened(kernels, matrix, panel, count, worker);
-    multiply(kernels, piece, inputs, {row, rows, 0, columns}, x, ldx, finish, y + column, ldy);
+    multiply(kernels, piece, inputs, {row, rows, 0, columns}, x, ldx, epilogue, y + column, ldy);
   });
 }
 

@@ -5,15 +5,15 @@
 #include <cstdint>
 #include <vector>
 
+#include "interface.h"
 #include "memory.h"
 #include "threads.h"
 
 namespace ob {
 
-// The numbers are part of the C interface and of packed files.
-enum class Precision : int { kFloat32 = 0, kBfloat16 = 1, kInt8 = 2, kInt4 = 3 };
+enum class Precision : int { kFloat32 = OB_FLOAT32, kBfloat16 = OB_BFLOAT16, kInt8 = OB_INT8, kInt4 = OB_INT4 };
 
-// Weights [n, k] of one linear map in packed form; the memory belongs to someone else.
+// Weights [n, k] of one linear map in packed form; the memory belongs to the owner of the model.
 struct Matrix {
   Precision precision = Precision::kFloat32;
   int n = 0;
@@ -58,8 +58,8 @@ class Inputs {
 
  private:
   friend void multiply(const Kernels&, const Matrix&, const Inputs&, const Tile&, const float*,
-                       std::ptrdiff_t, Finish, float*, std::ptrdiff_t);
-  friend void linear_of_converted(ThreadPool&, const Matrix&, int, int, const float*, int, Finish, float*, int,
+                       std::ptrdiff_t, Epilogue, float*, std::ptrdiff_t);
+  friend void linear_of_converted(ThreadPool&, const Matrix&, int, int, const float*, int, Epilogue, float*, int,
                                   Inputs&);
   // What a thread has widened last: it stays in the core's second-level cache while rows pass by.
   struct Piece {
@@ -74,21 +74,21 @@ class Inputs {
 };
 
 // The matrix as `rows` rows are multiplied fastest: for many, 4-bit weights become 8-bit ones on the way.
-Matrix suited(const Matrix& matrix, int rows);
+Matrix for_batch(const Matrix& matrix, int rows);
 
 // Rows of the matrix that are stored together, and computed best together.
 int panel_rows(const Kernels& kernels, const Matrix& matrix);
 
-// y = finish(x . matrix^T + bias) for one tile, on the calling thread, from converted inputs.
+// y = epilogue(x . matrix^T + bias) for one tile, on the calling thread, from converted inputs.
 void multiply(const Kernels& kernels, const Matrix& matrix, const Inputs& inputs, const Tile& tile,
-              const float* x, std::ptrdiff_t ldx, Finish finish, float* y, std::ptrdiff_t ldy);
+              const float* x, std::ptrdiff_t ldx, Epilogue epilogue, float* y, std::ptrdiff_t ldy);
 
-// y[m, n] = finish(x[m, k] . matrix^T + bias) for the first n rows of the matrix, on all threads.
-void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Finish finish,
+// y[m, n] = epilogue(x[m, k] . matrix^T + bias) for the first n rows of the matrix, on all threads.
+void linear(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx, Epilogue epilogue,
             float* y, int ldy, Inputs& inputs);
 
 // The same of inputs that are converted already, to what this `matrix` multiplies: float32 alone looks at x.
 void linear_of_converted(ThreadPool& pool, const Matrix& matrix, int m, int n, const float* x, int ldx,
-                         Finish finish, float* y, int ldy, Inputs& inputs);
+                         Epilogue epilogue, float* y, int ldy, Inputs& inputs);
 
 }  // namespace ob

@@ -6,20 +6,12 @@
 #include <string>
 #include <vector>
 
+#include "interface.h"
 #include "matrix.h"
 
 namespace ob {
 
-// What a transformer is; part of the C interface. The causal stages have one embedding table and one head,
-// cut at `head_starts` into the runs of rows that are drawn from together; the fine stage has a table for
-// each codebook, and heads that share the weights of the tables from `n_codes_given` on.
-struct Shape {
-  std::int32_t block_size, n_in, n_out, n_layer, n_head, n_embd;
-  std::int32_t bias, norm_bias, causal;
-  std::int32_t n_tables, n_codes_given;
-  std::int32_t precision, head_precision;
-  std::int32_t n_heads_cut, head_starts[16];
-};
+using Shape = ::ob_shape;
 
 struct Norm {
   float* weight = nullptr;

@@ -96,7 +96,7 @@ void probe_gemm(ThreadPool& pool, Precision precision, int passes, double* secon
       const ProbeOperands& own = operands[at];
       for (int i = 0; i < kProbeProducts; ++i) {
         multiply(pool.kernels(), own.matrix, inputs[at], {0, kProbeRows, 0, kPanel}, own.x, kProbeDepth,
-                 Finish::kStore, own.y, kPanel);
+                 Epilogue::kStore, own.y, kPanel);
       }
     });
   }
@@ -106,13 +106,10 @@ void probe_gemm(ThreadPool& pool, Precision precision, int passes, double* secon
 
 }  // namespace ob
 
-// Seconds of each pass in which all threads together read `bytes` of memory in order, each its own part.
 OB_API int ob_probe_read(ob::ThreadPool* pool, std::size_t bytes, int passes, double* seconds) {
   return ob::guarded([&] { ob::probe_read(*pool, bytes, passes, seconds); });
 }
 
-// Seconds of each pass in which every thread multiplies matrices of `precision` that stay in its own caches;
-// `operations`: multiplications and additions of one pass, over all threads.
 OB_API int ob_probe_gemm(ob::ThreadPool* pool, int precision, int passes, double* seconds,
                          double* operations) {
   return ob::guarded([&] {

@@ -92,18 +92,18 @@ int Sampler::draw_slowly(const float* logits, int n, const Sampling& sampling, d
 }
 
 // What rounding may do to a comparison of the walk's and to one of find's together, as a share of the total, u being
-// 2^-53. Before most_ is taken away an exponent that counts lies between most_ - 745 and most_: rounding moves it by
-// at most 3 u (|most_| + 745) and its weight by that share and the exponential's 8 u, w in all. A sum of n numbers
-// above 0, in whatever order, adds n u. find compares a sum with a share of another: 2 w + 2 n u + 2 u. The walk
-// divides by a sum, adds up, and compares with a share of such a sum: 4 w + 4 n u + 3 u.
+// 2^-53. An exponent that counts lies between -745 and 0: subtracting, inverting and multiplying move it by at most
+// 3 u 745, and its weight by that share and the exponential's 8 u, w in all. A sum of n numbers above 0, in whatever
+// order, adds n u. find compares a sum with a share of another: 2 w + 2 n u + 2 u. The walk divides by a sum, adds up,
+// and compares with a share of such a sum: 4 w + 4 n u + 3 u.
 double Sampler::margin() const {
-  const double weight = 3 * (std::fabs(most_) + 745) + 8;
+  const double weight = 3 * 745 + 8;
   return (6 * weight + 6 * n_ + 8) * 0x1p-53;
 }
 
-// The index of the draw, or -1 where rounding could decide, or a number is none.
+// The index of the draw, or -1 where rounding could decide, or where a number is not finite.
 int Sampler::find(double uniform) {
-  most_ = static_cast<double>(kernels_.largest(logits_.data(), static_cast<int>(logits_.size()))) / temperature_;
+  most_ = kernels_.largest(logits_.data(), static_cast<int>(logits_.size()));
   const double inverse = 1.0 / temperature_;
   double block[kDrawBlock];
   const std::size_t count = logits_.size() / kDrawBlock;
@@ -151,11 +151,12 @@ int Sampler::walk(double uniform) {
 void Sampler::weigh_slowly() {
   if (!weights_.empty()) return;
   const auto last = logits_.begin() + n_;
-  const double most = static_cast<double>(*std::max_element(logits_.begin(), last)) / temperature_;
+  const double most = *std::max_element(logits_.begin(), last);
   weights_.reserve(static_cast<std::size_t>(n_));
   slow_total_ = 0;
   for (auto logit = logits_.begin(); logit != last; ++logit) {
-    const double weight = *logit == kExcluded ? 0.0 : std::exp(static_cast<double>(*logit) / temperature_ - most);
+    // Subtracted first: with a tiny temperature all but the largest become -inf, and 0 / temperature stays 0.
+    const double weight = std::exp((static_cast<double>(*logit) - most) / temperature_);
     weights_.push_back(weight);
     slow_total_ += weight;
   }
@@ -170,7 +171,7 @@ double Sampler::probability(int index) {
 bool Sampler::reaches(int index, double least) {
   if (greedy_ < 0 && total_ > 0) {
     const double logit = logits_[static_cast<std::size_t>(index)];
-    const double share = std::exp(logit / temperature_ - most_) / total_;
+    const double share = std::exp((logit - most_) / temperature_) / total_;
     if (std::fabs(share - least) > margin()) return share > least;
   }
   return probability(index) >= least;

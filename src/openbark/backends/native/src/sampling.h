@@ -4,16 +4,12 @@
 #include <cstdint>
 #include <vector>
 
+#include "interface.h"
 #include "sampling_kernels.h"
 
 namespace ob {
 
-// How a stage draws; part of the C interface. temperature 0 is greedy; top_k 0, top_p 1 and min_eos_p
-// above 1 switch a rule off.
-struct Sampling {
-  double temperature, top_p, min_eos_p;
-  std::int32_t top_k;
-};
+using Sampling = ::ob_sampling;
 
 // Philox4x32-10 (Salmon et al., SC 2011) of counter (step, row, stage, 0) as a number in [0, 1) with 53 bits.
 double uniform(std::uint64_t seed, std::int32_t stage, std::int32_t step, std::int32_t row);
@@ -49,7 +45,7 @@ class Sampler {
 
   const SamplingKernels& kernels_;
   int n_ = 0;
-  double temperature_ = 0, most_ = 0;  // most_: the largest logit over the temperature
+  double temperature_ = 0, most_ = 0;  // most_: the largest logit
   int greedy_ = -1;                    // the choice at temperature 0
   std::vector<float> logits_;          // those that a filter excludes, and the rest of the last block, are -inf
   std::vector<double> sums_;           // of each block's weights

@@ -11,7 +11,7 @@ constexpr int kDrawBlock = 64;
 struct SamplingKernels {
   // The largest of n logits, n a multiple of kDrawBlock. A NaN may go unnoticed.
   float (*largest)(const float* logits, int n);
-  // weights[i] = e^(logits[i] * inverse - most) for one block, off by at most 2^-50 of itself besides
+  // weights[i] = e^((logits[i] - most) * inverse) for one block, off by at most 2^-50 of itself besides
   // the rounding of the exponent; returns their sum. Exponents below -700, those of -inf too, count as -700; a
   // NaN becomes a NaN.
   double (*weigh)(const float* logits, double inverse, double most, double* weights);

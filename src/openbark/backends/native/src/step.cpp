@@ -8,10 +8,10 @@ namespace ob {
 
 namespace {
 
-// The start of what a thread reads next, asked for while it waits.
-class Ahead {
+// Prefetches the start of what a thread reads next, while it waits.
+class Prefetcher {
  public:
-  Ahead(const void* start, std::size_t bytes)
+  Prefetcher(const void* start, std::size_t bytes)
       : at_(static_cast<const char*>(start)), end_(at_ == nullptr ? nullptr : at_ + std::min(bytes, kMost)) {}
 
   void some() {
@@ -29,7 +29,7 @@ class Ahead {
 class Part {
  public:
   Part(const Kernels& kernels, const Model& model, Workspace& w, const Span* spans, int n, int worker,
-       Barrier& barrier, Pieces& pieces)
+       Barrier& barrier, WorkQueue& queue)
       : kernels_(kernels),
         model_(model),
         w_(w),
@@ -37,7 +37,7 @@ class Part {
         n_(n),
         worker_(worker),
         barrier_(barrier),
-        pieces_(pieces),
+        queue_(queue),
         width_(model.shape().n_embd),
         few_(n <= Workspace::kFewRows) {}
 
@@ -46,16 +46,16 @@ class Part {
     for (std::size_t i = 0; i < layers.size(); ++i) {
       const Layer& layer = layers[i];
       const int index = static_cast<int>(i);
-      meet(layer.att_proj);
-      product(layer.att_proj, &layer.norm_1, w_.x(0), w_.ldx(), Finish::kStore, w_.wide(0), w_.ldw());
-      meet_heads(index);
-      look(index, layer.attn_out);
-      meet(layer.attn_out);
-      product(layer.attn_out, nullptr, w_.hidden(0), w_.ldx(), Finish::kAdd, w_.x(0), w_.ldx());
-      meet(layer.mlp_in);
-      product(layer.mlp_in, &layer.norm_2, w_.x(0), w_.ldx(), Finish::kGelu, w_.wide(0), w_.ldw());
-      meet(layer.mlp_out);
-      product(layer.mlp_out, nullptr, w_.wide(0), w_.ldw(), Finish::kAdd, w_.x(0), w_.ldx());
+      sync(layer.att_proj);
+      product(layer.att_proj, &layer.norm_1, w_.x(0), w_.ldx(), Epilogue::kStore, w_.wide(0), w_.ldw());
+      sync_heads(index);
+      attention(index, layer.attn_out);
+      sync(layer.attn_out);
+      product(layer.attn_out, nullptr, w_.hidden(0), w_.ldx(), Epilogue::kAdd, w_.x(0), w_.ldx());
+      sync(layer.mlp_in);
+      product(layer.mlp_in, &layer.norm_2, w_.x(0), w_.ldx(), Epilogue::kGelu, w_.wide(0), w_.ldw());
+      sync(layer.mlp_out);
+      product(layer.mlp_out, nullptr, w_.wide(0), w_.ldw(), Epilogue::kAdd, w_.x(0), w_.ldx());
     }
     barrier_.wait(worker_, [] {});
     const Range rows = share(n_);
@@ -65,7 +65,7 @@ class Part {
   }
 
  private:
-  using Range = Pieces::Range;
+  using Range = WorkQueue::Range;
   // What a product reads: rows of floats, and what they were converted to.
   struct Operand {
     const float* x;
@@ -83,25 +83,25 @@ class Part {
     return share((matrix.n + width - 1) / width);
   }
 
-  // Deals a round of pieces and waits for the others, asking for what the first of its own will read.
-  void meet(Range own, Ahead ahead) {
-    pieces_.deal(worker_, ++round_, own);
-    barrier_.wait(worker_, [&] { ahead.some(); });
+  // Assigns this thread its part of the next round and waits for the others; prefetches what that part reads first.
+  void sync(Range own, Prefetcher prefetcher) {
+    queue_.assign(worker_, ++round_, own);
+    barrier_.wait(worker_, [&] { prefetcher.some(); });
   }
 
-  void meet(const Matrix& next) {
+  void sync(const Matrix& next) {
     const Range own = panels(next);
     const int rows = (own.last - own.first) * panel_rows(kernels_, next);
-    meet(own, Ahead(first_weights(next), matrix_bytes(kernels_, next.precision, rows, next.k).weights));
+    sync(own, Prefetcher(first_weights(next), matrix_bytes(kernels_, next.precision, rows, next.k).weights));
   }
 
-  void meet_heads(int layer) {
+  void sync_heads(int layer) {
     const Range own = share(model_.shape().n_head * n_);
     for (int pair = own.first; pair < own.last; ++pair) {
       const Span& span = spans_[pair % n_];
       span.cache->expect(layer, pair / n_, span.start);
     }
-    meet(own, Ahead(nullptr, 0));
+    sync(own, Prefetcher(nullptr, 0));
   }
 
   void normalise(const Norm& norm, const float* x, float* out) const {
@@ -120,28 +120,28 @@ class Part {
       }
     }
     made.inputs->convert(kernels_, matrix, rows.first, rows.last, made.x, made.ldx);
-    if (!few_) meet(matrix);
+    if (!few_) sync(matrix);
     return made;
   }
 
-  void product(const Matrix& matrix, const Norm* norm, const float* x, std::ptrdiff_t ldx, Finish finish, float* y,
+  void product(const Matrix& matrix, const Norm* norm, const float* x, std::ptrdiff_t ldx, Epilogue epilogue, float* y,
                std::ptrdiff_t ldy) {
     const Operand a = prepare(matrix, norm, x, ldx);
     const int width = panel_rows(kernels_, matrix);
-    for (Range own = take(); own.first < own.last; own = take()) {
+    for (Range own = next_work(); own.first < own.last; own = next_work()) {
       const int column = own.first * width;
       const Tile tile{0, n_, column, std::min(own.last * width, matrix.n) - column};
-      multiply(kernels_, matrix, *a.inputs, tile, a.x, a.ldx, finish, y, ldy);
+      multiply(kernels_, matrix, *a.inputs, tile, a.x, a.ldx, epilogue, y, ldy);
     }
   }
 
-  // Two pieces at once: float32 kernels multiply two panels together.
-  Range take(int most = 2) { return pieces_.take(worker_, round_, most); }
+  // Two panels at once: float32 kernels multiply two panels together.
+  Range next_work(int most = 2) { return queue_.steal(worker_, round_, most); }
 
   // Heads of rows: pair p is head p / n of row p % n.
-  void look(int layer, const Matrix& after) {
+  void attention(int layer, const Matrix& after) {
     const int last = share(model_.shape().n_head * n_).last;
-    for (Range own = take(1); own.first < own.last; own = take(1)) {
+    for (Range own = next_work(1); own.first < own.last; own = next_work(1)) {
       const int pair = own.first;
       const int next = pair + 1;
       append(layer, pair / n_, pair % n_);
@@ -177,7 +177,7 @@ class Part {
   const Span* spans_;
   const int n_, worker_;
   Barrier& barrier_;
-  Pieces& pieces_;
+  WorkQueue& queue_;
   int round_ = 0;
   const int width_;
   const bool few_;
@@ -189,12 +189,12 @@ void run_step(ThreadPool& pool, const Model& model, Workspace& w, const Span* sp
   const double width = model.shape().n_embd;
   if (pool.size() == 1 || n * width * width < kWorthSharing) {
     Barrier alone(1);
-    Pieces all(1);
+    WorkQueue all(1);
     return Part(pool.kernels(), model, w, spans, n, 0, alone, all).run();
   }
-  Pieces pieces(pool.size());
+  WorkQueue queue(pool.size());
   pool.team([&](int worker, Barrier& barrier) {
-    Part(pool.kernels(), model, w, spans, n, worker, barrier, pieces).run();
+    Part(pool.kernels(), model, w, spans, n, worker, barrier, queue).run();
   });
 }
 

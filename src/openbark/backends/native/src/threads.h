@@ -3,8 +3,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <condition_variable>
+#include <chrono>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <thread>
 #include <type_traits>
@@ -14,15 +15,39 @@
 
 namespace ob {
 
-// Keeps the threads of a team in step. Every thread has a line of its own to write, and reads the others'.
+// Waits for what another thread is about to do: spins first, then yields, then sleeps in short intervals, so that a
+// thread whose partner lost its core does not take the core that the partner needs.
+class Backoff {
+ public:
+  explicit Backoff(int spins) : left_(spins) {}
+
+  void wait() {
+    if (left_ > 0) {
+      --left_;
+    } else if (left_ > -kYields) {
+      --left_;
+      std::this_thread::yield();
+    } else {
+      std::this_thread::sleep_for(kNap);
+    }
+  }
+
+ private:
+  static constexpr int kYields = 100;
+  static constexpr std::chrono::microseconds kNap{50};
+  int left_;
+};
+
+// Keeps the threads of a team in step. Every thread has a cache line of its own to write, and reads the others'.
 class Barrier {
  public:
-  explicit Barrier(int threads) : arrivals_(static_cast<std::size_t>(threads)) {}
+  // spins: how often a thread looks before it yields its core.
+  explicit Barrier(int threads, int spins = kSpins) : arrivals_(static_cast<std::size_t>(threads)), spins_(spins) {}
 
   int threads() const { return static_cast<int>(arrivals_.size()); }
 
   // Returns once every thread has called it as often as this one; what they wrote before is then visible.
-  // Meanwhile idle() runs over and over: it does something short and useful, or nothing.
+  // Meanwhile idle() is called over and over: it does something short and useful, or nothing.
   template <class Idle>
   void wait(int worker, Idle&& idle) {
     const auto own = static_cast<std::size_t>(worker);
@@ -30,16 +55,13 @@ class Barrier {
     arrivals_[own].count.store(round, std::memory_order_release);
     for (std::size_t other = 0; other < arrivals_.size(); ++other) {
       if (other == own) continue;
-      for (int looks = 0; behind(other, round); ++looks) {
-        // A thread that lost its core needs ours.
-        if (looks > kPatience) std::this_thread::yield();
-        idle();
-      }
+      for (Backoff backoff(spins_); behind(other, round); backoff.wait()) idle();
     }
   }
 
+  static constexpr int kSpins = 20000;
+
  private:
-  static constexpr int kPatience = 20000;
   struct alignas(64) Arrival {
     std::atomic<std::uint32_t> count{0};
   };
@@ -50,26 +72,28 @@ class Barrier {
   }
 
   std::vector<Arrival> arrivals_;
+  const int spins_;
 };
 
-// Pieces of work that a team shares out, round after round. Every thread has some of its own, which it takes in
-// order; then it takes the last ones of others, so that a thread whose core is slow holds nobody up for long.
-class Pieces {
+// Work items that a team shares, round after round. Every thread is assigned a range, which it takes in order; then
+// it steals the last items of the others, so that a slow core delays nobody for long.
+class WorkQueue {
  public:
   struct Range {
     int first, last;
   };
 
-  explicit Pieces(int threads) : threads_(threads), left_(static_cast<std::size_t>(2 * threads)) {}
+  explicit WorkQueue(int threads) : threads_(threads), left_(static_cast<std::size_t>(2 * threads)) {}
 
-  // The caller's own pieces of a round. Between it and the round's first `take` all threads meet at a barrier;
+  // The caller's own range of a round. Between it and the round's first `steal` all threads meet at a barrier;
   // rounds are numbered in order.
-  void deal(int worker, int round, Range own) {
+  void assign(int worker, int round, Range own) {
     left(worker, round).store(packed(own), std::memory_order_relaxed);
   }
 
-  // Up to `most` pieces that nobody has taken: nothing in them (first == last) means that none are left.
-  Range take(int worker, int round, int most) {
+  // Up to `most` items that no thread has taken: the next of the caller's own, else the last one of another thread's.
+  // An empty range (first == last) means that none are left.
+  Range steal(int worker, int round, int most) {
     Range got = taken(left(worker, round), [most](Range own) {
       return Range{own.first, std::min(own.last, own.first + most)};
     });
@@ -95,7 +119,7 @@ class Pieces {
     return {static_cast<int>(static_cast<std::uint32_t>(ends)), static_cast<int>(ends >> 32)};
   }
 
-  // Rounds alternate: one is dealt while others may still look at the round before.
+  // Rounds alternate: one is assigned while other threads may still read the round before.
   std::atomic<std::uint64_t>& left(int worker, int round) {
     return left_[static_cast<std::size_t>(2 * worker + round % 2)].ends;
   }
@@ -117,20 +141,26 @@ class Pieces {
   std::vector<Left> left_;
 };
 
-// Loops run on the calling thread and up to `size() - 1` workers. Workers wait for the next loop by spinning for
-// a moment, then asleep, so that an idle pool costs nothing. Several threads may have loops run at once: the
-// workers serve one loop at a time, and of them as many rest as there are other visitors, so that no more threads
-// compute than there are cores. The pool also carries the kernels its loops are to use: both are chosen once, when
-// an engine starts.
+// Locked while the process forks, so that what it guards is consistent in the child. Hold it for a few instructions.
+std::mutex& fork_mutex();
+
+// Loops run on the calling thread and up to `size() - 1` workers, which start with the first loop. Workers wait for the
+// next loop by spinning for a moment, then asleep, so that an idle pool costs nothing. Several threads may have loops
+// run at once: the workers serve one loop at a time, and fewer of them while other threads are active, so that no more
+// threads compute than the pool has. The pool also carries the kernels its loops use: both are chosen once, when an
+// engine starts.
+//
+// After a fork the child has the thread that forked and no other: there the pool starts workers anew with the first
+// loop. Computations of other threads end without a result in the child; they continue in the parent.
 class ThreadPool {
  public:
   // A thread that computes on the pool for a while, from its first loop to its last.
-  class Visit {
+  class ActiveScope {
    public:
-    explicit Visit(ThreadPool& pool) : pool_(pool) { pool_.visitors_.fetch_add(1); }
-    ~Visit() { pool_.visitors_.fetch_sub(1); }
-    Visit(const Visit&) = delete;
-    Visit& operator=(const Visit&) = delete;
+    explicit ActiveScope(ThreadPool& pool);
+    ~ActiveScope();
+    ActiveScope(const ActiveScope&) = delete;
+    ActiveScope& operator=(const ActiveScope&) = delete;
 
    private:
     ThreadPool& pool_;
@@ -142,14 +172,14 @@ class ThreadPool {
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
-  int size() const { return static_cast<int>(workers_.size()) + 1; }
+  int size() const { return size_; }
   const Kernels& kernels() const { return kernels_; }
-  // Whether other threads compute on the pool besides one that visits it.
-  bool crowded() const { return visitors_.load(std::memory_order_relaxed) > 1; }
+  // Whether other threads compute on the pool besides one that is active on it.
+  bool contended() const;
 
   // Calls task(index, worker) for every index in [0, count), in any order, and returns when all are done.
   // worker is in [0, size()): no two calls of one loop run with the same worker at once. Tasks must not throw
-  // and must not start loops themselves.
+  // and must not start loops themselves. Throws std::runtime_error when the workers cannot be started.
   template <class Task>
   void parallel(int count, Task&& task) {
     using Body = std::remove_reference_t<Task>;
@@ -158,15 +188,15 @@ class ThreadPool {
   }
 
   // Calls task(worker, barrier) once on every thread of the barrier, all at the same time, and returns when all
-  // are done: for work whose parts wait for each other. These are all threads, or in a crowd the calling one
-  // alone. As with loops, no exceptions and nothing nested.
+  // are done: for work whose parts wait for each other. These are all threads, or the calling one alone while other
+  // threads are active. As with loops, no exceptions and nothing nested.
   template <class Task>
   void team(Task&& task) {
     using Body = std::remove_reference_t<Task>;
     struct Team {
       Body& body;
       Barrier barrier;
-    } together{task, Barrier(size())};
+    } together{task, Barrier(size(), oversubscribed_ ? 0 : Barrier::kSpins)};
     const bool ran = run_team([](void* body, int, int worker) {
       auto& team = *static_cast<Team*>(body);
       team.body(worker, team.barrier);
@@ -176,38 +206,21 @@ class ThreadPool {
     task(0, alone);
   }
 
+  // Forgets the workers, for the child of a fork: they exist in the parent alone.
+  void after_fork_in_child() noexcept;
+
  private:
+  class Workers;
   using Call = void (*)(void* body, int index, int worker);
 
   void run(int count, Call call, void* body);
   // False, without a call, when not every thread is free for it.
   bool run_team(Call call, void* body);
-  // Threads that may share a loop now, its caller included.
-  int free_threads() const;
-  void wake_sleepers();
-  void claim(int worker);
-  void serve(int worker);
-  // Waits for a loop, or a team after number `seen`; false when the pool ends.
-  bool wait_for_work(std::uint32_t seen, int worker);
-  bool has_work(std::uint32_t seen, int worker) const;
 
   const Kernels& kernels_;
-  std::vector<std::thread> workers_;
-  std::mutex loop_mutex_;  // the workers serve one loop at a time
-  Call call_ = nullptr;
-  void* body_ = nullptr;
-  // Iterations nobody has claimed yet, and those that are done. Whoever claims one by lowering `unclaimed_`
-  // belongs to the current loop: the loop cannot end before that iteration is done.
-  alignas(64) std::atomic<int> unclaimed_{0};
-  alignas(64) std::atomic<int> done_{0};
-  // Teams started, and workers that have not left the current one.
-  alignas(64) std::atomic<std::uint32_t> teams_{0};
-  alignas(64) std::atomic<int> members_{0};
-  alignas(64) std::atomic<int> visitors_{0};
-  alignas(64) std::atomic<int> sleepers_{0};
-  std::atomic<bool> stop_{false};
-  std::mutex sleep_mutex_;
-  std::condition_variable wake_;
+  const int size_;
+  const bool oversubscribed_;  // more threads than cores: spinning would keep the others from working
+  std::unique_ptr<Workers> workers_;
 };
 
 }  // namespace ob

@@ -153,19 +153,19 @@ void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* 
     const bool last = i + 1 == n_layer;
     const int first = last ? wanted : 0;
     const int kept = rows.n - first;
-    const Matrix att_proj = suited(layer.att_proj, rows.n);
+    const Matrix att_proj = for_batch(layer.att_proj, rows.n);
     normalise(pool, model, layer.norm_1, w, 0, rows.n, &att_proj);
-    linear_of_converted(pool, att_proj, rows.n, 3 * width, w.hidden(0), ldx, Finish::kStore, w.wide(0), ldw,
+    linear_of_converted(pool, att_proj, rows.n, 3 * width, w.hidden(0), ldx, Epilogue::kStore, w.wide(0), ldw,
                         w.inputs());
     attention(pool, model, w, i, rows, last ? rows.last : rows.all);
     if (kept == 0) return;
-    linear(pool, layer.attn_out, kept, width, w.hidden(first), ldx, Finish::kAdd, w.x(first), ldx,
+    linear(pool, layer.attn_out, kept, width, w.hidden(first), ldx, Epilogue::kAdd, w.x(first), ldx,
            w.inputs());
-    const Matrix mlp_in = suited(layer.mlp_in, kept);
+    const Matrix mlp_in = for_batch(layer.mlp_in, kept);
     normalise(pool, model, layer.norm_2, w, first, rows.n, &mlp_in);
-    linear_of_converted(pool, mlp_in, kept, 4 * width, w.hidden(first), ldx, Finish::kGelu, w.wide(first), ldw,
+    linear_of_converted(pool, mlp_in, kept, 4 * width, w.hidden(first), ldx, Epilogue::kGelu, w.wide(first), ldw,
                         w.inputs());
-    linear(pool, layer.mlp_out, kept, width, w.wide(first), ldw, Finish::kAdd, w.x(first), ldx, w.inputs());
+    linear(pool, layer.mlp_out, kept, width, w.wide(first), ldw, Epilogue::kAdd, w.x(first), ldx, w.inputs());
   }
   normalise(pool, model, model.final_norm(), w, wanted, rows.n, nullptr);
 }

@@ -1,0 +1,133 @@
+"""A loaded Bark that speaks the lines of a shard: many at once, each as if it were alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openbark.api import Bark
+from openbark.asking import ask
+from openbark.batch.jobs import Line
+from openbark.batch.shard import Sound
+from openbark.checkpoints.checkpoint import open_checkpoint
+from openbark.checkpoints.convert import ready_checkpoint
+from openbark.checkpoints.find import find_checkpoint, tell
+from openbark.checkpoints.fingerprint import fingerprint
+from openbark.engine.engine import Engine
+from openbark.engine.handle import Handle
+from openbark.engine.request import Request
+from openbark.narration import Manner
+from openbark.params import GenerationParams, SamplingParams
+from openbark.result import Clip
+
+__all__ = ["BarkLines", "BarkMaker", "line_params"]
+
+
+@dataclass(frozen=True)
+class BarkMaker:
+    """What `Bark.load` is given in every worker. rows: lines computed together."""
+
+    model: str | None = None
+    device: str | None = None
+    dtype: str | None = "float32"
+    backend: str | None = None
+    threads: int | None = None
+    rows: int = 8
+
+    def open(self) -> BarkLines:
+        """Load the model here."""
+        bark = Bark.load(self.model, self.device, self.dtype, self.threads, self.backend)
+        return BarkLines(bark, self.rows)
+
+    def fingerprint(self) -> dict[str, Any]:
+        """What decides the sound, by name, without loading the weights."""
+        checkpoint = ready_checkpoint(open_checkpoint(find_checkpoint(self.model)), tell)
+        return {
+            "weights": fingerprint(checkpoint),
+            "model": checkpoint.config.name,
+            "sampling": repr(checkpoint.defaults),
+            "text rules": repr(checkpoint.config.text_normalizer),
+            "dtype": self.dtype,
+            "backend": self.backend,
+            "device": (self.device or "cpu").partition(":")[0],
+            "rows": self.rows,
+        }
+
+
+class BarkLines:
+    """As `shard.LineSpeaker`."""
+
+    def __init__(self, bark: Bark, rows: int) -> None:
+        self._bark = bark
+        self._rows = rows
+
+    def speak(self, lines: Sequence[tuple[Line, int]]) -> list[Sound | Exception]:
+        """Lines that fit one request run together, longer ones in pieces after them."""
+        found: list[Sound | Exception | None] = [None] * len(lines)
+        with Engine(
+            self._bark.backend,
+            max_batch=self._rows,
+            max_queued=max(1, len(lines)),
+            max_queued_seconds=math.inf,
+        ) as engine:
+            handles: list[tuple[int, Handle]] = []
+            for index, (line, seed) in enumerate(lines):
+                try:
+                    params = line_params(line.params, self._bark.default_params)
+                    voice = self._bark.find_voice(line.voice)
+                    work = ask(self._bark, line.text, voice, Manner(seed, params)).work
+                    if isinstance(work, Request):
+                        handles.append((index, engine.submit(work)))
+                except Exception as error:
+                    found[index] = error
+            for index, handle in handles:
+                try:
+                    result = handle.result()
+                    found[index] = Sound(
+                        result.waveform, self._bark.sample_rate, str(result.stop_reason)
+                    )
+                except Exception as error:
+                    found[index] = error
+        return [
+            each if each is not None else self._alone(*lines[index])
+            for index, each in enumerate(found)
+        ]
+
+    def speak_alone(self, line: Line, seed: int) -> Sound:
+        """By itself, on the calling thread."""
+        params = line_params(line.params, self._bark.default_params)
+        return _sound(self._bark.generate(line.text, line.voice, seed, params))
+
+    def _alone(self, line: Line, seed: int) -> Sound | Exception:
+        try:
+            return self.speak_alone(line, seed)
+        except Exception as error:
+            return error
+
+
+def line_params(given: Mapping[str, Any], defaults: GenerationParams) -> GenerationParams:
+    """A model's settings with those of a line in their place. Raises ParamError."""
+    common = {name: given[name] for name in ("temperature", "top_k", "top_p") if name in given}
+
+    def stage(name: str) -> SamplingParams:
+        own: SamplingParams = getattr(defaults, name)
+        values = dict(common)
+        if f"{name}_temperature" in given:
+            values["temperature"] = given[f"{name}_temperature"]
+        if name == "semantic" and "min_eos_p" in given:
+            values["min_eos_p"] = given["min_eos_p"]
+        return replace(own, **values)
+
+    return replace(
+        defaults,
+        semantic=stage("semantic"),
+        coarse=stage("coarse"),
+        fine=stage("fine"),
+        max_semantic_seconds=given.get("max_seconds", defaults.max_semantic_seconds),
+    )
+
+
+def _sound(clip: Clip) -> Sound:
+    return Sound(clip.waveform, clip.sample_rate, str(clip.stop_reason))
