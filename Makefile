@@ -16,13 +16,15 @@ DEMO_TEXT ?= Hello. This voice comes from a small model inside the package.
 DEMO_OUT ?= hello.wav
 PIP_ARGS ?=
 PYTEST_ARGS ?= -n auto --maxprocesses 8
+# Folders of tests whose coverage is measured.
+COVERED := stages engine text audio voices
 BENCH_ARGS ?=
 
 NATIVE_SRC := src/openbark/backends/native/src
 NATIVE_HEADER := src/openbark/backends/native/include/openbark.h
 SANITIZED := build/sanitized
 
-.PHONY: help native check-native demo test golden check lint types docs docs-check architecture format bench venv clean python
+.PHONY: help native check-native demo test test-rest coverage golden check check-fast commits lint types docs docs-check architecture format bench venv clean python
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
@@ -49,14 +51,20 @@ $(VENV)/.installed: pyproject.toml constraints.txt | python
 
 venv: $(VENV)/.installed ## .venv with everything that tests and checks need
 
-test: venv ## the test suite: offline, no GPU
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+test: venv ## the test suite: offline, no GPU; make test ROOM=engine runs one folder of it
+	$(BIN)/python -m pytest $(if $(ROOM),tests/$(ROOM)) $(PYTEST_ARGS)
+
+coverage: venv ## tests of what is quick to test, with the lines and branches they reach; fails below the floor
+	$(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS) $(COVERED:%=tests/%)
+
+test-rest: venv ## the suite without the folders that `make coverage` runs
+	$(BIN)/python -m pytest $(PYTEST_ARGS) $(COVERED:%=--ignore=tests/%)
 
 golden: venv ## keep what the models make now and the public surface as it is now; review the diff and commit it
 	OPENBARK_RENEW_GOLDEN=1 $(BIN)/python -m pytest -q -p no:xdist tests/golden
 	git --no-pager diff --stat -- tests/golden
 
-check: lint types docs-check architecture ## everything but the test suite
+check: lint types docs-check architecture commits ## everything but the test suite
 
 native: venv ## compile the CPU engine in place; warnings are errors
 	$(BIN)/python setup.py --quiet build_ext --inplace --strict
@@ -87,8 +95,13 @@ docs-check: venv ## docs/cli.md is what --help says, docs/parity.md what tests a
 	$(BIN)/python scripts/parity_docs.py --check
 	$(BIN)/python -m pytest -q tests/docs
 
-architecture: venv ## import levels, light import, sizes, __all__
-	$(BIN)/python -m pytest -q tests/test_architecture.py
+architecture: venv ## import levels, light import, sizes, __all__, no clocks in tests
+	$(BIN)/python -m pytest -q -p no:xdist tests/test_architecture.py tests/test_no_clocks.py
+
+commits: venv ## subjects of new commits have at most 72 characters
+	$(BIN)/python scripts/commit_subjects.py
+
+check-fast: lint architecture commits ## what takes seconds: ruff, the architecture test, commit subjects
 
 docs: venv ## write docs/cli.md from --help and docs/parity.md from the names of the tests
 	$(BIN)/python scripts/cli_docs.py

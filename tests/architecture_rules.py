@@ -33,7 +33,6 @@ LEVELS: tuple[frozenset[str], ...] = (
             "replay",
             "result",
             "training",
-            "detect",
         }
     ),
     frozenset({"server", "compat", "batch", "bench"}),

@@ -44,7 +44,7 @@ from openbark.voices.voice import Voice
 __all__ = ["Bark", "VoiceLike"]
 
 VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
-"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (S39)."""
+"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (docs/parity.md S39)."""
 
 
 class Bark:

@@ -64,13 +64,13 @@ def check_seed(seed: int | None) -> int:
 @dataclass(frozen=True, slots=True)
 class SamplingParams:
     """How one stage draws its tokens. Filters apply in Suno's order: top_p on the unscaled logits,
-    top_k, then temperature (parity S33).
+    top_k, then temperature (docs/parity.md S33).
 
-    temperature: 0 or more; 0 is greedy (the most likely token; Suno crashes there, parity S42).
+    temperature: 0 or more; 0 is greedy (the most likely token; Suno crashes there, S42).
     top_k: keep the k most likely tokens, ties included; None keeps all.
     top_p: keep the smallest set whose probability passes p, the first always; 0 < p <= 1, None keeps all.
     min_eos_p: semantic stage only: stop as soon as the end token has at least this probability
-        (parity S34); None stops only when it is drawn.
+        (S34); None stops only when it is drawn.
     """
 
     temperature: float = 0.7
@@ -102,7 +102,7 @@ class GenerationParams:
     """All settings of one request. A stage of None means the checkpoint's default.
 
     max_semantic_tokens: stop after this many semantic tokens; max_semantic_seconds: stop after the token
-    that exceeds this duration (parity S35). The model's own limit holds besides. Both None: that limit only.
+    that exceeds this duration (S35). The model's own limit holds besides. Both None: that limit only.
     allow_early_stop: False ignores the end token and always fills the limit.
     """
 
@@ -181,7 +181,7 @@ SUNO_PARAMS = GenerationParams(
     coarse=SamplingParams(temperature=0.7),
     fine=SamplingParams(temperature=0.5),
 )
-"""Suno's defaults (parity S1-S3, S10)."""
+"""Suno's defaults (S1-S3, S10)."""
 
 
 def check_params(params: GenerationParams | None) -> GenerationParams:

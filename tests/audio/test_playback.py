@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from openbark.audio import pcm16, playback
 from openbark.audio.playback import LivePlayer, Player, find_player
@@ -38,13 +38,6 @@ def samples(n: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).uniform(-1, 1, n).astype(np.float32)
 
 
-def wait_for(there: Callable[[], bool]) -> None:
-    until = time.monotonic() + 30
-    while not there():
-        assert time.monotonic() < until
-        time.sleep(0.005)
-
-
 def test_each_block_is_heard_before_the_next_one_is_made(install: Install) -> None:
     folder = install("echo $@ > asked\nexec cat > heard")
     heard = folder / "heard"
@@ -53,7 +46,7 @@ def test_each_block_is_heard_before_the_next_one_is_made(install: Install) -> No
         player.push(np.zeros(0, np.float32))
         for n_bytes, block in zip((1400, 3200), blocks, strict=True):
             player.push(block)
-            wait_for(lambda n=n_bytes: heard.exists() and heard.stat().st_size == n)
+            wait_until(lambda n=n_bytes: heard.exists() and heard.stat().st_size == n)
     assert (folder / "asked").read_text() == "--rate=24000\n"
     expected = pcm16(np.concatenate(blocks)).astype("<i2")
     np.testing.assert_array_equal(np.fromfile(heard, "<i2"), expected)
@@ -78,7 +71,7 @@ def test_what_goes_wrong_meanwhile_stops_the_player(install: Install) -> None:
     folder = install("echo $$ > pid.new\nmv pid.new pid\nexec cat > /dev/null")
     with pytest.raises(KeyboardInterrupt), LivePlayer(RATE) as player:
         player.push(samples(10, 1))
-        wait_for((folder / "pid").exists)
+        wait_until((folder / "pid").exists)
         raise KeyboardInterrupt
     assert not player._feeder.is_alive()
     with pytest.raises(ProcessLookupError):

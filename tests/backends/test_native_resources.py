@@ -7,13 +7,14 @@ import os
 import subprocess
 import sys
 import threading
-import time
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from native_engine import CONFIGS, checkpoint_in_memory, needs_engine
+from waiting import wait_until
 
 from openbark.api import Bark
 from openbark.backends.native import library
@@ -48,13 +49,23 @@ def test_threads_default_to_the_cores_of_the_process() -> None:
     assert Pool(5).threads == 5
 
 
+def _task_states() -> dict[int, str]:
+    """State letter of every thread of this process as the system sees it: S sleeps, R runs or would like to."""
+    states = {}
+    for task in Path("/proc/self/task").iterdir():
+        with suppress(OSError):  # a thread that ends while it is looked at
+            states[int(task.name)] = (task / "stat").read_text().rpartition(")")[2].split()[0]
+    return states
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_idle_threads_sleep() -> None:
+    before = set(_task_states())
     backend = NativeBackend.load(checkpoint_in_memory(CONFIGS["wide"]), threads=4)
     backend.session(Stage.COARSE).prefill(Prompt(np.arange(60)))
-    time.sleep(0.05)
-    before = time.process_time()
-    time.sleep(0.5)
-    assert time.process_time() - before < 0.1
+    own = set(_task_states()) - before
+    assert len(own) == 3
+    wait_until(lambda: all(_task_states()[task] == "S" for task in own), "sleep of idle threads")
 
 
 def test_N7_sessions_of_several_threads_do_not_disturb_each_other() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import product
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 from native_engine import CONFIGS, checkpoint_in_memory, needs_engine, variants
 from numpy.typing import NDArray
+from waiting import wait_until
 
 from openbark.api import Bark
 from openbark.backends.native.backend import NativeBackend
@@ -289,20 +289,17 @@ def test_a_run_is_cancelled_from_another_thread() -> None:
     tokens, reason = session.draw_run(params, Noise(0), 0, 200, cancel=cancel)
     assert (len(tokens), reason) == (0, None)
     cancel[0] = 0
-    started = threading.Event()
+    drawn: list[int] = []
 
     def stop() -> None:
-        started.wait()
-        time.sleep(0.002)
+        wait_until(lambda: drawn, "a run that was drawn")
         cancel[0] = 1
 
     watcher = threading.Thread(target=stop)
     watcher.start()
-    started.set()
-    total = 0
     while not cancel[0]:
         session.read(Prompt(np.arange(2)))
-        total += len(session.draw_run(params, Noise(0), 0, 200, cancel=cancel)[0])
+        drawn.append(len(session.draw_run(params, Noise(0), 0, 200, cancel=cancel)[0]))
     watcher.join()
     # What was drawn before the stop is kept and can be continued.
     cancel[0] = 0

@@ -9,12 +9,12 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
+from waiting import wait_until
 
 pytest.importorskip("pyarrow", reason="needs the extra [batch]")
 
@@ -31,10 +31,7 @@ LONG = 120.0
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
+    wait_until(condition)
 
 
 def start(jobs: Path, output: Path, log: Path) -> subprocess.Popen[bytes]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hub_runs import NAME, SMALL_CHUNKS, openbark, start
 from loopback_hub import Hub
+from waiting import DEADLINE_SECONDS, wait_until
 
 WEIGHTS = "model.safetensors"
 ARGS = ("models", "download", NAME)
@@ -45,12 +45,8 @@ def test_a_killed_download_is_resumed_by_the_next_process(
     args = ARGS if place == "cache" else (*ARGS, "--dir", "here")
     half = len(hub.files[WEIGHTS]) // 2
     with start(hub, tmp_path, *args, before=SMALL_CHUNKS) as process:
-        assert hub.stalled.wait(60)
-        for _ in range(600):
-            sizes = [path.stat().st_size for path in partial_files(tmp_path)]
-            if sizes and sizes[0] > half // 2:
-                break
-            time.sleep(0.05)
+        assert hub.stalled.wait(DEADLINE_SECONDS)
+        wait_until(lambda: any(path.stat().st_size > half // 2 for path in partial_files(tmp_path)))
         process.kill()
     hub.released.set()
     (partial,) = partial_files(tmp_path)

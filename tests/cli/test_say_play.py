@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 from click.testing import Result
+from waiting import wait_until
 
 from openbark import Bark
 from openbark.audio import pcm16, playback, playback_buffer
@@ -63,10 +63,7 @@ def test_playing_begins_before_the_rest_is_made(
     def pushed(outlet: Outlet, block: np.ndarray) -> None:
         push(outlet, block)
         n_bytes = 2 * round(outlet.seconds * 24_000)
-        until = time.monotonic() + 30
-        while not heard.exists() or heard.stat().st_size < n_bytes:
-            assert time.monotonic() < until
-            time.sleep(0.005)
+        wait_until(lambda: heard.exists() and heard.stat().st_size >= n_bytes)
         sizes.append(heard.stat().st_size)
 
     monkeypatch.setattr(Outlet, "push", pushed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +21,7 @@ from fake_backend import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from waiting import wait_until
 
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
@@ -145,8 +145,7 @@ def test_windows_are_filled_beside_draws_and_side_by_side() -> None:
     backend.go_on.set()
     engine = Engine(backend)
     handles = [engine.submit(fake_request(seed, limit=4 + seed, early=False)) for seed in range(9)]
-    while engine.step():
-        time.sleep(0.001)  # lets the other thread move as well
+    wait_until(lambda: not engine.step())
     for handle in handles:
         assert plain(handle.result(0)) == alone(handle.request)
     assert len(backend.threads) == 2

@@ -10,6 +10,7 @@ import weakref
 import numpy as np
 import pytest
 from fake_backend import FakeBackend, alone, fake_request, is_idle, plain
+from waiting import DEADLINE_SECONDS, reached
 
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
@@ -54,17 +55,18 @@ def test_an_engine_with_a_thread_serves_async_code_and_others() -> None:
 
 
 def test_a_cancelled_task_cancels_its_request() -> None:
-    blocked = threading.Event()
+    entered, blocked = threading.Event(), threading.Event()
 
     class Slow(FakeBackend):
         def codec_decode(self, codes: np.ndarray) -> np.ndarray:
-            blocked.wait(10)
+            entered.set()
+            assert blocked.wait(DEADLINE_SECONDS)
             return super().codec_decode(codes)
 
     async def give_up(engine: Engine) -> Handle:
         handle = engine.submit(fake_request(1, early=False))
         waiting = asyncio.ensure_future(handle)
-        await asyncio.sleep(0.01)
+        await reached(entered.is_set, "the codec")
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting

@@ -30,7 +30,8 @@ def test_openapi_document(tiny_checkpoint_dir: Path) -> None:
 
 
 def _commands(command: click.Command, name: str, parent: click.Context | None) -> Iterator[str]:
-    context = command.context_class(command, info_name=name, parent=parent)
+    settings = command.context_settings
+    context = command.context_class(command, info_name=name, parent=parent, **settings)
     yield context.command_path
     for parameter in command.get_params(context):
         if isinstance(parameter, click.Option) and not parameter.hidden:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from waiting import DEADLINE_SECONDS, wait_until
 
 _FLAGS = (
     "--no-sandbox",
@@ -61,7 +61,7 @@ class Visit:
         self._context = browser.new_context(**{"viewport": DESKTOP, **context})
         self._context.add_init_script(_LISTEN)
         self.page = self._context.new_page()
-        self.page.set_default_timeout(15_000)
+        self.page.set_default_timeout(1000 * DEADLINE_SECONDS)
         self.page.on("console", self._console)
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
         self.page.on("request", lambda request: self.asked.append((request.method, request.url)))
@@ -71,13 +71,9 @@ class Visit:
         if message.type == "error":
             self.complaints.append(message.text)
 
-    def wait_for(self, condition: Callable[[], object], seconds: float = 15.0) -> None:
+    def wait_for(self, condition: Callable[[], object]) -> None:
         """Wait until it holds; the page goes on meanwhile."""
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                raise TimeoutError("the condition never held")
-            self.page.wait_for_timeout(20)
+        wait_until(condition, between=lambda: self.page.wait_for_timeout(20))
 
     def heard(self) -> float:
         """Seconds that went to the loudspeaker live."""
@@ -98,7 +94,7 @@ class Visit:
 
     def done(self) -> None:
         """Wait until everything is made."""
-        self.page.locator("#status", has_text="Done.").wait_for(timeout=40_000)
+        self.page.locator("#status", has_text="Done.").wait_for()
 
     def settings(self, values: dict[str, str]) -> None:
         """Fill fields of the settings by id."""
@@ -142,7 +138,7 @@ class Visit:
 def _is_public(url: str, method: str, path: str) -> bool:
     if path in _PAGES or path.startswith("/static/"):
         return method == "GET"
-    paths = httpx.get(f"{url}/openapi.json").json()["paths"]
+    paths = httpx.get(f"{url}/openapi.json", timeout=DEADLINE_SECONDS).json()["paths"]
     return any(
         method.lower() in operations and re.fullmatch(_pattern(template), path)
         for template, operations in paths.items()

@@ -34,10 +34,14 @@ def start(voice_folder: Path) -> Iterator[Callable[..., RunningServer]]:
 
     def start_one(**options: object) -> RunningServer:
         names = ("delay", "first_delay", "failure", "fail_after", "full", "gate", "allowed")
+        hold_after = options.pop("hold_after", None)
         of_speaker = {name: options.pop(name) for name in names if name in options}
         speaker = FakeSpeaker(VoiceLibrary([voice_folder]), **of_speaker)  # type: ignore[arg-type]
         server = RunningServer(speaker, **options)
         running.append(server)
+        if hold_after is not None:  # after the utterance that the server tries itself with
+            server.wait_for(lambda: server.parts.readiness.ready)
+            speaker.hold_after = hold_after  # type: ignore[assignment]
         return server
 
     yield start_one

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from waiting import reached
 
 from openbark.engine.speech_plan import PieceReport, PlanReport
 from openbark.errors import BusyError, CancelledError, TextError
@@ -31,11 +32,13 @@ def waveform_of(text: str, seed: int) -> Block:
 
 @dataclass
 class FakeSpeaker:
-    """`delay`: seconds before each block; `fail_after`: blocks before `failure` is raised, if set. While it is `stuck`
-    no block comes and nothing closes; while it is `mad` its samples are no numbers. Texts that hold `gate` get a block
-    for each one that was allowed."""
+    """`hold_after`: after so many blocks of an utterance no more come until it is set to None; `delay`, `first_delay`:
+    seconds on the event loop's clock before each block, and before the first; `fail_after`: blocks before `failure` is
+    raised, if set. While it is `stuck` no block comes and nothing closes; while it is `mad` its samples are NaN.
+    Texts that hold `gate` get a block for each one that was allowed."""
 
     library: VoiceLibrary
+    hold_after: int | None = None
     delay: float = 0.0
     first_delay: float = 0.0
     failure: Exception | None = None
@@ -72,8 +75,7 @@ class FakeSpeaker:
 
     async def pass_gate(self, text: str) -> None:
         if self.gate is not None and self.gate in text:
-            while self.allowed < 1:
-                await asyncio.sleep(0.005)
+            await reached(lambda: self.allowed > 0, "a block was allowed")
             self.allowed -= 1
         self.blocks[text] += 1
 
@@ -128,6 +130,7 @@ class FakeSpeech:
                 raise self.failure
             await asyncio.sleep(speaker.delay)
             await speaker.pass_gate(self._utterance.text)
+            await self._held()
             await speaker.move()
             self.blocks_made += 1
             block = waveform[start : start + BLOCK]
@@ -136,6 +139,15 @@ class FakeSpeech:
         self.report = SpeechReport(
             n_tokens, 2 * n_tokens, len(waveform) / RATE, stages=speaker.stages
         )
+
+    async def _held(self) -> None:
+        """Wait while no more blocks are wanted; an engine that is busy with others makes steps meanwhile."""
+        speaker = self._speaker
+        while speaker.hold_after is not None and self.blocks_made >= speaker.hold_after:
+            if speaker.closed:
+                raise CancelledError("the speaker is closed")
+            speaker.progress += not speaker.stuck
+            await asyncio.sleep(0.005)
 
     async def aclose(self) -> None:
         if not self._over:

@@ -35,19 +35,20 @@ def test_nothing_comes_from_elsewhere_or_stands_inline(path: Path) -> None:
 
 
 def test_speech_is_heard_while_the_rest_is_made(start: Start, visit: Open) -> None:
-    server = start(delay=0.02)
+    server = start(hold_after=1)
     tab = visit(server.url)
     tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
     tab.wait_for(lambda: tab.heard() > 0)
     assert server.speaker.running == 1
+    server.speaker.hold_after = None
     tab.done()
     assert tab.duration() == pytest.approx(len(LONG) / 20, abs=1e-3)
     assert tab.heard() == pytest.approx(len(LONG) / 20, abs=1e-3)
 
 
 def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
-    server = start(delay=0.2)
+    server = start(hold_after=1)
     tab = visit(server.url)
     tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     tab.page.get_by_role("button", name="Speak").click()
@@ -62,7 +63,7 @@ def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
 
 
 def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None:
-    server = start(delay=0.01, max_rows=1)
+    server = start(hold_after=1, max_rows=1)
     tab = visit(server.url)
     tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
     other = {"input": "long " * 500, "response_format": "pcm"}
@@ -70,6 +71,7 @@ def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None
         tab.page.get_by_role("button", name="Speak").click()
         tab.page.locator("#status", has_text="place 1 of 1, 1 being made").wait_for()
     tab.page.locator("#status", has_text=" s made").wait_for()
+    server.speaker.hold_after = None
     tab.wait_for(lambda: float(tab.page.locator("#progress").get_attribute("value") or 0) > 0)
     tab.done()
     assert tab.page.locator("#progress").is_hidden()
@@ -223,7 +225,7 @@ def test_the_keyboard_is_enough(start: Start, visit: Open) -> None:
 
 
 def test_cancelling_from_the_keyboard_keeps_the_focus(start: Start, visit: Open) -> None:
-    tab = visit(start(delay=0.2).url)
+    tab = visit(start(hold_after=1).url)
     tab.page.get_by_role("button", name="Speak").focus()
     tab.page.keyboard.press("Enter")
     tab.page.locator("#status", has_text=" s made").wait_for()
@@ -290,7 +292,7 @@ def test_the_theme_is_chosen_once(start: Start, visit: Open) -> None:
 
 @pytest.mark.parametrize(("motion", "name"), [("reduce", "none"), ("no-preference", "wait")])
 def test_motion_is_reduced_on_request(motion: str, name: str, start: Start, visit: Open) -> None:
-    tab = visit(start(first_delay=1.0).url, reduced_motion=motion)
+    tab = visit(start(hold_after=0).url, reduced_motion=motion)
     tab.page.get_by_role("button", name="Speak").click()
     tab.page.locator("#progress").wait_for()
     shown: Any = tab.page.evaluate(

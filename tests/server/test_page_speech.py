@@ -5,7 +5,6 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from browsing import Visit
+from waiting import DEADLINE_SECONDS, wait_until
 
 from openbark.voices.voice import Voice
 
@@ -35,11 +35,9 @@ def url(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[s
     process = subprocess.Popen([*command, "--data-directory", str(data)], stderr=log, stdout=log)
     address = f"http://127.0.0.1:{port}"
     try:
-        end = time.monotonic() + 60
-        while not _ready(address):
-            if process.poll() is not None or time.monotonic() > end:
-                raise TimeoutError((data / "log").read_text())
-            time.sleep(0.1)
+        wait_until(lambda: process.poll() is not None or _ready(address))
+        if process.poll() is not None:
+            raise RuntimeError((data / "log").read_text())
         yield address
     finally:
         process.kill()
@@ -49,7 +47,7 @@ def url(tmp_path_factory: pytest.TempPathFactory, browser: object) -> Iterator[s
 
 def _ready(address: str) -> bool:
     try:
-        return httpx.get(f"{address}/health/ready").status_code == 200
+        return httpx.get(f"{address}/health/ready", timeout=DEADLINE_SECONDS).status_code == 200
     except httpx.TransportError:
         return False
 

@@ -1,4 +1,4 @@
-"""Promises to clients that no other file keeps an eye on: sizes, retries, deadlines, counts, ids (R1, R2, R6, R7, R9, R14)."""
+"""Promises to clients that no other file keeps an eye on: sizes, retries, deadlines, counts, ids."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import logging
 import threading
 import wave
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 import soundfile
 from fake_speaker import RATE, waveform_of
 from running_server import RunningServer
+from waiting import DEADLINE_SECONDS
 
 from openbark.audio import open_encoder, pcm16
 from openbark.errors import BusyError, OpenBarkError
@@ -72,7 +74,7 @@ def speak(client: openai.OpenAI) -> object:
 
 
 def test_openai_s_client_knows_the_server_s_errors_by_class(start: Start) -> None:
-    server = start(first_audio_timeout=0.2)
+    server = start(first_audio_timeout=1000.0)
     client = server.official_client()
     server.speaker.failure = RuntimeError("a bug")
     with pytest.raises(openai.InternalServerError) as caught:
@@ -84,21 +86,25 @@ def test_openai_s_client_knows_the_server_s_errors_by_class(start: Start) -> Non
     assert (caught.value.status_code, caught.value.code) == (503, "overloaded")
     assert caught.value.response.headers["retry-after"] == "3"
     server.speaker.failure = None
-    server.speaker.first_delay = 2.0
+    server.speaker.hold_after = 0
+    with ThreadPoolExecutor(1) as clients:
+        asking = clients.submit(speak, server.official_client(max_retries=2))
+        server.wait_for(lambda: server.speaker.running == 1)
+        server.advance_until(asking.done, 1001.0)
     with pytest.raises(openai.InternalServerError) as caught:
-        speak(server.official_client(max_retries=2))
+        asking.result()
     assert (caught.value.status_code, caught.value.code) == (504, "deadline_exceeded")
     # Asked once: the same request would be as late again.
     assert len([each for each in server.speaker.started if each.text == TEXT]) == 3
 
 
 def test_openai_s_client_knows_its_own_limits_by_class(start: Start) -> None:
-    server = start(api_key="secret", streams_per_key=1, delay=0.05)
+    server = start(api_key="secret", streams_per_key=1, hold_after=1)
     client = server.official_client(api_key="secret")
     headers = {"Authorization": "Bearer secret"}
     url = f"{server.url}/v1/audio/speech"
     with (
-        httpx.stream("POST", url, json=LONG, headers=headers),
+        httpx.stream("POST", url, json=LONG, headers=headers, timeout=DEADLINE_SECONDS),
         pytest.raises(openai.RateLimitError) as caught,
     ):
         speak(client)
@@ -119,13 +125,20 @@ def consent() -> dict[str, object]:
 
 @pytest.mark.parametrize("stream", [True, False])
 def test_the_whole_of_an_answer_has_a_deadline(start: Start, stream: bool) -> None:
-    server = start(total_timeout=0.4, delay=0.1)
-    body = {**LONG, "stream": stream}
+    server = start(total_timeout=1000.0, hold_after=1)
     if stream:
-        with pytest.raises(httpx.RemoteProtocolError):
-            server.client.post("/v1/audio/speech", json=body)
+        with server.client.stream("POST", "/v1/audio/speech", json=LONG) as answer:
+            pieces = answer.iter_bytes()
+            assert answer.status_code == 200 and next(pieces)
+            server.advance(1001.0)
+            with pytest.raises(httpx.RemoteProtocolError):
+                list(pieces)
     else:
-        answer = server.client.post("/v1/audio/speech", json=body)
+        with ThreadPoolExecutor(1) as clients:
+            asking = clients.submit(ask, server, **LONG, stream=False)
+            server.wait_for(lambda: server.speaker.running == 1)
+            server.advance_until(asking.done, 1001.0)
+        answer = asking.result()
         assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
     server.wait_for(lambda: server.parts.service.admission.in_flight == 0)
     server.wait_for(lambda: server.speaker.running == 0)
@@ -133,14 +146,15 @@ def test_the_whole_of_an_answer_has_a_deadline(start: Start, stream: bool) -> No
 
 def test_audio_that_waits_is_bounded_in_seconds_too(start: Start) -> None:
     server = start(
-        delay=0.05, max_queued_seconds=60.0, max_request_seconds=60.0, max_input_chars=900
+        hold_after=1, max_queued_seconds=60.0, max_request_seconds=60.0, max_input_chars=900
     )
     url = f"{server.url}/v1/audio/speech"
     long = {**LONG, "input": "long " * 150}
-    with httpx.stream("POST", url, json=long):
+    with httpx.stream("POST", url, json=long, timeout=DEADLINE_SECONDS):
         server.wait_for(lambda: server.parts.service.admission.in_flight == 1)
-        assert httpx.post(url, json={"input": "short"}, timeout=20).status_code == 200
-        refused = httpx.post(url, json=long, timeout=20)
+        server.speaker.hold_after = 4
+        assert httpx.post(url, json={"input": "short"}, timeout=DEADLINE_SECONDS).status_code == 200
+        refused = httpx.post(url, json=long, timeout=DEADLINE_SECONDS)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     # Nothing was read of a text that was refused.
     assert len(server.speaker.started) == 3
@@ -169,9 +183,9 @@ def test_every_end_of_a_request_is_counted(start: Start) -> None:
     server.speaker.failure = OpenBarkError("broken")
     ask(server)
     server.speaker.failure = None
-    server.speaker.delay = 0.05
+    server.speaker.hold_after = 1
     with server.client.stream("POST", "/v1/audio/speech", json=LONG):
-        httpx.post(f"{server.url}/v1/audio/speech", json=LONG)
+        httpx.post(f"{server.url}/v1/audio/speech", json=LONG, timeout=DEADLINE_SECONDS)
     expected = {"ok": 1.0, "invalid": 1.0, "failed": 1.0, "rejected": 1.0, "cancelled": 1.0}
     server.wait_for(lambda: counts() == expected)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from waiting import DEADLINE_SECONDS, wait_until
 
 pytest.importorskip("ray.serve", reason="needs the extra [ray]")
 pytest.importorskip("fastapi", reason="needs the extra [server]")
@@ -50,11 +50,13 @@ def url() -> Iterator[str]:
 
 
 def wait_until_ready(url: str) -> None:
-    end = time.monotonic() + 120
-    while (found := httpx.get(f"{url}/health/ready", timeout=120)).status_code != 200:
-        assert found.json()["error"]["code"] == "model_loading", found.text
-        assert time.monotonic() < end, found.text
-        time.sleep(0.1)
+    def ready() -> bool:
+        found = httpx.get(f"{url}/health/ready", timeout=DEADLINE_SECONDS)
+        if found.status_code != 200:
+            assert found.json()["error"]["code"] == "model_loading", found.text
+        return found.status_code == 200
+
+    wait_until(ready, "readiness")
 
 
 def speak(url: str, seed: int, **fields: object) -> httpx.Response:
@@ -71,8 +73,11 @@ def test_the_bytes_are_those_of_one_process(url: str) -> None:
     bark = Bark.load(dtype="float32")
     clip = bark.generate(TEXT, voice="en_0", seed=5, options=LongFormOptions())
     assert speak(url, 5).content == pcm16(clip.waveform).astype("<i2").tobytes()
-    assert httpx.get(f"{url}/health/ready").status_code == 200
-    names = [voice["id"] for voice in httpx.get(f"{url}/v1/audio/voices").json()["voices"]]
+    assert httpx.get(f"{url}/health/ready", timeout=DEADLINE_SECONDS).status_code == 200
+    names = [
+        voice["id"]
+        for voice in httpx.get(f"{url}/v1/audio/voices", timeout=DEADLINE_SECONDS).json()["voices"]
+    ]
     assert "en_0" in names and "alloy" in names
 
 

@@ -80,7 +80,7 @@ def test_it_says_model_loading_until_the_application_is_there() -> None:
             assert (await client.get("/health/live")).status_code == 200
             there.set()
             while (await client.get("/health/ready")).status_code != 200:
-                await asyncio.sleep(0.01)
+                await asyncio.sleep(0)
 
     _run(test)
 

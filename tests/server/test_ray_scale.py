@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
+from waiting import wait_until
 
 pytest.importorskip("ray.serve", reason="needs the extra [ray]")
 pytest.importorskip("fastapi", reason="needs the extra [server]")
@@ -34,10 +34,7 @@ LONG = 120.0
 
 
 def wait_for(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < end, f"never: {what}"
-        time.sleep(0.05)
+    wait_until(condition, what)
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
 """Everything that the schema allows, and much that it does not: no 5xx, no status that the schema lacks, and
-errors of one shape (R9)."""
+errors of one shape."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One trace for each request: its parts, its id, the caller's own trace; and never a text (R14)."""
+"""One trace for each request: its parts, its id, the caller's own trace; and never a text."""
 
 from __future__ import annotations
 

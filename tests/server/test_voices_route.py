@@ -1,4 +1,4 @@
-"""Voices over HTTP: lists, uploads, owners, names that are no paths (R10, R11)."""
+"""Voices over HTTP: lists, uploads, owners, names that are no paths."""
 
 from __future__ import annotations
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
 
@@ -84,14 +85,17 @@ def test_errors_are_told_and_end_the_session(
 
 
 def test_a_silent_client_is_left(start: Start) -> None:
-    with session(start(idle_timeout=0.1)) as socket:
+    server = start(idle_timeout=1000.0)
+    with session(server) as socket, ThreadPoolExecutor(1) as clients:
+        hearing = clients.submit(socket.recv)
+        server.advance_until(hearing.done, 1001.0)
         with pytest.raises(ConnectionClosed) as closed:
-            socket.recv()
+            hearing.result()
         assert closed.value.rcvd is not None and closed.value.rcvd.reason == "idle"
 
 
 def test_leaving_frees_the_place(start: Start) -> None:
-    server = start(delay=0.05)
+    server = start(hold_after=1)
     with session(server) as socket:
         say(socket, CONFIG, {"type": "input.text", "text": "long " * 300}, {"type": "input.done"})
         socket.recv()

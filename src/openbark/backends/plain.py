@@ -1,7 +1,7 @@
 """The transformers in plain numpy, float32, one layer's weights in memory at a time: slow, and short enough to be
 checked by reading. The compiled engine holds its rounded weights against it without loading exact ones besides.
 
-Pre-norm blocks, exact-erf GELU, learned positions, LayerNorm epsilon 1e-5 (parity S21, S22). A `RowSource` of
+Pre-norm blocks, exact-erf GELU, learned positions, LayerNorm epsilon 1e-5 (docs/parity.md S21, S22). A `RowSource` of
 `openbark.backends.agreement`.
 """
 

@@ -103,7 +103,7 @@ def locate(
 
 
 def check_tied_heads(stored: Mapping[str, StoredTensor], config: BarkConfig) -> None:
-    """Fine heads that are stored must equal the embeddings they are tied to (parity S22, C2)."""
+    """Fine heads that are stored must equal the embeddings they are tied to (docs/parity.md S22, C2)."""
     for alias, name in fine_head_aliases(config.fine).items():
         if alias not in stored:
             continue

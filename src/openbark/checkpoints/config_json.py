@@ -1,4 +1,4 @@
-"""config.json of a Hugging Face Bark folder <-> the sizes in `BarkConfig` (parity H1-H3, C2).
+"""config.json of a Hugging Face Bark folder <-> the sizes in `BarkConfig` (docs/parity.md H1-H3, C2).
 
 Absent keys take the defaults of transformers' own config classes, which are not the published sizes. What
 the Hugging Face layout has no place for stands in a block of ours:

@@ -186,7 +186,7 @@ def _copy_voices(source: Path, target: Path) -> None:
 
 
 def convert_to_suno(checkpoint: Checkpoint, directory: str | Path) -> Path:
-    """Write Suno's files: three `.pt` that its loader takes (parity C1), EnCodec as the `encodec` package
+    """Write Suno's files: three `.pt` that its loader takes (docs/parity.md C1), EnCodec as the `encodec` package
     names it, the tokenizer.
 
     Raises CheckpointUnsupportedError for a model whose tokens are not laid out as Suno's code has it,

@@ -1,5 +1,5 @@
 """Tensor names of the `encodec` package (`encodec_24khz-*.th`) <-> those of the Hugging Face layout
-(parity C2).
+(docs/parity.md C2).
 
 Convolutions are wrapped twice there (`conv.conv`, `convtr.convtr`), layers stand under `model`, codebooks
 under `vq` and `_codebook`; numbers and shapes are the same.

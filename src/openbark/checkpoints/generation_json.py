@@ -1,5 +1,5 @@
 """generation_config.json of a Hugging Face Bark folder <-> token layout, windows and default sampling
-(parity H4-H7, C2, B1-B3).
+(docs/parity.md H4-H7, C2, B1-B3).
 
 Rules. A checkpoint with the vocabulary sizes of suno/bark may lack any key, or the whole file: it then has
 Suno's values. Any other checkpoint must say every one of them, because nothing else does.
@@ -263,7 +263,7 @@ def _sampling_json(sampling: SamplingParams | None, model_type: str) -> dict[str
         "do_sample": True,
         "renormalize_logits": True,
         "temperature": chosen.temperature,
-        # transformers takes an absent top_k for 50 (parity H24); 0 is its way to say none.
+        # transformers takes an absent top_k for 50 (H24); 0 is its way to say none.
         "top_k": chosen.top_k or 0,
     }
     if chosen.top_p is not None:

@@ -2,7 +2,7 @@
 
 A name in the file (`module.name`) stays a name until a table of the caller says what it builds; a name
 outside the table is refused with CheckpointUnsafeError. No `pickle` module, no import, no attribute is ever
-touched, so nothing in a file can run (parity N13). Every size is bounded by the bytes that are there.
+touched, so nothing in a file can run (docs/parity.md N13). Every size is bounded by the bytes that are there.
 Knows no torch; that is `torch_file`.
 """
 

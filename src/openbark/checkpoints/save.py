@@ -181,7 +181,7 @@ def _part(make: Callable[[], NDArray[Any]], part: int) -> NDArray[Any]:
 def derived_entries(
     config: BarkConfig, tensors: Mapping[str, NDArray[Any]], dtype: str
 ) -> Iterator[TensorEntry]:
-    """What transformers stores beside EnCodec's Bark though it can be derived (parity C2). The statistics
+    """What transformers stores beside EnCodec's Bark though it can be derived (docs/parity.md C2). The statistics
     are those of codebooks that were hit once per entry. `tensors` needs the codebooks only."""
     if not isinstance(config.codec, EncodecConfig):
         return

@@ -1,6 +1,6 @@
 """Every tensor a checkpoint of a given config holds: name and shape. The one list of key names.
 
-Names are those of the Hugging Face layout (parity C2), weight norm folded, without what transformers stores
+Names are those of the Hugging Face layout (docs/parity.md C2), weight norm folded, without what transformers stores
 besides: causal masks (`*.attn.bias`), the tied fine heads, the codebooks' training statistics. The torch
 modules have the same names; tests hold the two together. Knows no file.
 """
@@ -61,7 +61,7 @@ def expected_shapes(config: BarkConfig) -> _Shapes:
 
 
 def fine_head_aliases(config: FineGPTConfig) -> dict[str, str]:
-    """Names under which the fine heads may be stored -> the embeddings they are tied to (parity S22)."""
+    """Names under which the fine heads may be stored -> the embeddings they are tied to (S22)."""
     return {
         f"{FINE_PREFIX}lm_heads.{i}.weight": f"{FINE_PREFIX}input_embeds_layers.{i + 1}.weight"
         for i in range(config.n_codes_total - config.n_codes_given)

@@ -1,4 +1,4 @@
-"""A folder of Suno's `.pt` files, and the codec and tokenizer that Suno keeps elsewhere (parity C1, S18, A4.3).
+"""A folder of Suno's `.pt` files, and the codec and tokenizer that Suno keeps elsewhere (docs/parity.md C1, S18).
 
 Files are told apart by what they hold, never by name: Suno's cache, Coqui's, and files under any other name
 are the same to it. Nothing is written, and optimizer states are never touched. Where a folder holds a stage

@@ -1,4 +1,4 @@
-"""Tensor names and sizes of Suno's `.pt` files <-> those of the Hugging Face layout (parity C1).
+"""Tensor names and sizes of Suno's `.pt` files <-> those of the Hugging Face layout (docs/parity.md C1).
 
 The same tensors under other names; nothing is transposed.
 """

@@ -1,7 +1,7 @@
 """Weight norm: w = g * v / |v|, the norm over all axes but the first (Salimans and Kingma 2016).
 
 The Hugging Face layout stores EnCodec's convolutions as g and v, newer files as
-`parametrizations.weight.original0` and `original1`, older ones as `weight_g` and `weight_v` (parity C2).
+`parametrizations.weight.original0` and `original1`, older ones as `weight_g` and `weight_v` (docs/parity.md C2).
 """
 
 from __future__ import annotations

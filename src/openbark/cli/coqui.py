@@ -1,4 +1,4 @@
-"""`openbark coqui`: Coqui's `tts` command line for Bark (C34)."""
+"""`openbark coqui`: Coqui's `tts` command line for Bark (docs/parity.md C34)."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class GPTConfig:
-    """One causal transformer: the semantic or the coarse stage (parity S20)."""
+    """One causal transformer: the semantic or the coarse stage (S20)."""
 
     block_size: int = 1024
     input_vocab_size: int = 10_048
@@ -54,7 +54,7 @@ class GPTConfig:
 @dataclass(frozen=True, slots=True)
 class FineGPTConfig(GPTConfig):
     """The non-causal transformer of the fine stage: `n_codes_total` embeddings, heads for the codebooks
-    from `n_codes_given` on (parity S22)."""
+    from `n_codes_given` on (S22)."""
 
     input_vocab_size: int = 1056
     output_vocab_size: int = 1056
@@ -64,7 +64,7 @@ class FineGPTConfig(GPTConfig):
 
 @dataclass(frozen=True, slots=True)
 class SemanticRules:
-    """Token layout of the semantic stage (parity 0, S30-S35, H4)."""
+    """Token layout of the semantic stage (docs/parity.md S30-S35, H4)."""
 
     semantic_vocab_size: int = 10_000
     text_encoding_offset: int = 10_048
@@ -79,7 +79,7 @@ class SemanticRules:
 
 @dataclass(frozen=True, slots=True)
 class CoarseRules:
-    """Token layout and windows of the coarse stage (parity 0, S36-S37, H5)."""
+    """Token layout and windows of the coarse stage (docs/parity.md S36-S37, H5)."""
 
     semantic_pad_token: int = 12_048
     infer_token: int = 12_050
@@ -92,7 +92,7 @@ class CoarseRules:
 
 @dataclass(frozen=True, slots=True)
 class FineRules:
-    """Windows of the fine stage (parity S38, H6)."""
+    """Windows of the fine stage (S38, H6)."""
 
     n_codebooks: int = 8
     max_history: int = 512
@@ -197,12 +197,12 @@ class BarkConfig:
 
     @property
     def coarse_per_semantic(self) -> float:
-        """Coarse tokens per semantic token (3.006... for Suno, parity 0)."""
+        """Coarse tokens per semantic token (3.006... for Suno)."""
         return self.frames_per_semantic * self.coarse_rules.n_codebooks
 
     @property
     def max_semantic_history(self) -> int:
-        """Semantic tokens that belong to a full coarse history (209 for Suno, parity 0)."""
+        """Semantic tokens that belong to a full coarse history (209 for Suno)."""
         return math.floor(self.coarse_rules.max_history / self.coarse_per_semantic)
 
     def coarse_positions(self, max_history: int, sliding_window: int) -> int:
@@ -211,7 +211,7 @@ class BarkConfig:
 
     @property
     def max_seconds(self) -> float:
-        """Longest audio of one call, in seconds (15.39 for Suno, parity 0)."""
+        """Longest audio of one call, in seconds (15.39 for Suno)."""
         frames = math.floor(self.semantic_rules.max_new_tokens * self.frames_per_semantic)
         return frames / self.coarse_rules.rate_hz
 

@@ -48,7 +48,7 @@ def _check_spectra(part: str, config: _Framed) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EncodecConfig:
-    """EnCodec as the Hugging Face `encodec` config names it (arXiv 2210.13438; parity C2)."""
+    """EnCodec as the Hugging Face `encodec` config names it (arXiv 2210.13438; docs/parity.md C2)."""
 
     model_type: str = "encodec"
     sampling_rate: int = 24_000

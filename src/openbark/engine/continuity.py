@@ -1,4 +1,4 @@
-"""Whose voice a piece continues from: the policies of long speech, from the rules of history prompts (S31, S37, S38).
+"""Whose voice a piece continues from: the policies of long speech, from the rules of history prompts (docs/parity.md S31, S37, S38).
 
 A stage reads only the end of a history, each its own length of it. A hybrid puts the end of the piece before
 behind the given voice, short enough that every stage still sees both. Knows no text.

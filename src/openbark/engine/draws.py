@@ -158,7 +158,7 @@ def draw_fine(
     noise: Noise,
     sampler: Sampler | None = None,
 ) -> Tokens:
-    """Codebook k at frames `first`.. of a window of codes [K, N], canvas frames `first_frame`.. (S38)."""
+    """Codebook k at frames `first`.. of a window of codes [K, N], canvas frames `first_frame`.. (docs/parity.md S38)."""
     if sampler is None and isinstance(backend, DrawingBackend):
         return backend.draw_fine(codes, k, first, first_frame, sampling, noise)
     support = backend.fine_logits(codes, k)[first:, : backend.config.codebook_size]

@@ -39,7 +39,7 @@ __all__ = [
 Tokens = NDArray[np.int64]
 
 ALIGNMENT_CUT = 2
-"""Coarse tokens dropped from the end of a voice's history to line it up in time (S37)."""
+"""Coarse tokens dropped from the end of a voice's history to line it up in time (docs/parity.md S37)."""
 
 
 CoarseWindow = str | tuple[int, int]
@@ -165,7 +165,7 @@ def coarse_window_prompt(context: CoarseContext, drawn: Tokens, config: BarkConf
 
 def coarse_sight(context: CoarseContext, n_drawn: int, config: BarkConfig) -> int:
     """New semantic tokens, counted from the first, that the window after `n_drawn` coarse tokens can see: with more
-    of them its prompt is the same (speed.md 0.6)."""
+    of them its prompt is the same (docs/streaming.md)."""
     sees = _window_start(context, n_drawn, config) + config.coarse_rules.max_semantic_input
     return sees - context.n_history
 

@@ -44,7 +44,7 @@ class FineWindow:
 
 
 def fine_canvas(coarse: Tokens, voice_fine: Tokens | None, config: BarkConfig) -> FineCanvas:
-    """Lay out coarse codes [k, T] behind a voice's last fine codes [K, H], padded to one window (S38).
+    """Lay out coarse codes [k, T] behind a voice's last fine codes [K, H], padded to one window (docs/parity.md S38).
 
     `coarse` may already hold more codebooks than the coarse stage makes (S12); the rest starts as padding.
     """

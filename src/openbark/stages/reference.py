@@ -71,7 +71,7 @@ def reference_semantic(
     params: GenerationParams,
     noise: Noise,
 ) -> tuple[Tokens, StopReason]:
-    """Text tokens [N] -> semantic tokens [T] and why they end there (S30-S35)."""
+    """Text tokens [N] -> semantic tokens [T] and why they end there (docs/parity.md S30-S35)."""
     rules = network.config.semantic_rules
     sampling = _required(params.semantic)
     prompt = semantic_prompt(text_tokens, history, rules)

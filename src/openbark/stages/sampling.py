@@ -116,7 +116,7 @@ def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def filter_logits(logits: NDArray[np.float64], sampling: SamplingParams) -> NDArray[np.float64]:
-    """Set the logits [R, V] that `top_p`, then `top_k` exclude to -inf; the argmax always stays (S33)."""
+    """Set the logits [R, V] that `top_p`, then `top_k` exclude to -inf; the argmax always stays (docs/parity.md S33)."""
     kept = logits.copy()
     if sampling.top_p is not None and sampling.top_p < 1.0:
         order = np.argsort(-kept, axis=-1, kind="stable")

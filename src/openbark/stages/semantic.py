@@ -63,7 +63,7 @@ def semantic_prompt(text_tokens: Tokens, history: Tokens | None, rules: Semantic
     """Lay out tokenizer ids [N] and a voice's semantic tokens [H] as a prompt of `max_text_tokens` + 1.
 
     Text is padded, never cut: TextError if N exceeds the slots, or is 0. History keeps its last
-    `max_text_tokens` tokens (S31); None is a prompt of padding.
+    `max_text_tokens` tokens (docs/parity.md S31); None is a prompt of padding.
     """
     slots = rules.max_text_tokens
     if len(text_tokens) == 0:

@@ -27,7 +27,7 @@ _BERT_SPECIAL = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 
 
 def squeeze(text: str) -> str:
-    """Every run of white space becomes one space, none at the ends (S30).
+    """Every run of white space becomes one space, none at the ends (docs/parity.md S30).
 
     Raises TextError when nothing is left, or when `text` is no string.
     """

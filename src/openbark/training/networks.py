@@ -37,7 +37,7 @@ PREFIXES = {
     "codec": "codec_model.",
     "semantic-tokenizer": "semantic_encoder.",
 }
-"""Key prefix of each network in a checkpoint (parity C2)."""
+"""Key prefix of each network in a checkpoint (docs/parity.md C2)."""
 
 Module = TypeVar("Module", bound=nn.Module)
 

@@ -1,7 +1,7 @@
 """The semantic stage's training task: text and voice to semantic tokens.
 
 Prompts come from `stages.semantic`, so training and inference share one layout. Where the data says which
-letter is spoken when, one attention head is guided to it (embedded.md: halves the phone error at equal time);
+letter is spoken when, one attention head is guided to it (docs/training.md);
 nothing of that remains at inference.
 """
 

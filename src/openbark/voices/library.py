@@ -25,7 +25,7 @@ _MAX_REPR = 3
 
 
 class VoiceLibrary:
-    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (S40); then those of
+    """The voices of some folders: `v2/en_speaker_6.npz` is the voice "v2/en_speaker_6" (docs/parity.md S40); then those of
     some tables, transformers' `speaker_embeddings_path.json` (H34).
 
     Folders and tables that do not exist hold no voices. Where two hold the same name, the first wins.

@@ -1,4 +1,4 @@
-"""Suno's voice files: an `.npz` of `semantic_prompt`, `coarse_prompt`, `fine_prompt` (C3), and our metadata.
+"""Suno's voice files: an `.npz` of `semantic_prompt`, `coarse_prompt`, `fine_prompt` (docs/parity.md C3), and our metadata.
 
 Reads files of unknown origin: never unpickles, and bounds what it unpacks before it does. Knows no model
 and does not judge the arrays: that is `openbark.voices.voice`.

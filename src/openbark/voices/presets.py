@@ -1,4 +1,4 @@
-"""Names of Suno's presets, and which of a model's own voices stands in for one that it does not have (S40).
+"""Names of Suno's presets, and which of a model's own voices stands in for one that it does not have (docs/parity.md S40).
 
 Scripts name presets whose files are Suno's; a model with voices of its own can run them all the same, always with the
 same voice, and says so. Knows no files.

@@ -1,4 +1,4 @@
-"""Voices as transformers keeps them: a table of names, and three `.npy` files for each (C3).
+"""Voices as transformers keeps them: a table of names, and three `.npy` files for each (docs/parity.md C3).
 
     speaker_embeddings_path.json
         {"repo_or_path": ..., "v2/en_speaker_6": {"semantic_prompt": "speaker_embeddings/...npy", ...}, ...}

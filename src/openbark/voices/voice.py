@@ -66,7 +66,7 @@ class Voice:
         name: str | None = None,
         metadata: Mapping[str, Any] | None = None,
     ) -> Voice:
-        """A voice from Suno's dictionary of `semantic_prompt`, `coarse_prompt` and `fine_prompt` (S39).
+        """A voice from Suno's dictionary of `semantic_prompt`, `coarse_prompt` and `fine_prompt` (docs/parity.md S39).
 
         Raises VoiceError naming the keys that are missing. Further keys are not looked at.
         """

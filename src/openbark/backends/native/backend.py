@@ -77,7 +77,7 @@ class StageSession(NativeSession):
     ) -> Drawn:
         """Tokens number `first_step`.. of the request, `n_steps` of them unless the stage ends before.
 
-        Equal to `choose_semantic` or `choose_coarse` step by step (S32-S36). Fewer tokens without a
+        Equal to `choose_semantic` or `choose_coarse` step by step (docs/parity.md S32-S36). Fewer tokens without a
         reason: `cancel` [1] was set.
         """
         run = DrawRun(self, sampling, noise, first_step, n_steps, allow_early_stop, cancel)

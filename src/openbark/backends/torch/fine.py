@@ -1,6 +1,6 @@
 """The non-causal transformer of the fine stage: eight summed embeddings in, one codebook's logits out.
 
-Each head shares its weights with the embedding of the codebook it predicts (parity S22, C2). Attribute names
+Each head shares its weights with the embedding of the codebook it predicts (docs/parity.md S22, C2). Attribute names
 are the Hugging Face checkpoint's key names.
 """
 

@@ -1,7 +1,7 @@
 """The causal transformer of the semantic and coarse stages, with and without a preallocated KV cache.
 
-Pre-norm, exact-erf GELU, learned positions, LayerNorm epsilon 1e-5 (parity S21). Attribute names are the Hugging
-Face checkpoint's key names (parity C1). Knows tokens and logits, not what they mean.
+Pre-norm, exact-erf GELU, learned positions, LayerNorm epsilon 1e-5 (docs/parity.md S21). Attribute names are the Hugging
+Face checkpoint's key names (C1). Knows tokens and logits, not what they mean.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class CausalGPT(nn.Module):
 
     def embed(self, ids: Tensor, summed: Tensor | None = None, start: int = 0) -> Tensor:
         """Embeddings [B, T, D] of ids [B, T] at positions `start`..; the first M positions also receive
-        those of `summed` [B, M] (the voice's history on the text slots, parity S21)."""
+        those of `summed` [B, M] (the voice's history on the text slots, S21)."""
         x = self.input_embeds_layer(ids)
         if summed is not None:
             n_summed = summed.shape[1]

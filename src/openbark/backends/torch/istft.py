@@ -50,7 +50,7 @@ def overlap_add(frames: Tensor, hop: int) -> Tensor:
 
 
 class Codebook(nn.Module):
-    """One table of ``size`` vectors; the buffer is called ``embed`` as in EnCodec (parity C2)."""
+    """One table of ``size`` vectors; the buffer is called ``embed`` as in EnCodec (docs/parity.md C2)."""
 
     embed: Tensor
 

@@ -1,7 +1,7 @@
 """The convolutional half of EnCodec: padded convolutions, residual blocks, the LSTM, encoder and decoder.
 
 SEANet as EnCodec uses it (arXiv 2210.13438, section 3.1). Attribute names are the Hugging Face
-checkpoint's key names (parity C2), with weight norm already folded into plain convolution weights by
+checkpoint's key names (docs/parity.md C2), with weight norm already folded into plain convolution weights by
 `openbark.checkpoints`. Knows no quantiser and no sampling rate.
 """
 

@@ -1,4 +1,4 @@
-"""Suno's `GPT` and `FineGPT` as torch modules: its constructor, calls and state-dict keys (S21-S23, C1).
+"""Suno's `GPT` and `FineGPT` as torch modules: its constructor, calls and state-dict keys (docs/parity.md S21-S23, C1).
 
 The blocks are those of `gpt`; here they get Suno's names, so that a state dict of a `.pt` file loads strictly
 and a script that calls or trains the networks runs. Knows no sampling.

@@ -1,4 +1,4 @@
-"""Draws as Suno's code makes them: from torch's global generator, one multinomial for each token (B6, S33).
+"""Draws as Suno's code makes them: from torch's global generator, one multinomial for each token (docs/parity.md B6, S33).
 
 With equal weights and `torch.manual_seed` set alike, tokens equal Suno's. Filters, softmax and draw happen in
 the dtype of the logits, on the device the model is on. Knows no stage layout.

@@ -1,6 +1,6 @@
 """Suno's algorithm in PyTorch: a cache that grows by concatenation, whole heads, all positions of every fine pass.
 
-Written from the rules (parity S21, S30-S38), not from Suno's code; the weights and blocks are those of our torch
+Written from the rules (docs/parity.md S21, S30-S38), not from Suno's code; the weights and blocks are those of our torch
 backend. It does the same work per token as the original: one forward per step with keys and values concatenated
 layer by layer, every row of the output head for the last position, softmax and a multinomial draw over what may be
 drawn, a fresh prompt for each coarse window, six full fine passes of 1,024 positions per window.

@@ -1,4 +1,4 @@
-"""`TTS.api.TTS` for the one model of it that is here, Bark (C30-C33)."""
+"""`TTS.api.TTS` for the one model of it that is here, Bark (docs/parity.md C30-C33)."""
 
 from __future__ import annotations
 

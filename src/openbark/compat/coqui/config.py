@@ -1,4 +1,4 @@
-"""Coqui's `BarkConfig`: every field of the documented signature, under its name and with its default (A4.3).
+"""Coqui's `BarkConfig`: every field of the documented signature, under its name and with its default (docs/migrating-coqui.md).
 
 What Bark reads at inference is the last part of it; the training fields are carried, and nothing here trains
 by them (`openbark train` does).

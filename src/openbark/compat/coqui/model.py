@@ -1,4 +1,4 @@
-"""`TTS.tts.models.bark.Bark` under Coqui's names, in both generations' forms of call (C1-C10, C20, C21).
+"""`TTS.tts.models.bark.Bark` under Coqui's names, in both generations' forms of call (docs/parity.md C1-C10, C20, C21).
 
 What is drawn comes from torch's generator where the script has torch, as with Coqui. Cloning is not here yet:
 a voice that has to be cloned is an error that says so.

@@ -1,4 +1,4 @@
-"""Text into sentences, as Coqui's front end does before it speaks them one by one (C31).
+"""Text into sentences, as Coqui's front end does before it speaks them one by one (docs/parity.md C31).
 
 A rule of thumb for languages that end sentences with a mark: not Coqui's library, and not ours for long text.
 """

@@ -1,4 +1,4 @@
-"""The keyword settings that every speaking call of Coqui's Bark takes (C4, C6, C7, C31), in one place."""
+"""The keyword settings that every speaking call of Coqui's Bark takes (docs/parity.md C4, C6, C7, C31), in one place."""
 
 from __future__ import annotations
 

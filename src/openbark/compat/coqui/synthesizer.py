@@ -1,4 +1,4 @@
-"""`TTS.utils.synthesizer.Synthesizer` and `TTS.utils.manage.ModelManager`, as far as scripts use them (C31, C33, C34)."""
+"""`TTS.utils.synthesizer.Synthesizer` and `TTS.utils.manage.ModelManager`, as far as scripts use them (docs/parity.md C31, C33, C34)."""
 
 from __future__ import annotations
 

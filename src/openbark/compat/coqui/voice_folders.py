@@ -1,4 +1,4 @@
-"""Voice folders as Coqui TTS keeps them: a sub-folder for each voice (C20), or a file for each (C21).
+"""Voice folders as Coqui TTS keeps them: a sub-folder for each voice (docs/parity.md C20), or a file for each (C21).
 
     bark_voices/ljspeech/speaker.npz     0.22: beside the recording it was made from
     bark_voices/My_Voice.pth             0.27: named after the slug of "My Voice"; Suno's .npz as well

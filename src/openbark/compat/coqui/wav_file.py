@@ -1,4 +1,4 @@
-"""Audio files as Coqui writes them: 16 bits, the loudest sample at full scale (C33). Knows no model."""
+"""Audio files as Coqui writes them: 16 bits, the loudest sample at full scale (docs/parity.md C33). Knows no model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The names of Bark Infinity (parity I1-I6, I8): `from openbark.compat.infinity import generate_audio_long`.
+"""The names of Bark Infinity (docs/parity.md I1-I6, I8): `from openbark.compat.infinity import generate_audio_long`.
 
 The command line is `openbark infinity`; both read the same table, `options.OPTIONS`. What became of each option
 is in docs/migrating-infinity.md. Names load on first use.

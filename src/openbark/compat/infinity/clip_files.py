@@ -52,7 +52,7 @@ def joined(
 
 
 def whole_voice(segments: Sequence[Segment]) -> Voice:
-    """What is saved beside a clip: the voice of its first segment (I2)."""
+    """What is saved beside a clip: the voice of its first segment (docs/parity.md I2)."""
     return segments[0].voice
 
 

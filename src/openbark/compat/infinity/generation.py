@@ -1,4 +1,4 @@
-"""`generate_audio_long` and `generate_audio_barki`: many segments, one clip (parity I2, I3).
+"""`generate_audio_long` and `generate_audio_barki`: many segments, one clip (docs/parity.md I2, I3).
 
 Texts become prompts, prompts become segments, each segment continues from the voice that
 `stable_mode_interval` and the history weights give it. Knows no command line.

@@ -1,7 +1,7 @@
 """Which model Bark Infinity's options name, and the one that is loaded.
 
 It is looked for where Suno's scripts find theirs, and kept as upstream keeps its models: a call that names no
-model of its own takes the one that is loaded (parity I1). Knows no generation.
+model of its own takes the one that is loaded (docs/parity.md I1). Knows no generation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Bark Infinity's options (parity A5.1): names, types, choices and defaults, and what became of each.
+"""Bark Infinity's options (docs/migrating-infinity.md): names, types, choices and defaults, and what became of each.
 
 Three kinds: live, live although dead upstream, and refused with a reason. Nothing is parsed and forgotten.
 Booleans say what they say: `--dry_run False` is false, where upstream took any word for true.
@@ -34,7 +34,7 @@ LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 """Values of `loglevel`."""
 
 COARSE_WINDOWS = (CoarseRules().max_history, CoarseRules().sliding_window)
-"""Suno's history and window of the coarse stage, which stand for the model's own (A5.1)."""
+"""Suno's history and window of the coarse stage, which stand for the model's own."""
 
 _OWN_WINDOWS = "Suno's number stands for the model's own"
 _FORMATS = ("wav", "mp3", "ogg", "flac")
@@ -252,7 +252,7 @@ _GROUP_STARTS: Mapping[str, str] = MappingProxyType(
 
 
 def get_default_values(group_name: str) -> dict[str, Any]:
-    """Defaults of one group of options, upstream's names of groups, or "later"; none for another name (I1)."""
+    """Defaults of one group of options, upstream's names of groups, or "later"; none for another name (docs/parity.md I1)."""
     group, found = "", {}
     for item in OPTIONS:
         group = _GROUP_STARTS.get(item.name, group if item.documented else "later")

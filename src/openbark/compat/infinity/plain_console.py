@@ -1,4 +1,4 @@
-"""`console` of Bark Infinity (parity I1): prints plain text, without the colours of upstream's."""
+"""`console` of Bark Infinity (docs/parity.md I1): prints plain text, without the colours of upstream's."""
 
 from __future__ import annotations
 

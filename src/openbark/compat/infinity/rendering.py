@@ -1,4 +1,4 @@
-"""Voices made to sound, and made anew from their own tokens (parity I5): samples, variants, surgery.
+"""Voices made to sound, and made anew from their own tokens (docs/parity.md I5): samples, variants, surgery.
 
 A voice is rendered from one of its three arrays; the stages after that one compute the rest again. Knows no
 text.

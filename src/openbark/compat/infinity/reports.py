@@ -1,4 +1,4 @@
-"""What is wrong with a voice, array by array, instead of an assertion (parity I6).
+"""What is wrong with a voice, array by array, instead of an assertion (docs/parity.md I6).
 
 Each report is a dictionary: valid, and messages that name the array, what was found and what is allowed.
 """

@@ -1,4 +1,4 @@
-"""Seeds of segments, in place of the process-wide seeding of upstream's `set_seed` (parity I4)."""
+"""Seeds of segments, in place of the process-wide seeding of upstream's `set_seed` (docs/parity.md I4)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """One segment of a long clip: which voice each stage continues from, which seeds, and running the stages.
 
-Each stage has its own seed and may have its own history (parity A5.1: semantic_seed, the history weights), so
+Each stage has its own seed and may have its own history (docs/migrating-infinity.md: semantic_seed, the history weights), so
 the stages of `openbark.engine.cascade` are called one by one. Knows no files.
 """
 
@@ -234,7 +234,7 @@ def regrown(
     seed: int,
     params: GenerationParams,
 ) -> Voice:
-    """A voice whose arrays up to `start_from` are kept and whose later ones are computed again (I5).
+    """A voice whose arrays up to `start_from` are kept and whose later ones are computed again (docs/parity.md I5).
 
     start_from: "semantic_prompt" keeps the semantic tokens, "coarse_prompt" the coarse codes too, any other
     all three. history: what the computed stages continue from. Raises VoiceError when the result is too short

@@ -1,4 +1,4 @@
-"""Voices in Bark Infinity's words: where they are looked for, and their names (parity I1, A5.1)."""
+"""Voices in Bark Infinity's words: where they are looked for, and their names (docs/parity.md I1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bark Infinity's ways to split a text (parity I8): by length, by counting units, by strings and patterns.
+"""Bark Infinity's ways to split a text (docs/parity.md I8): by length, by counting units, by strings and patterns.
 
 White space at the ends of a part is dropped, nothing else is. Knows no model: whether a part fits is checked
 when it is spoken.
@@ -237,7 +237,7 @@ def split_general_purpose_hm(
 def estimate_spoken_time(text: str, wpm: float = 150, threshold: float = 15) -> float:
     """Seconds that a text takes at so many words a minute; what stands in square brackets is not spoken.
 
-    `threshold` changes nothing, as upstream (parity I5). Raises ParamError.
+    `threshold` changes nothing, as upstream (I5). Raises ParamError.
     """
     if wpm <= 0:
         raise ParamError(f"wpm is {wpm}; allowed: above 0")

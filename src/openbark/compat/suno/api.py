@@ -1,4 +1,4 @@
-"""`bark.api`: text to audio in one call, under Suno's names (S1-S4)."""
+"""`bark.api`: text to audio in one call, under Suno's names (docs/parity.md S1-S4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m bark`, with Suno's options and defaults (A1.5).
+"""`python -m bark`, with Suno's options and defaults (docs/parity.md S6).
 
 Different on purpose: truth values are read as what they say, `--output_full` writes the tokens beside the
 audio rather than failing, and an error is one line on stderr with an exit code other than 0.

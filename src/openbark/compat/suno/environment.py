@@ -1,4 +1,4 @@
-"""Suno's environment variables, read when they are needed and as what they say (S18).
+"""Suno's environment variables, read when they are needed and as what they say (docs/parity.md S18).
 
 Suno reads them at import. Here a value set after the import counts, "False" is false, and a word that is
 neither true nor false is an error rather than a guess. Standard library only.

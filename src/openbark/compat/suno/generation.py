@@ -1,4 +1,4 @@
-"""`bark.generation`: Suno's stage functions, models and settings under Suno's names (S10-S19).
+"""`bark.generation`: Suno's stage functions, models and settings under Suno's names (docs/parity.md S10-S19).
 
 State lives here because Suno's scripts reach for it here: the dictionaries `models` and `models_devices`,
 and the settings `OFFLOAD_CPU`, `USE_SMALL_MODELS` and `GLOBAL_ENABLE_MPS`, which follow the environment until

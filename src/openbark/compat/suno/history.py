@@ -1,4 +1,4 @@
-"""History prompts as Suno's scripts give them: names, paths, dictionaries (S39, S40), and writing them (S4).
+"""History prompts as Suno's scripts give them: names, paths, dictionaries (docs/parity.md S39, S40), and writing them (S4).
 
 Where a script names one of Suno's presets and the model has voices of its own instead, one of those stands
 in, always the same, with one line that says so. Knows no loaded models but the one it is given.

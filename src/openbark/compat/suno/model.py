@@ -1,4 +1,4 @@
-"""`bark.model` and `bark.model_fine`: sizes and networks of Suno's checkpoints (S20-S23).
+"""`bark.model` and `bark.model_fine`: sizes and networks of Suno's checkpoints (docs/parity.md S20-S23).
 
 The networks need torch and are `openbark.backends.torch.suno_networks`; the sizes do not.
 """

@@ -58,7 +58,7 @@ class Notices:
 
 
 def choose_device(use_gpu: bool, allow_mps: bool = False) -> str:
-    """The device for a script that does or does not want a GPU; "cpu" where there is none (S14, C30)."""
+    """The device for a script that does or does not want a GPU; "cpu" where there is none (docs/parity.md S14, C30)."""
     if not use_gpu or find_spec("torch") is None:
         return "cpu"
     from openbark.backends.torch.devices import best_device

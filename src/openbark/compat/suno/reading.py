@@ -29,7 +29,7 @@ _HANGUL = "HANGUL SYLLABLE "
 def text_pieces(text: str, bark: Bark) -> list[Tokens]:
     """Token ids of a text, as many arrays as the model has to read one after the other.
 
-    A model with Suno's slots reads one, cut with Suno's warning (S30). Raises TextError for empty text and for
+    A model with Suno's slots reads one, cut with Suno's warning (docs/parity.md S30). Raises TextError for empty text and for
     letters the model cannot read.
     """
     read = readable_text(text, bark)

@@ -1,4 +1,4 @@
-"""One stage of a Bark, loaded alone: what the dictionary `models` holds where Suno has a network (S14, S15, S44).
+"""One stage of a Bark, loaded alone: what the dictionary `models` holds where Suno has a network (docs/parity.md S14, S15, S44).
 
 A stage costs what its own network costs: a small text model beside large others is four networks, not two
 Barks. Knows no generation and no module-level state.

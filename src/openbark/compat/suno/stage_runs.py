@@ -1,4 +1,4 @@
-"""Arguments of Suno's stage functions, checked, and the stages run with them (S10-S13).
+"""Arguments of Suno's stage functions, checked, and the stages run with them (docs/parity.md S10-S13).
 
 Knows no model cache: the Bark comes in. Draws come from torch's generator where the script has torch, so
 that `torch.manual_seed` means what it means with Suno (B6, S33); else from noise of a random seed.

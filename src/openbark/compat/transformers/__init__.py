@@ -1,7 +1,7 @@
-"""The names of transformers' Bark: change the import line, keep the script (parity H1-H37).
+"""The names of transformers' Bark: change the import line, keep the script (docs/parity.md H1-H37).
 
 `from openbark.compat.transformers import AutoProcessor, BarkModel, pipeline`. Needs torch, never transformers.
-The generation rules are theirs, token for token (parity B1-B12); what is mended, and what is left out, is in
+The generation rules are theirs, token for token (B1-B12); what is mended, and what is left out, is in
 docs/migrating-transformers.md.
 """
 

@@ -32,7 +32,7 @@ _OLDER_NAMES: Mapping[str, str] = MappingProxyType(
 class NamedAttributes(PushToHub):
     """Attributes with defaults, readable as attributes and as items.
 
-    Items, because transformers keeps some of these as plain dictionaries (parity H7): both
+    Items, because transformers keeps some of these as plain dictionaries (docs/parity.md H7): both
     `config.temperature` and `config["temperature"]` work, and `**config` too.
     """
 

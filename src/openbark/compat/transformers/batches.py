@@ -1,4 +1,4 @@
-"""Named arrays that move together: what a tokenizer and a processor return (parity H30, H37)."""
+"""Named arrays that move together: what a tokenizer and a processor return (docs/parity.md H30, H37)."""
 
 from __future__ import annotations
 

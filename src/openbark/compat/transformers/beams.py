@@ -1,4 +1,4 @@
-"""Beam search with transformers' rules (parity H23): twice the beams are looked at in each step, finished rows are
+"""Beam search with transformers' rules (docs/parity.md H23): twice the beams are looked at in each step, finished rows are
 kept apart with a length penalty, and the search ends when running rows can no longer beat them.
 
 Knows no Bark and no logits: `scores_of` gives log probabilities after every option.

@@ -1,4 +1,4 @@
-"""The config classes of transformers' Bark (parity H1-H3): sizes of the three transformers and of the codec.
+"""The config classes of transformers' Bark (docs/parity.md H1-H3): sizes of the three transformers and of the codec.
 
 Their defaults are not the published sizes. Token layout and windows are in `generation_configuration`.
 """
@@ -122,7 +122,7 @@ def _like(old: bool | float | str, text: str) -> bool | float | str:
 
 
 class BarkSubModelConfig(_Config):
-    """Sizes of one transformer (parity H1)."""
+    """Sizes of one transformer (H1)."""
 
     keys_to_ignore_at_inference: ClassVar[tuple[str, ...]] = ("past_key_values",)
     defaults: ClassVar[Mapping[str, Any]] = _SUB_DEFAULTS
@@ -165,7 +165,7 @@ class BarkCoarseConfig(BarkSubModelConfig):
 
 
 class BarkFineConfig(BarkSubModelConfig):
-    """Sizes of the fine transformer (parity H2)."""
+    """Sizes of the fine transformer (H2)."""
 
     model_type: ClassVar[str] = "fine_acoustics"
     base_config_key: ClassVar[str] = "fine_acoustics_config"
@@ -179,7 +179,7 @@ class BarkFineConfig(BarkSubModelConfig):
 
 
 class BarkConfig(_Config):
-    """A whole Bark (parity H3). Parts may be given as config objects, dictionaries, or left to their defaults;
+    """A whole Bark (H3). Parts may be given as config objects, dictionaries, or left to their defaults;
     `codec_config` is an `EncodecConfig`, `IstftCodecConfig` or `HarmonicCodecConfig` of `openbark.config`."""
 
     model_type: ClassVar[str] = "bark"
@@ -260,7 +260,7 @@ class BarkConfig(_Config):
 
 
 class AutoConfig:
-    """Finds the config class; here always `BarkConfig` (parity H18)."""
+    """Finds the config class; here always `BarkConfig` (H18)."""
 
     @classmethod
     def from_pretrained(

@@ -1,4 +1,4 @@
-"""One stage's loop over tokens, with transformers' draws (parity B1-B6, H20-H26).
+"""One stage's loop over tokens, with transformers' draws (docs/parity.md B1-B6, H20-H26).
 
 One multinomial draw per token over the whole vocabulary, from torch's global generator: `torch.manual_seed(n)` gives
 the tokens that it gives there. Knows no Bark: the stage hands in a network and its rule. `beams` is the other loop.

@@ -175,7 +175,7 @@ def parse_device(device_map: str | int | torch.device | Mapping[str, Any]) -> to
 
 
 def check_attention(implementation: str | None) -> None:
-    """Raise ParamError unless `attn_implementation` is one that transformers' Bark knows, or sdpa (H16)."""
+    """Raise ParamError unless `attn_implementation` is one that transformers' Bark knows, or sdpa (docs/parity.md H16)."""
     if implementation not in _ATTENTION:
         allowed = ", ".join(str(name) for name in _ATTENTION)
         raise ParamError(f"attn_implementation is {implementation!r}; allowed: {allowed}")

@@ -1,4 +1,4 @@
-"""The generation-config classes of transformers' Bark (parity H4-H7): token layout, windows, default sampling.
+"""The generation-config classes of transformers' Bark (docs/parity.md H4-H7): token layout, windows, default sampling.
 
 Defaults are theirs: greedy, temperature 1, no min_eos_p. Published checkpoints say otherwise in
 `generation_config.json`.
@@ -66,7 +66,7 @@ class GenerationConfig(NamedAttributes):
 
 
 class BarkSemanticGenerationConfig(GenerationConfig):
-    """Rules and sampling of the semantic stage (parity H4); `semantic_pad_token` follows `eos_token_id` unless
+    """Rules and sampling of the semantic stage (H4); `semantic_pad_token` follows `eos_token_id` unless
     it is given."""
 
     model_type: ClassVar[str] = "semantic"
@@ -112,7 +112,7 @@ class BarkSemanticGenerationConfig(GenerationConfig):
 
 
 class BarkCoarseGenerationConfig(GenerationConfig):
-    """Rules and sampling of the coarse stage (parity H5)."""
+    """Rules and sampling of the coarse stage (H5)."""
 
     model_type: ClassVar[str] = "coarse_acoustics"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -144,7 +144,7 @@ class BarkCoarseGenerationConfig(GenerationConfig):
 
 
 class BarkFineGenerationConfig(GenerationConfig):
-    """Windows and temperature of the fine stage (parity H6). Other sampling keys are kept and have no effect."""
+    """Windows and temperature of the fine stage (H6). Other sampling keys are kept and have no effect."""
 
     model_type: ClassVar[str] = "fine_acoustics"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -176,7 +176,7 @@ _PARTS: Mapping[str, type[GenerationConfig]] = MappingProxyType(
 
 class BarkGenerationConfig(GenerationConfig):
     """The three of them, and what the codec needs. Works as `model.generation_config`, which transformers' own
-    class does not (parity H7); parts may be objects or dictionaries at any time."""
+    class does not (H7); parts may be objects or dictionaries at any time."""
 
     model_type: ClassVar[str] = "bark"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(

@@ -1,4 +1,4 @@
-"""The options of one stage of generation, under transformers' names and with its defaults (parity H20-H26).
+"""The options of one stage of generation, under transformers' names and with its defaults (docs/parity.md H20-H26).
 
 Knows no logits and no Bark: `scores` applies the options, `decoding` and `beams` run them.
 """

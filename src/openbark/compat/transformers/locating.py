@@ -1,4 +1,4 @@
-"""What every `from_pretrained` takes beside a name: where on the hub, with whose token, from which cache (parity H34)."""
+"""What every `from_pretrained` takes beside a name: where on the hub, with whose token, from which cache (docs/parity.md H34)."""
 
 from __future__ import annotations
 

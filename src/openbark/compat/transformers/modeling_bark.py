@@ -1,4 +1,4 @@
-"""`BarkModel`, the whole cascade under transformers' names (parity H12-H15, H20-H29).
+"""`BarkModel`, the whole cascade under transformers' names (docs/parity.md H12-H15, H20-H29).
 
 The rules are transformers' (`decoding`, `modeling_causal`, `modeling_fine`); where those crash or lose what
 was asked for, docs/migrating-transformers.md says what happens here.

@@ -106,7 +106,7 @@ class BarkCausalModel(BarkPartModel):
         output_hidden_states: bool | None = None,
         return_dict: bool | None = None,
     ) -> CausalLMOutputWithPast | tuple[Any, ...]:
-        """Logits [B, T, V] of all positions, of ids [B, T] or embeddings [B, T, D] (parity H8).
+        """Logits [B, T, V] of all positions, of ids [B, T] or embeddings [B, T, D] (docs/parity.md H8).
 
         past_key_values: what an earlier call returned; it is extended in place. attention_mask [B, past + T].
         Raises TrainingError for `labels`: training is `openbark.training`.

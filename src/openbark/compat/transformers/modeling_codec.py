@@ -1,4 +1,4 @@
-"""The codec under transformers' names: `EncodecModel`'s `encode`, `decode` and parts (parity H13, C2).
+"""The codec under transformers' names: `EncodecModel`'s `encode`, `decode` and parts (docs/parity.md H13, C2).
 
 Codes are [1, B, K, F] there, the first dimension being the pieces of long audio, of which Bark's codec has one.
 """

@@ -1,4 +1,4 @@
-"""`BarkFineModel`, the fine stage under transformers' names (parity H11)."""
+"""`BarkFineModel`, the fine stage under transformers' names (docs/parity.md H11)."""
 
 from __future__ import annotations
 

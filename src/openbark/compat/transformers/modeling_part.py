@@ -1,4 +1,4 @@
-"""One network of a Bark on its own, as a folder of transformers' (parity H8-H11).
+"""One network of a Bark on its own, as a folder of transformers' (docs/parity.md H8-H11).
 
     config.json          "model_type": "semantic", "coarse_acoustics" or "fine_acoustics"
     model.safetensors    the network's tensors, without the prefix that they have in a whole Bark

@@ -66,7 +66,7 @@ def _known_to_torch(kind: type[ModelOutput]) -> None:
 @dataclass(eq=False)
 class CausalLMOutputWithPast(ModelOutput):
     """Of a causal stage: logits [B, T, V], the cache, hidden states [B, T, D] and attentions [B, H, T, S] of
-    every layer when they were asked for (parity H8)."""
+    every layer when they were asked for (docs/parity.md H8)."""
 
     logits: Tensor
     past_key_values: PastKeyValues | None = None
@@ -76,7 +76,7 @@ class CausalLMOutputWithPast(ModelOutput):
 
 @dataclass(eq=False)
 class MaskedLMOutput(ModelOutput):
-    """Of the fine stage: logits [B, T, V] of one codebook (parity H11)."""
+    """Of the fine stage: logits [B, T, V] of one codebook (H11)."""
 
     logits: Tensor
     hidden_states: tuple[Tensor, ...] | None = None

@@ -1,4 +1,4 @@
-"""`pipeline("text-to-audio")` (parity H17)."""
+"""`pipeline("text-to-audio")` (docs/parity.md H17)."""
 
 from __future__ import annotations
 

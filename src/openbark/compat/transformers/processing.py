@@ -1,4 +1,4 @@
-"""`BarkProcessor`: text and a voice preset to what `BarkModel.generate` takes (parity H30-H37).
+"""`BarkProcessor`: text and a voice preset to what `BarkModel.generate` takes (docs/parity.md H30-H37).
 
 Differences from transformers are in docs/migrating-transformers.md: text that does not fit is an error rather
 than a wider tensor, extra keywords and voices go together, unsigned arrays become int64.

@@ -1,4 +1,4 @@
-"""`push_to_hub`, and `save_pretrained` with it: what is saved goes to a hub as one commit (parity H35)."""
+"""`push_to_hub`, and `save_pretrained` with it: what is saved goes to a hub as one commit (docs/parity.md H35)."""
 
 from __future__ import annotations
 

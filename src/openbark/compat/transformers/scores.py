@@ -1,4 +1,4 @@
-"""transformers' way from logits to what is drawn from, as a mode of its own (parity B3-B5, H23, H24).
+"""transformers' way from logits to what is drawn from, as a mode of its own (docs/parity.md B3-B5, H23, H24).
 
 It differs from `openbark.stages.sampling`: scores of the whole vocabulary in float32, in the order penalties, the
 stage's own rule, temperature, filters, renormalisation. Knows no Bark: the stage hands in its rule.

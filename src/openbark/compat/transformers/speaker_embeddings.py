@@ -1,4 +1,4 @@
-"""Voices as a processor of transformers knows them: an index of three `.npy` files each (parity C3, H32-H36).
+"""Voices as a processor of transformers knows them: an index of three `.npy` files each (docs/parity.md C3, H32-H36).
 
 A name is looked up in the index, then in the checkpoint's own `voices`, then in the user's folders; an `.npz` by its
 path works too. Reading and writing is `openbark.voices`'s. Knows no torch.

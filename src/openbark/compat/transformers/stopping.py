@@ -1,4 +1,4 @@
-"""When a row of a stage is finished: its end tokens, a time limit, the caller's criteria (parity H23)."""
+"""When a row of a stage is finished: its end tokens, a time limit, the caller's criteria (docs/parity.md H23)."""
 
 from __future__ import annotations
 

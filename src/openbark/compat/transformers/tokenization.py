@@ -1,4 +1,4 @@
-"""`BarkTokenizer`: a checkpoint's tokenizer with the methods that transformers' have (parity H18, H30).
+"""`BarkTokenizer`: a checkpoint's tokenizer with the methods that transformers' have (docs/parity.md H18, H30).
 
 White space is squeezed first, as Suno does and transformers does not (B16). Knows no voices.
 """
