@@ -82,6 +82,7 @@ def command_error(words: list[str]) -> str | None:
 
 
 def openbark_error(arguments: list[str]) -> str | None:
+    from openbark.cli.choices import FilePath
     from openbark.cli.main import cli
 
     command: click.Command = cli
@@ -100,7 +101,9 @@ def openbark_error(arguments: list[str]) -> str | None:
                 command.make_context(name, list(arguments), parent=context)
                 return None
     except click.BadParameter as error:
-        a_file_of_yours = error.param is not None and isinstance(error.param.type, click.Path)
+        a_file_of_yours = error.param is not None and isinstance(
+            error.param.type, (click.Path, FilePath)
+        )
         return None if a_file_of_yours else error.format_message()
     except click.ClickException as error:
         return error.format_message()
