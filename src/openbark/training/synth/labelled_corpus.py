@@ -23,7 +23,7 @@ from openbark.training.synth.labelled import read_labelled
 from openbark.training.synth.pitch import fundamental_frequency
 from openbark.training.synth.teacher_utterances import fit_letters, teacher_utterances
 
-__all__ = ["LabelledCorpusOptions", "build_labelled_corpus"]
+__all__ = ["LabelledCorpusOptions", "build_labelled_corpus", "text_keys"]
 
 _FRAME = 480
 _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3")
@@ -56,7 +56,7 @@ class LabelledCorpusOptions:
 
 def build_labelled_corpus(options: LabelledCorpusOptions, directory: Path) -> None:
     """Write every split that is not there yet."""
-    held_out = _texts_of(options.held_out)
+    held_out = text_keys(options.held_out)
     spoken = [u for u in _utterances(options.spoken, "spoken") if _key(u.text) not in held_out]
     train, valid = _split(spoken, options.valid_every)
     _write(directory / "train", train)
@@ -89,7 +89,8 @@ def _key(text: str) -> str:
     return " ".join(re.findall(r"[a-z']+", text.lower()))
 
 
-def _texts_of(path: Path | None) -> frozenset[str]:
+def text_keys(path: Path | None) -> frozenset[str]:
+    """The texts of a file, one a line, as they are compared: without case and punctuation."""
     if path is None:
         return frozenset()
     return frozenset(_key(line) for line in path.read_text(encoding="utf-8").splitlines())
