@@ -33,7 +33,7 @@ def start(voice_folder: Path) -> Iterator[Callable[..., RunningServer]]:
     running: list[RunningServer] = []
 
     def start_one(**options: object) -> RunningServer:
-        names = ("delay", "first_delay", "failure", "fail_after", "full")
+        names = ("delay", "first_delay", "failure", "fail_after", "full", "gate", "allowed")
         hold_after = options.pop("hold_after", None)
         of_speaker = {name: options.pop(name) for name in names if name in options}
         speaker = FakeSpeaker(VoiceLibrary([voice_folder]), **of_speaker)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
@@ -32,7 +33,8 @@ def waveform_of(text: str, seed: int) -> Block:
 class FakeSpeaker:
     """`hold_after`: after so many blocks of an utterance no more come until it is set to None; `delay`, `first_delay`:
     seconds on the event loop's clock before each block, and before the first; `fail_after`: blocks before `failure` is
-    raised, if set. While it is `stuck` no block comes and nothing closes; while it is `mad` its samples are NaN."""
+    raised, if set. While it is `stuck` no block comes and nothing closes; while it is `mad` its samples are NaN.
+    Texts that hold `gate` get a block for each one that was allowed."""
 
     library: VoiceLibrary
     hold_after: int | None = None
@@ -45,6 +47,9 @@ class FakeSpeaker:
     stages: tuple[StageTime, ...] = ()
     fail_after: int = 0
     full: bool = False
+    gate: str | None = None
+    allowed: int = 0
+    blocks: Counter[str] = field(default_factory=Counter)
     model: str = "fake"
     sample_rate: int = RATE
     default_params: GenerationParams = field(
@@ -62,6 +67,17 @@ class FakeSpeaker:
         while self.stuck:
             await asyncio.sleep(0.005)
         self.progress += 1
+
+    def allow(self, n_blocks: int) -> None:
+        """Let texts that hold the gate's word have more blocks."""
+        self.allowed += n_blocks
+
+    async def pass_gate(self, text: str) -> None:
+        if self.gate is not None and self.gate in text:
+            while self.allowed < 1:
+                await asyncio.sleep(0.005)
+            self.allowed -= 1
+        self.blocks[text] += 1
 
     def estimate_seconds(self, text: str) -> float:
         return len(text) / 20
@@ -96,6 +112,8 @@ class FakeSpeech:
         self._speaker = speaker
         self._utterance = utterance
         self._over = False
+        self.failure: Exception | None = None
+        self.mad = False
         self.report: SpeechReport | None = None
         self.blocks_made = 0
 
@@ -108,12 +126,15 @@ class FakeSpeech:
                 raise CancelledError("the speaker is closed")
             if speaker.failure is not None and self.blocks_made >= speaker.fail_after:
                 raise speaker.failure
+            if self.failure is not None:
+                raise self.failure
             await asyncio.sleep(speaker.delay)
+            await speaker.pass_gate(self._utterance.text)
             await self._held()
             await speaker.move()
             self.blocks_made += 1
             block = waveform[start : start + BLOCK]
-            yield block * np.float32("nan") if speaker.mad else block
+            yield block * np.float32("nan") if speaker.mad or self.mad else block
         n_tokens = len(self._utterance.text)
         self.report = SpeechReport(
             n_tokens, 2 * n_tokens, len(waveform) / RATE, stages=speaker.stages

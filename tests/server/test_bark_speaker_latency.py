@@ -35,7 +35,7 @@ def test_low_latency_takes_effect(tiny_checkpoint_dir: Path) -> None:
         expected = list(bark.stream(TEXT, seed=7, params=params, latency="low"))
         np.testing.assert_array_equal(np.concatenate(blocks), np.concatenate(expected))
         assert low.report is not None
-        assert len(low.report.segments) == len(speaker.plan(asked))
+        assert len(low.report.segments) == len(speaker.plan(asked).pieces)
         with pytest.raises(ParamError, match="best_of is 3 with latency 'low'"):
             asyncio.run(_hear(speaker.start(replace(asked, best_of=3))))
         with pytest.raises(ParamError, match="retries is 1 with latency 'low'; legal: 'auto' or 0"):

@@ -208,16 +208,21 @@ def test_batches_answer_every_line_in_order(server: RunningServer) -> None:
         {"custom_id": "c", "body": {"input": "Three.", "seed": 2, "response_format": "pcm"}},
     ]  # fmt: skip
     data = "\n".join(json.dumps(line) for line in lines)
-    answer = server.client.post("/v1/audio/speech/batch", content=data)
+
+    def send(content: str | bytes) -> httpx.Response:
+        headers = {"content-type": "application/jsonl"}
+        return server.client.post("/v1/audio/speech/batch", content=content, headers=headers)
+
+    answer = send(data)
     found = [json.loads(line) for line in answer.text.splitlines()]
     assert [line["custom_id"] for line in found] == ["a", "b", "c"]
     assert [line["response"]["status_code"] for line in found] == [200, 400, 200]
     assert found[1]["response"]["body"]["error"]["code"] == "voice_not_found"
     audio = base64.b64decode(found[2]["response"]["body"]["audio"])
     np.testing.assert_array_equal(np.frombuffer(audio, "<i2"), pcm16(waveform_of("Three.", 2)))
-    twice = server.client.post("/v1/audio/speech/batch", content=data + "\n" + json.dumps(lines[0]))
+    twice = send(data + "\n" + json.dumps(lines[0]))
     assert (twice.status_code, twice.json()["error"]["code"]) == (400, "duplicate_id")
-    assert server.client.post("/v1/audio/speech/batch", content=b"{}").status_code == 400
+    assert send(b"{}").status_code == 400
 
 
 def test_subtitles_and_plans_belong_to_the_same_request(server: RunningServer) -> None:

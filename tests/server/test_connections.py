@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import json
 import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
+import pytest
 import uvicorn
 from running_server import RunningServer, ServerWithClock
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from waiting import DEADLINE_SECONDS, wait_until
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+from waiting import DEADLINE_SECONDS, reached, wait_until
 
 from openbark.server.connections import protocol_with_deadlines
 
@@ -133,7 +138,7 @@ def test_a_body_that_comes_byte_by_byte_is_not_waited_for(start: Start) -> None:
 
 
 def test_bytes_after_the_answer_do_not_keep_a_connection(start: Start) -> None:
-    server = start(header_timeout=1000.0, max_body_bytes=1024)
+    server = start(header_timeout=1000.0, max_body_bytes=1024, max_input_chars=1000)
     with connected(server.port) as client:
         client.sendall(HEADER + b"Content-Length: 5000\r\n\r\n")
         assert b"too_large" in until(client, b"}}")
@@ -207,3 +212,103 @@ def test_the_other_parser_of_uvicorn_has_the_same_deadlines() -> None:
         finally:
             server.should_exit = True
             thread.join()
+
+
+def flood(client: socket.socket, part: bytes, n_bytes: int) -> bytes:
+    """Send the same part again and again until the server closes; what it answers."""
+    n_sent = 0
+    try:
+        while n_sent < n_bytes:
+            client.sendall(part)
+            n_sent += len(part)
+    except ConnectionError:
+        pass
+    else:
+        raise AssertionError(f"the server took {n_sent} bytes")
+    return rest_of(client)
+
+
+@pytest.mark.parametrize(
+    ("head", "part"),
+    [
+        (b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n", b"X-A: b\r\n" * 500),
+        (b"GET /health/live HTTP/1.1\r\nX-A: ", b"b" * 4000),
+        (b"GET /", b"b" * 4000),
+        (b"GET / HTTP/1.1\r\nHost: evil.example\r\n", b"X-A: b\r\n" * 500),
+        (HEADER + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n", b"X-A: b\r\n" * 500),
+        (HEADER + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nX-A: ", b"b" * 4000),
+        (HEADER + b"Transfer-Encoding: chunked\r\n\r\n2;a=", b"b" * 4000),
+    ],
+    ids=["lines", "value", "url", "host", "trailers", "trailer", "extension"],
+)
+def test_a_header_without_end_is_refused(server: RunningServer, head: bytes, part: bytes) -> None:
+    with connected(server.port) as client:
+        client.sendall(head)
+        answer = flood(client, part, 32 << 20)
+    if answer:  # it is lost where the client was still sending
+        assert status_and_code(answer) in ((431, "header_too_large"), (400, "invalid_http"))
+    assert server.client.get("/health/live").status_code == 200
+
+
+@pytest.mark.parametrize("n_bytes", [60_000, 70_000])
+def test_the_largest_header(server: RunningServer, n_bytes: int) -> None:
+    with connected(server.port) as client:
+        client.sendall(
+            b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX-A: "
+            + b"b" * n_bytes
+        )
+        if n_bytes < 65_536:
+            client.sendall(b"\r\n\r\n")
+            assert b"alive" in rest_of(client)
+        else:
+            assert status_and_code(rest_of(client)) == (431, "header_too_large")
+
+
+def test_a_large_body_in_small_chunks_is_no_header(server: RunningServer) -> None:
+    body = b'{"input": "Hello.", "response_format": "pcm"' + b" " * 30_000 + b"}"
+    chunks = b"".join(b"1\r\n%c\r\n" % byte for byte in body)
+    with connected(server.port) as client:
+        client.sendall(HEADER + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n")
+        client.sendall(chunks + b"0\r\n\r\n")
+        assert rest_of(client).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize("data", [b"\x16\x03\x01\x02\x00\x01\x00", b"NONSENSE\r\n\r\n"])
+def test_what_is_not_http_is_an_error_of_the_usual_shape(
+    server: RunningServer, data: bytes
+) -> None:
+    with connected(server.port) as client:
+        client.sendall(data)
+        assert status_and_code(rest_of(client)) == (400, "invalid_http")
+
+
+def test_a_closed_connection_is_freed_without_the_collector() -> None:
+    freed: list[bool] = []
+
+    async def app(scope, receive, send) -> None:
+        """Never called."""
+
+    class Watched(HttpToolsProtocol):
+        def __del__(self) -> None:
+            freed.append(True)
+
+    async def run() -> None:
+        kind = protocol_with_deadlines(10, 10, Watched)
+        config = uvicorn.Config(app, lifespan="off", log_config=None)
+        state = ServerState()
+        loop = asyncio.get_running_loop()
+        door = await loop.create_server(lambda: kind(config, state, {}), "127.0.0.1", 0)
+        port = door.sockets[0].getsockname()[1]
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(b"GET / HTTP/1.1\r\nX-A: b")
+        writer.close()
+        await writer.wait_closed()
+        await reached(lambda: freed and not state.connections, "the connection was freed")
+        door.close()
+
+    gc.disable()
+    try:
+        asyncio.run(run())
+    finally:
+        gc.enable()
+    assert freed

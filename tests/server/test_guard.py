@@ -114,7 +114,7 @@ def test_answers_carry_an_id_and_the_policies(server: RunningServer) -> None:
 
 
 def test_a_large_body_is_refused_before_it_is_read(start: Start) -> None:
-    server = start(max_body_bytes=2048)
+    server = start(max_body_bytes=2048, max_input_chars=2000)
     body = {"input": "x" * 5000}
     declared = server.client.post("/v1/audio/speech", json=body)
     assert (declared.status_code, declared.json()["error"]["code"]) == (413, "too_large")
@@ -170,3 +170,27 @@ def test_flags_win_over_environment_over_file(
         load_settings(file)
     with pytest.raises(ParamError, match=r"port .* is 'many'"):
         load_settings(None, {"port": "many"})
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\n\n", b"# only a comment\n", b"\xff\xfe\x00", b"me plain-key\n"]
+)
+def test_a_key_file_without_a_key_does_not_open_the_server(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(content)
+    with pytest.raises(ParamError, match="key"):
+        KeyRing.read(file)
+    with pytest.raises(ParamError, match="key"):
+        KeyRing.read(file, "plain")
+
+
+@pytest.mark.parametrize("plain", ["", " ", "\n"])
+def test_an_empty_key_does_not_open_the_server(plain: str) -> None:
+    with pytest.raises(ParamError, match="empty"):
+        load_settings(None, {"api_key": plain}).keys()
+
+
+def test_a_key_file_of_windows_is_read(tmp_path: Path) -> None:
+    file = tmp_path / "keys"
+    file.write_bytes(b"\xef\xbb\xbf" + key_line("me", "secret").encode() + b"\r\n")
+    assert KeyRing.read(file).owner("Bearer secret") == "me"

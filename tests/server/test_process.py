@@ -138,6 +138,48 @@ def test_sigterm_lets_running_streams_end_and_sends_new_ones_away(
     assert ends == ["speech.audio.done"]
 
 
+def test_sigterm_lets_a_running_batch_end(
+    start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENBARK_SERVER_SHUTDOWN_TIMEOUT", "120")
+    monkeypatch.setenv("OPENBARK_SERVER_STREAMS_PER_KEY", "1")
+    server = start()
+    body = {"input": "One sentence. And another one.", "response_format": "opus"}
+    lines = [json.dumps({"custom_id": str(number), "body": body}) for number in range(8)]
+    found: list[str] = []
+    headers = {"content-type": "application/jsonl"}
+    with httpx.stream(
+        "POST",
+        f"{server.url}/v1/audio/speech/batch",
+        content="\n".join(lines),
+        headers=headers,
+        timeout=120,
+    ) as answer:
+        for line in answer.iter_lines():
+            if not found:
+                server.process.send_signal(signal.SIGTERM)
+            found.append(json.loads(line)["custom_id"])
+    assert found == [str(number) for number in range(8)]
+    assert server.process.wait(60) == 0
+
+
+def test_no_query_reaches_the_log(start: Callable[..., Process]) -> None:
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    server = start()
+    url = f"ws://127.0.0.1:{server.port}/v1/audio/speech/stream?key=ob-secret&text=private"
+    with connect(url, proxy=None) as socket:
+        socket.send('{"type": "session.close"}')
+    with pytest.raises(InvalidStatus):
+        connect(url, proxy=None, origin="http://evil.example")  # type: ignore[arg-type]
+    httpx.get(f"{server.url}/nothing?key=ob-secret")
+    server.process.send_signal(signal.SIGTERM)
+    server.process.wait(30)
+    log = Path(server.log.name).read_text()
+    assert log and "ob-secret" not in log and "private" not in log
+
+
 def test_a_stream_that_outlives_the_wait_ends_with_an_error(
     start: Callable[..., Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -145,13 +145,16 @@ def test_the_whole_of_an_answer_has_a_deadline(start: Start, stream: bool) -> No
 
 
 def test_audio_that_waits_is_bounded_in_seconds_too(start: Start) -> None:
-    server = start(hold_after=1, max_queued_seconds=60.0)
+    server = start(
+        hold_after=1, max_queued_seconds=60.0, max_request_seconds=60.0, max_input_chars=900
+    )
     url = f"{server.url}/v1/audio/speech"
-    with httpx.stream("POST", url, json=LONG, timeout=DEADLINE_SECONDS):
+    long = {**LONG, "input": "long " * 150}
+    with httpx.stream("POST", url, json=long, timeout=DEADLINE_SECONDS):
         server.wait_for(lambda: server.parts.service.admission.in_flight == 1)
         server.speaker.hold_after = 4
         assert httpx.post(url, json={"input": "short"}, timeout=DEADLINE_SECONDS).status_code == 200
-        refused = httpx.post(url, json=LONG, timeout=DEADLINE_SECONDS)
+        refused = httpx.post(url, json=long, timeout=DEADLINE_SECONDS)
     assert (refused.status_code, refused.json()["error"]["code"]) == (503, "overloaded")
     # Nothing was read of a text that was refused.
     assert len(server.speaker.started) == 3

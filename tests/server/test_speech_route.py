@@ -18,7 +18,7 @@ from waiting import DEADLINE_SECONDS
 
 from openbark.audio import pcm16
 from openbark.errors import OpenBarkError
-from openbark.server import serving
+from openbark.server import preparation
 
 Start = Callable[..., RunningServer]
 TEXT = "A sentence to speak."
@@ -120,7 +120,7 @@ def test_errors_name_the_field(
 def test_aac_without_its_encoder_names_the_extra(
     server: RunningServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(serving, "has_aac", lambda: False)
+    monkeypatch.setattr(preparation, "has_aac", lambda: False)
     answer = ask(server, response_format="aac")
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "format_unsupported")
     assert "openbark[av]" in answer.json()["error"]["message"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import pickle
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +17,10 @@ import pytest
 from running_server import RunningServer
 
 from openbark.errors import ParamError
+from openbark.server import consents
+from openbark.server.consents import ConsentStore, new_consent
 from openbark.server.keys import key_line
+from openbark.server.uploads import Naming, StoredVoice, UploadedVoices
 from openbark.server.voice_book import read_voice_map
 from openbark.voices.voice import Voice
 
@@ -83,7 +90,41 @@ def test_a_voice_belongs_to_its_key(start: Start, tmp_path: Path) -> None:
     assert upload(server, voice_file(tmp_path), key="key-b").status_code == 200
 
 
-@pytest.mark.parametrize("name", ["en_0", "alloy", "", " ", "a/b", "..\\x", "x" * 65, "a\nb"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "en_0",
+        "alloy",
+        "",
+        " ",
+        "a/b",
+        "..\\x",
+        "x" * 65,
+        "a\nb",
+        ".",
+        "..",
+        "-rf",
+        "_a",
+        "a b",
+        "CON",
+        "nul.txt",
+        "com1",
+        "a\u202eb",
+        "a\u200bb",
+        "\u0430lloy",
+        "\ufffd",
+        "EN_0",
+        "en_O",
+        "a11oy",
+        "al1oy",
+        "Alloy",
+        "en-0",
+        "en.0",
+        "voice_" + "0" * 24,
+        "name.",
+        "caf\u00e9",
+    ],
+)
 def test_names_that_are_taken_or_odd_are_refused(start: Start, tmp_path: Path, name: str) -> None:
     answer = upload(start(data_directory=tmp_path / "data"), voice_file(tmp_path), name)
     assert answer.status_code == 400
@@ -141,3 +182,147 @@ def test_the_voice_map_can_be_replaced(start: Start, tmp_path: Path) -> None:
         file.write_text(broken)
         with pytest.raises(ParamError, match="voice map"):
             read_voice_map(file)
+
+
+@pytest.mark.parametrize("name", ["mine", "My.voice-2", "0", "x" * 64, "voice_1", "console"])
+def test_plain_names_are_taken(start: Start, tmp_path: Path, name: str) -> None:
+    server = start(data_directory=tmp_path / "data")
+    assert upload(server, voice_file(tmp_path), name).status_code == 200
+    assert upload(server, voice_file(tmp_path), name).json()["error"]["code"] == "voice_name_taken"
+
+
+def test_uploads_at_once_share_one_quota_and_one_name(tmp_path: Path) -> None:
+    """Asked at the moment of adding, whatever was asked before the file was read."""
+    uploads = UploadedVoices(tmp_path / "voices")
+    fine = np.arange(8 * 75).reshape(8, 75) % 1024
+    voice = Voice(np.arange(50), fine[:2], fine)
+    barrier = threading.Barrier(8)
+
+    def check(others: Sequence[StoredVoice]) -> None:
+        if others:
+            raise ValueError("taken")
+
+    def add(number: int) -> bool:
+        barrier.wait(30)
+        try:
+            uploads.add(voice, Naming("same", "me", None, check))
+        except ValueError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(add, range(8))) == 1
+    assert len(uploads.of("me")) == 1
+
+
+def test_consents_at_once_share_one_quota(tmp_path: Path) -> None:
+    store = ConsentStore(tmp_path / "consents")
+    barrier = threading.Barrier(8)
+
+    def add(number: int) -> bool:
+        barrier.wait(30)
+        return store.add(b"RIFF", new_consent(f"c{number}", "en", "me"), 3)
+
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(add, range(8))) == 3
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "code"),
+    [
+        (errno.ENOSPC, 507, "storage_full"),
+        (errno.EDQUOT, 507, "storage_full"),
+        (errno.EROFS, 500, "storage_failed"),
+        (errno.EACCES, 500, "storage_failed"),
+    ],
+)
+def test_a_disk_that_fails_is_no_fault_of_the_client(
+    start: Start,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    number: int,
+    status: int,
+    code: str,
+) -> None:
+    server = start(data_directory=tmp_path / "data")
+    made = upload(server, voice_file(tmp_path)).json()["id"]
+
+    def fails(*arguments: object, missing_ok: bool = False) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    monkeypatch.setattr("openbark.server.uploads.write_atomically", fails)
+    refused = upload(server, voice_file(tmp_path), "other")
+    monkeypatch.setattr(Path, "unlink", fails)
+    kept = server.client.delete(f"/v1/audio/voices/{made}")
+    monkeypatch.undo()
+    for answer in (refused, kept):
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert answer.headers["x-should-retry"] == "false"
+        assert str(tmp_path) not in answer.text
+    # Nothing was changed: the name is free, the voice is there.
+    assert upload(server, voice_file(tmp_path), "other").status_code == 200
+    assert server.client.get(f"/v1/audio/voices/{made}").status_code == 200
+
+
+def test_a_consent_that_cannot_be_kept_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ConsentStore(tmp_path / "consents")
+    write = consents.write_atomically
+
+    def fails_for_json(path: Path, data: bytes) -> None:
+        if path.suffix == ".json":
+            raise OSError(errno.ENOSPC, "full")
+        write(path, data)
+
+    monkeypatch.setattr(consents, "write_atomically", fails_for_json)
+    with pytest.raises(OSError, match="full"):
+        store.add(b"RIFF", new_consent("c", "en", "me"), 3)
+    assert list((tmp_path / "consents").iterdir()) == [] and store.of("me") == []
+
+
+def test_a_voice_that_another_server_removed_is_not_found(start: Start, tmp_path: Path) -> None:
+    first, second = (start(data_directory=tmp_path / "data") for _ in range(2))
+    made = upload(second, voice_file(tmp_path)).json()["id"]
+    first = start(data_directory=tmp_path / "data")
+    speak = {"input": "Hi.", "voice": made, "response_format": "pcm"}
+    assert first.client.post("/v1/audio/speech", json=speak).status_code == 200
+    assert second.client.delete(f"/v1/audio/voices/{made}").status_code == 200
+    answer = first.client.post("/v1/audio/speech", json=speak)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "voice_not_found")
+    assert str(tmp_path) not in answer.text
+    assert first.client.get(f"/v1/audio/voices/{made}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "content", ["[" * 100_000, "{}", "[]", "null", '{"id": 5}', "\x00", '{"id": "x"}']
+)
+def test_damaged_cards_do_not_stop_a_server(start: Start, tmp_path: Path, content: str) -> None:
+    for folder, name in (("voices", "voice_"), ("consents", "cons_")):
+        (tmp_path / "data" / folder).mkdir(parents=True)
+        (tmp_path / "data" / folder / f"{name}{'0' * 24}.json").write_text(content)
+        (tmp_path / "data" / folder / f"{name}{'0' * 24}.npz").write_bytes(b"x")
+    server = start(data_directory=tmp_path / "data")
+    assert server.client.get("/v1/audio/voices").status_code == 200
+    assert server.client.get("/v1/audio/voice_consents").json()["data"] == []
+
+
+def test_a_voice_is_read_once(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = start(data_directory=tmp_path / "data")
+    upload(server, voice_file(tmp_path))
+    read: list[str] = []
+    load = Voice.load
+
+    def counted(path: Path, name: str | None = None) -> Voice:
+        read.append(threading.current_thread().name)
+        return load(path, name)
+
+    monkeypatch.setattr(Voice, "load", counted)
+    body = {"input": "Hi.", "voice": "mine", "response_format": "pcm", "script": "text"}
+    body["speakers"] = {f"S{number}": "mine" for number in range(32)}
+    for _ in range(3):
+        assert server.client.post("/v1/audio/speech", json=body).status_code == 200
+    # Off the event loop, which is the thread of the server.
+    assert len(read) == 1 and read[0] != server._thread.name

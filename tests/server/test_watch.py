@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from fake_speaker import FakeSpeaker
+from fake_speaker import FakeSpeaker, FakeSpeech
 from running_server import RunningServer
 from waiting import DEADLINE_SECONDS, reached
 
@@ -105,6 +105,7 @@ def test_samples_that_are_no_numbers_reach_nobody(start: Start) -> None:
     server.speaker.mad = True
     answer = speak(server)
     assert (answer.status_code, answer.json()["error"]["code"]) == (500, "server_fault")
+    server.wait_for(lambda: ready(server).status_code == 503)
     assert "no numbers" in ready(server).json()["error"]["message"]
     assert gauge(server, 'openbark_faults_total{kind="sound"}') == 1
     server.speaker.mad = False
@@ -119,6 +120,7 @@ def test_errors_that_repeat_are_a_fault_of_the_server(start: Start, failure: Exc
     assert speak(server).status_code == 500
     assert ready(server).status_code == 200
     assert speak(server).status_code == 500
+    server.wait_for(lambda: ready(server).status_code == 503)
     assert "2 requests in a row failed" in ready(server).json()["error"]["message"]
     server.speaker.failure = None
     server.wait_for(lambda: ready(server).status_code == 200)
@@ -133,6 +135,62 @@ def test_what_callers_do_wrong_is_no_fault(start: Start) -> None:
         server.speaker.failure = failure
         speak(server)
         assert ready(server).status_code == 200
+
+
+class OnlyThisText(FakeSpeaker):
+    """Fails, or makes no numbers, for one text alone, as a request with odd parameters does."""
+
+    def start(self, utterance: Utterance) -> FakeSpeech:
+        self.mad = False
+        speech = super().start(utterance)
+        if utterance.text == "The odd one.":
+            self.odd(speech)
+        return speech
+
+    def odd(self, speech: FakeSpeech) -> None:
+        """What is odd about it."""
+
+
+@pytest.mark.parametrize("error", [OverflowError("inf"), MemoryError(), RuntimeError("a bug")])
+def test_what_one_request_provokes_does_not_make_the_server_unready(
+    tmp_path: Path, error: Exception
+) -> None:
+    class Failing(OnlyThisText):
+        def odd(self, speech: FakeSpeech) -> None:
+            speech.failure = error
+
+    async def run() -> None:
+        watched = WatchedSpeaker(Failing(VoiceLibrary([tmp_path])), WatchLimits(10.0, failures=2))
+        for _ in range(7):
+            odd = watched.start(Utterance("The odd one.", None, 1, watched.default_params))
+            with pytest.raises(type(error)):
+                async for _ in odd:
+                    pass
+            await odd.aclose()
+            if watched._trial is not None:
+                await watched._trial
+            assert watched.fault is None
+
+    asyncio.run(run())
+
+
+def test_a_request_that_makes_no_numbers_fails_alone(tmp_path: Path) -> None:
+    class Mad(OnlyThisText):
+        def odd(self, speech: FakeSpeech) -> None:
+            speech.mad = True
+
+    async def run() -> None:
+        watched = WatchedSpeaker(Mad(VoiceLibrary([tmp_path])), WatchLimits(10.0))
+        odd = watched.start(Utterance("The odd one.", None, 1, watched.default_params))
+        with pytest.raises(DeviceError):
+            async for _ in odd:
+                pass
+        await odd.aclose()
+        if watched._trial is not None:
+            await watched._trial
+        assert watched.fault is None
+
+    asyncio.run(run())
 
 
 def test_a_slow_engine_is_not_stuck(tmp_path: Path) -> None:
@@ -208,7 +266,7 @@ from openbark.errors import CancelledError
 from openbark.server import run, settings
 from openbark.server.app import create_app
 from openbark.voices.library import VoiceLibrary
-from fake_speaker import FakeSpeaker
+from fake_speaker import FakeSpeaker, FakeSpeech
 
 class Stuck(FakeSpeaker):
     def close(self):

@@ -72,8 +72,10 @@ def inspect_recording(data: bytes, bounds: AudioBounds) -> RecordingFacts:
                         "samples; send a shorter one"
                     )
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        # The library's own text names the object that was read, which says nothing to a caller.
+        reason = getattr(error, "error_string", type(error).__name__)
         raise AudioError(
-            f"the recording cannot be read as audio ({error}); WAV, FLAC, MP3 and Ogg files can"
+            f"the recording cannot be read as audio ({reason}); WAV, FLAC, MP3 and Ogg files can"
         ) from error
     if n_frames == 0:
         raise AudioError("the recording holds no audio samples")

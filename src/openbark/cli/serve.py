@@ -26,6 +26,12 @@ _NEEDS = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "multi
 @click.option("--api-key-file", type=click.Path(path_type=Path), help="File of hashed keys.")
 @click.option("--insecure", is_flag=True, default=None, help="Listen beyond this machine, no key.")
 @click.option("--allowed-host", "allowed_hosts", multiple=True, help="A name of this server.")
+@click.option(
+    "--cors-origin",
+    "cors_origins",
+    multiple=True,
+    help="A web page's origin that may use the server.",
+)
 @click.option("--data-directory", type=click.Path(path_type=Path), help="Keeps uploaded voices.")
 @click.option("--voice-map", type=click.Path(path_type=Path), help="OpenAI's names to ours (TOML).")
 @click.option("--settings", type=click.Path(path_type=Path), help="TOML file of any settings.")
@@ -60,6 +66,7 @@ def serve(
     api_key_file: Path | None,
     insecure: bool | None,
     allowed_hosts: tuple[str, ...],
+    cors_origins: tuple[str, ...],
     data_directory: Path | None,
     voice_map: Path | None,
     settings: Path | None,
@@ -110,6 +117,7 @@ def serve(
         "api_key_file": api_key_file,
         "insecure": insecure,
         "allowed_hosts": allowed_hosts or None,
+        "cors_origins": cors_origins or None,
         "data_directory": data_directory,
         "voice_map": voice_map,
     }

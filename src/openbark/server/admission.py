@@ -1,4 +1,4 @@
-"""Who may start now: bounds on requests and audio seconds that wait or run, and on those of one key.
+"""Admission of requests: limits on how many wait or run, on their audio seconds, and on those of one key.
 
 Asked before a text is tokenised or a model touched. Runs on the event loop, hence without locks.
 """
@@ -11,69 +11,144 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from openbark.server.errors import busy, quota_exceeded
+from openbark.server.errors import MAX_RETRY_AFTER, busy, quota_exceeded
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "Ticket"]
 
 _START_RATE = 2.0
 _SMOOTHING = 0.2
+# Audio seconds of a first piece, at most: what a request has to wait for of those before it.
+_FIRST_PIECE = 12.0
+_LEAST_SPREAD, _MOST_SPREAD = 0.7, 1.4
 
 
-@dataclass
+def _unknown_rate() -> float | None:
+    return None
+
+
+@dataclass(eq=False)
+class Ticket:
+    """An admitted request. seconds: of its audio that are still to be made."""
+
+    seconds: float
+    waits: bool = True
+
+    def begin(self) -> None:
+        """It is being computed now."""
+        self.waits = False
+
+    def made(self, seconds: float) -> None:
+        """So much of its audio has been sent and is no longer held."""
+        self.seconds = max(0.0, self.seconds - seconds)
+
+
+@dataclass(eq=False)
 class Admission:
-    """Tickets for requests. max_seconds: of audio, estimated; per_key: requests of one key at once. scale: what both
-    limits are multiplied by at this moment, for a speaker of several models."""
+    """Tickets for requests.
+
+    max_seconds: of audio, estimated, that is still to be made. A request within its equal share of them
+    (`max_seconds / max_requests`) is never refused because of the length of others. per_key: requests of one key
+    at once. max_wait: seconds to a start, beyond which a request is refused at once, where the speed is known.
+    measured_rate: audio seconds made in a second, None where that is not known. scale: what max_requests and
+    max_seconds are multiplied by at this moment, for a speaker of several models.
+    """
 
     max_requests: int
     max_seconds: float
     per_key: int
+    max_wait: float = float("inf")
+    measured_rate: Callable[[], float | None] = _unknown_rate
     scale: Callable[[], float] = lambda: 1.0
-    in_flight: int = 0
-    seconds: float = 0.0
     rejected: int = 0
+    _tickets: set[Ticket] = field(default_factory=set)
     _of_key: Counter[str] = field(default_factory=Counter)
-    _rate: float = _START_RATE
+    _learned_rate: float | None = None
+
+    @property
+    def in_flight(self) -> int:
+        """Requests that were admitted and have not ended."""
+        return len(self._tickets)
+
+    @property
+    def seconds(self) -> float:
+        """Audio seconds that are still to be made, estimated."""
+        return sum(ticket.seconds for ticket in self._tickets)
 
     @contextmanager
-    def ticket(self, owner: str, seconds: float) -> Iterator[None]:
+    def ticket(self, owner: str, seconds: float) -> Iterator[Ticket]:
         """Hold a place for about `seconds` of audio.
 
-        Raises ApiError 429 when this key has enough running, 503 when everybody has; both say when to
-        come back. A request alone is always admitted, however long.
+        Raises ApiError 429 when this key has enough running, 503 when the server has; both say when to try again. A
+        request alone is always admitted, however long.
         """
-        if owner and self._of_key[owner] >= self.per_key:
-            self.rejected += 1
-            raise quota_exceeded(
-                f"this key has {self.per_key} requests running, its limit; wait for one to end",
-                self._wait(self.seconds / max(1, self.in_flight)),
-            )
-        scale = self.scale()
-        max_requests, max_seconds = int(self.max_requests * scale), self.max_seconds * scale
-        crowded = self.in_flight > 0 and self.seconds + seconds > max_seconds
-        if self.in_flight >= max_requests or crowded:
-            self.rejected += 1
-            raise busy(
-                f"the server has {self.in_flight} requests and {self.seconds:.0f} s of audio to make "
-                f"(limits {max_requests} and {max_seconds:.0f})",
-                self._wait(self.seconds / 2),
-            )
-        self.in_flight += 1
-        self.seconds += seconds
+        self._check(owner, seconds)
+        ticket = Ticket(seconds)
+        self._tickets.add(ticket)
         self._of_key[owner] += 1
         try:
-            yield
+            yield ticket
         finally:
-            self.in_flight -= 1
-            self.seconds = max(0.0, self.seconds - seconds) if self.in_flight else 0.0
+            self._tickets.discard(ticket)
             self._of_key[owner] -= 1
             if not self._of_key[owner]:
                 del self._of_key[owner]
 
-    def made(self, audio_seconds: float, wall_seconds: float) -> None:
-        """Learn how fast audio is made, for honest waits."""
-        if wall_seconds > 0 and audio_seconds > 0:
-            self._rate += _SMOOTHING * (audio_seconds / wall_seconds - self._rate)
+    def check_room(self, owner: str) -> None:
+        """Raise as `ticket` where a request is refused whatever its length; cheap, before a body is read."""
+        self._check(owner, 0.0)
 
-    def _wait(self, audio_seconds: float) -> float:
-        # Spread out, so that those turned away together do not come back together.
-        return audio_seconds / max(self._rate, 0.05) * random.uniform(0.8, 1.4)
+    def wait(self) -> float:
+        """Seconds after which it is worth trying again."""
+        return _spread(self.seconds / 2 / self._rate)
+
+    def made(self, audio_seconds: float, wall_seconds: float) -> None:
+        """Learn how fast audio is made, where the speaker does not measure it."""
+        if wall_seconds > 0 and audio_seconds > 0:
+            known = _START_RATE if self._learned_rate is None else self._learned_rate
+            rate = known + _SMOOTHING * (audio_seconds / wall_seconds - known)
+            self._learned_rate = rate
+
+    def _check(self, owner: str, seconds: float) -> None:
+        held = self.seconds
+        if owner and self._of_key[owner] >= self.per_key:
+            self.rejected += 1
+            raise quota_exceeded(
+                f"this key has {self.per_key} requests running, its limit; wait for one to end",
+                _spread(held / max(1, self.in_flight) / self._rate),
+            )
+        scale = self.scale()
+        max_requests, max_seconds = int(self.max_requests * scale), self.max_seconds * scale
+        share = max_seconds / max_requests
+        crowded = self._tickets and seconds > share and held + seconds > max_seconds
+        if self.in_flight >= max_requests or crowded:
+            self.rejected += 1
+            raise busy(
+                f"the server has {self.in_flight} requests and {held:.0f} s of audio to make "
+                f"(limits {max_requests} and {max_seconds:.0f}); try again later",
+                self.wait(),
+            )
+        wait = self._wait_for_start()
+        if wait > self.max_wait:
+            self.rejected += 1
+            raise busy(
+                f"a request would start in about {wait:.0f} s, the limit is {self.max_wait:g} s (queue_timeout); "
+                "try again later",
+                _spread(wait),
+            )
+
+    @property
+    def _rate(self) -> float:
+        return max(self.measured_rate() or self._learned_rate or _START_RATE, 0.05)
+
+    def _wait_for_start(self) -> float:
+        if self.measured_rate() is None and self._learned_rate is None:
+            return 0.0
+        ahead = sum(min(each.seconds, _FIRST_PIECE) for each in self._tickets if each.waits)
+        return ahead / self._rate
+
+
+def _spread(seconds: float) -> float:
+    """A wait at random around `seconds`, so that clients that were refused together do not come back together."""
+    longest = MAX_RETRY_AFTER / _MOST_SPREAD
+    # Whole seconds are sent: less than a few of them cannot be spread.
+    return min(max(seconds, 2.0), longest) * random.uniform(_LEAST_SPREAD, _MOST_SPREAD)

@@ -34,7 +34,7 @@ from openbark.server.speaker import Speaker
 from openbark.server.tracing import Tracing, open_tracing
 from openbark.server.upload_reader import ReadLimits, UploadReader
 from openbark.server.uploads import UploadedVoices
-from openbark.server.validation import invalid_request
+from openbark.server.validation import check_json_type, invalid_request
 from openbark.server.voice_book import VoiceBook, read_voice_map
 from openbark.server.watched import WatchedSpeaker, WatchLimits
 from openbark.server.websocket import websocket_router
@@ -52,6 +52,12 @@ class Parts:
     readiness: Readiness = field(default_factory=Readiness)
     drain: DrainState = field(default_factory=DrainState)
     wyoming_port: int | None = None
+
+    @property
+    def n_running(self) -> int:
+        """Requests that a shutdown waits for: over HTTP, of Wyoming, and of WebSockets with text to speak."""
+        http = self.drain.running
+        return max(http + self.service.busy_sessions, self.service.admission.in_flight)
 
 
 def create_app(
@@ -162,13 +168,24 @@ def _answer_errors(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     async def validation_error(request: Request, error: RequestValidationError) -> JSONResponse:
-        return answer(request, invalid_request(error.errors()))
+        return answer(request, _of_validation(request, error))
 
     @app.exception_handler(HTTPException)
     async def http_error(request: Request, error: HTTPException) -> JSONResponse:
         found = _of_framework(request, error)
         found.headers.update(error.headers or {})
         return answer(request, found)
+
+
+def _of_validation(request: Request, error: RequestValidationError) -> ApiError:
+    found = error.errors()
+    if found[0]["loc"] == ("body",) and isinstance(error.body, bytes) and error.body:
+        # The framework reads a body only where its type is JSON.
+        try:
+            check_json_type(request.headers.get("content-type"))
+        except ApiError as unread:
+            return unread
+    return invalid_request(found)
 
 
 def _of_framework(request: Request, error: HTTPException) -> ApiError:
@@ -186,8 +203,8 @@ def _of_framework(request: Request, error: HTTPException) -> ApiError:
 def _watch(metrics: Metrics, parts: Parts) -> None:
     service = parts.service
     speaker, admission = service.speaker, service.admission
-    metrics.watch("running", "Requests being spoken.", lambda: service.turns.running)
-    metrics.watch("waiting", "Requests waiting for their turn.", lambda: service.turns.waiting)
+    metrics.watch("running", "Requests being spoken.", lambda: service.limiter.running)
+    metrics.watch("waiting", "Requests waiting to start.", lambda: service.limiter.waiting)
     metrics.watch("pieces_running", "Pieces being computed.", lambda: speaker.stats.running)
     metrics.watch("pieces_waiting", "Pieces waiting for a row.", lambda: speaker.stats.waiting)
     metrics.watch(
@@ -205,5 +222,12 @@ def _description(settings: ServerSettings) -> str:
     )
     return (
         "Text to speech with Bark; speaks the dialect of OpenAI's clients.\n\n"
+        "Where the server has keys, send `Authorization: Bearer KEY`; lists of models and voices, health and this "
+        'page need none. Every error is `{"error": {"message", "type", "param", "code"}}`; a 503 or 429 has a '
+        "`Retry-After`.\n\n"
+        "`WS /v1/audio/speech/stream` takes text in parts. Send JSON text frames: "
+        '`{"type": "session.config", "voice": "alloy"}` with any field of a speech request but `input`, '
+        '`{"type": "input.text", "text": "..."}`, `{"type": "input.done"}`, `{"type": "session.close"}`. The '
+        "answers are `audio.start`, binary frames and `audio.done` for each sentence, `error`, and `session.done`.\n\n"
         f"| limit | value | what |\n|---|---|---|\n{limits}"
     )

@@ -26,6 +26,7 @@ from openbark.errors import CancelledError
 from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
 from openbark.params import GenerationParams
 from openbark.result import ModelOrigin
+from openbark.server.lanes import PieceLane
 from openbark.server.speaker import (
     Block,
     SpeakerStats,
@@ -59,6 +60,8 @@ class BarkSpeaker:
         self.threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="openbark-speech")
         self._closed = threading.Event()
         self._pace = _Pace()
+        # Utterances whose audio is asked for now; counted on the event loop, read by their threads.
+        self.active: set[BarkSpeech] = set()
 
     @property
     def model(self) -> str:
@@ -122,7 +125,8 @@ class BarkSpeaker:
     def placed(self, utterance: Utterance, cancel: threading.Event) -> Generator[Placed]:
         """Blocks with the piece each belongs to; blocks the thread that asks."""
         narration = self._narration(utterance, cancel)
-        yield from narration.placed(self._engine, eager=False)
+        lane = PieceLane(self._engine, lambda: len(self.active) > 1)
+        yield from narration.placed(lane, eager=False)
 
     def _narration(
         self, utterance: Utterance, cancel: threading.Event, lazily: bool = True
@@ -177,15 +181,18 @@ class BarkSpeech:
 
     async def __aiter__(self) -> AsyncIterator[Block]:
         """Blocks in order."""
+        self._speaker.active.add(self)
         self._placed = self._speaker.placed(self._utterance, self._cancel)
         while (placed := await self._on_thread(self._next, self._placed)) is not None:
             self._taken.add(placed)
             if len(placed.block):
                 yield placed.block
+        self._speaker.active.discard(self)
         self.report = self._taken.report()
 
     async def aclose(self) -> None:
         """Stop within one decode step; returns when the place is free."""
+        self._speaker.active.discard(self)
         self._cancel.set()
         if self._placed is not None:
             placed, self._placed = self._placed, None
@@ -288,6 +295,7 @@ def _options(utterance: Utterance) -> LongFormOptions:
     own = LongFormOptions()
     return LongFormOptions(
         split=utterance.split,
+        language=utterance.language,
         policy=utterance.policy,
         pauses=Pauses(
             sentence=_given(utterance.sentence_pause, own.pauses.sentence),

@@ -1,6 +1,7 @@
 """Many texts in one request: OpenAI's batch lines in, one answer line each out, in order.
 
-A line that is wrong or fails has its error in its own answer; the others go on.
+A line that is wrong or fails has its error in its own answer; the others go on. Each line has a place of its own,
+and only a few are checked and spoken at a time.
 """
 
 from __future__ import annotations
@@ -8,22 +9,23 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from openbark.errors import OpenBarkError
-from openbark.server.errors import ApiError, invalid, to_api_error
-from openbark.server.protocol import SpeechRequest
-from openbark.server.serving import Job, SpeechService
+from openbark.server.errors import ApiError, internal_error, invalid, to_api_error
+from openbark.server.protocol import SpeechRequest, Usage
+from openbark.server.serving import SpeechService
 from openbark.server.validation import invalid_request
 
-__all__ = ["BatchLine", "LineJob", "answer_lines", "read_jobs"]
+__all__ = ["BatchLine", "answer_lines", "read_lines"]
 
 _URL = "/v1/audio/speech"
 _AT_ONCE = 4
+_FULL = 503
+_WAIT_SECONDS = 0.5
 
 
 class BatchLine(BaseModel):
@@ -37,51 +39,47 @@ class BatchLine(BaseModel):
     body: dict[str, Any]
 
 
-@dataclass(frozen=True, eq=False)
-class LineJob:
-    """A line after its checks: a job, or the error that it has become."""
-
-    custom_id: str
-    job: Job | None
-    error: ApiError | None
-
-
-def read_jobs(service: SpeechService, data: bytes, owner: str, request_id: str) -> list[LineJob]:
-    """The jobs of a batch body. Raises ApiError for a body that is no batch: no lines, too many, one that
-    is not a line, a custom_id twice."""
-    lines = [line for line in data.splitlines() if line.strip()]
-    limit = service.settings.max_batch_lines
+def read_lines(data: bytes, limit: int) -> list[BatchLine]:
+    """The lines of a batch body. Raises ApiError for a body that is not a batch: no lines, more than `limit`, one
+    that is not a line, a custom_id twice."""
+    # Not splitlines, which also cuts at characters that JSON allows inside a string.
+    lines = [line for line in data.split(b"\n") if line.strip()]
     if not lines or len(lines) > limit:
-        raise invalid("batch_size", f"the body has {len(lines)} lines; legal: 1..{limit}")
+        raise invalid("batch_size", f"the body has {len(lines)} lines; allowed: 1 to {limit}")
     seen: set[str] = set()
-    jobs = []
+    found = []
     for number, raw in enumerate(lines, 1):
         line = _line(raw, number)
         if line.custom_id in seen:
             raise invalid(
-                "duplicate_id", f"line {number}: custom_id {line.custom_id!r} was there before"
+                "duplicate_id",
+                f"line {number}: custom_id {line.custom_id!r} was used before; give each line its own",
             )
         seen.add(line.custom_id)
-        jobs.append(_job(service, line, owner, f"{request_id}.{number}"))
-    return jobs
+        found.append(line)
+    return found
 
 
-async def answer_lines(service: SpeechService, jobs: list[LineJob]) -> AsyncGenerator[bytes, None]:
-    """One JSON line for each job, in order; a few are spoken at once."""
-    places = asyncio.Semaphore(min(_AT_ONCE, service.settings.streams_per_key))
-
-    async def speak(line: LineJob) -> bytes:
-        async with places:
-            return await _answer(service, line)
-
-    tasks = [asyncio.ensure_future(speak(line)) for line in jobs]
+async def answer_lines(
+    service: SpeechService, lines: Iterable[BatchLine], owner: str, request_id: str
+) -> AsyncGenerator[bytes, None]:
+    """One JSON line for each line, in order; a few are spoken at once. Ends all of them when it is closed."""
+    at_once = min(_AT_ONCE, service.settings.streams_per_key)
+    running: deque[asyncio.Task[bytes]] = deque()
     try:
-        for task in tasks:
-            yield await task
+        for number, line in enumerate(lines, 1):
+            if len(running) == at_once:
+                yield await running[0]
+                running.popleft()
+            answer = _answer(service, line, owner, f"{request_id}.{number}")
+            running.append(asyncio.ensure_future(answer))
+        while running:
+            yield await running[0]
+            running.popleft()
     finally:
-        for task in tasks:
+        for task in running:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
 
 
 def _line(raw: bytes, number: int) -> BatchLine:
@@ -92,41 +90,55 @@ def _line(raw: bytes, number: int) -> BatchLine:
         raise invalid("invalid_line", f"line {number}: {found.message}", found.param) from error
     if (line.method, line.url) != ("POST", _URL):
         raise invalid(
-            "invalid_line", f"line {number} asks for {line.method} {line.url}; legal: POST {_URL}"
+            "invalid_line",
+            f"line {number} asks for {line.method} {line.url}; allowed: POST {_URL}",
         )
     return line
 
 
-def _job(service: SpeechService, line: BatchLine, owner: str, request_id: str) -> LineJob:
+async def _answer(service: SpeechService, line: BatchLine, owner: str, request_id: str) -> bytes:
     try:
         request = SpeechRequest.model_validate(line.body)
-        return LineJob(line.custom_id, service.prepare(request, owner, request_id), None)
+        data, usage, seed = await _spoken(service, request, owner, request_id)
     except ValidationError as error:
-        return LineJob(line.custom_id, None, invalid_request(error.errors()))
-    except (ApiError, OpenBarkError) as error:
-        return LineJob(line.custom_id, None, to_api_error(error, request_id))
-
-
-async def _answer(service: SpeechService, line: LineJob) -> bytes:
-    error = line.error
-    response: dict[str, Any] | None = None
-    if line.job is not None:
-        try:
-            data, usage = await service.whole(line.job)
-        except (ApiError, OpenBarkError) as failure:
-            error = to_api_error(failure, line.job.request_id)
-        else:
-            response = {
-                "status_code": 200,
-                "request_id": line.job.request_id,
-                "body": {
-                    "audio": base64.b64encode(data).decode(),
-                    "format": line.job.request.response_format,
-                    "seed": line.job.utterance.seed,
-                    "usage": usage.model_dump(),
-                },
-            }
-    if error is not None:
-        response = {"status_code": error.status, "body": error.body}
+        response = _error(invalid_request(error.errors()))
+    except Exception as error:
+        found = to_api_error(error, request_id)
+        if found.code == internal_error(request_id).code:
+            service.log_bug(request_id, error)
+        response = _error(found)
+    else:
+        response = {
+            "status_code": 200,
+            "request_id": request_id,
+            "body": {
+                "audio": base64.b64encode(data).decode(),
+                "format": request.response_format,
+                "seed": seed,
+                "usage": usage.model_dump(),
+            },
+        }
     answer = {"custom_id": line.custom_id, "response": response, "error": None}
     return json.dumps(answer).encode() + b"\n"
+
+
+def _error(error: ApiError) -> dict[str, Any]:
+    return {"status_code": error.status, "body": error.body}
+
+
+async def _spoken(
+    service: SpeechService, request: SpeechRequest, owner: str, request_id: str
+) -> tuple[bytes, Usage, int]:
+    """The file of a line. A line waits while the server is full: its batch was admitted."""
+    end = asyncio.get_running_loop().time() + service.settings.progress_timeout
+    while True:
+        try:
+            job = await service.prepare(request, owner, request_id)
+            data, usage = await service.whole(job)
+        except ApiError as error:
+            is_late = asyncio.get_running_loop().time() > end
+            if error.status not in (_FULL, 429) or is_late:
+                raise
+            await asyncio.sleep(_WAIT_SECONDS)
+        else:
+            return data, usage, job.seed

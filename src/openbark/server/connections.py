@@ -1,5 +1,5 @@
-"""Deadlines below HTTP, which uvicorn does not have: a client that does not send its header, or does not take its
-answer, loses its connection. Knows no routes.
+"""Limits below HTTP, which uvicorn does not have: a client that does not send its header in time, sends one
+without end, or does not take its answer, loses its connection. Knows no routes.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from openbark.server.errors import timed_out
+from openbark.server.errors import ApiError, invalid, timed_out
 
 __all__ = ["protocol_with_deadlines"]
 
 _LEAST_BYTES = 16 << 10
+_MAX_HEADER_BYTES = 64 << 10
+_REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}
 
 if TYPE_CHECKING:
     _Base = Any
@@ -29,8 +31,10 @@ def protocol_with_deadlines(
     reader_seconds: float,
     base: type[asyncio.Protocol] = AutoHTTPProtocol,
 ) -> type[asyncio.Protocol]:
-    """A protocol for uvicorn: `base`, one of its own, with two deadlines.
+    """A protocol for uvicorn: `base`, one of its own, with two deadlines and a limit on header bytes.
 
+    A header of more than 64 KiB is answered with 431; the lines around the pieces of a body, and those after it
+    (trailers), have the same limit. What is not HTTP is a 400 in the shape of every other error.
     header_seconds: from the first byte of a request (of a connection: from its opening) to the last of its
     header; then 408 and the end. reader_seconds: in which a client takes some of the bytes that wait for it.
     """
@@ -39,7 +43,7 @@ def protocol_with_deadlines(
 
 
 class _Deadlines(_Base):  # type: ignore[misc]
-    """What is laid over a protocol of uvicorn, by its `app`, `loop` and `transport` and by asyncio's callbacks."""
+    """The limits, added to a protocol of uvicorn through its `app`, `loop`, `transport` and callbacks."""
 
     header_seconds: ClassVar[float]
     reader_seconds: ClassVar[float]
@@ -58,6 +62,9 @@ class _Deadlines(_Base):  # type: ignore[misc]
         self._reader: asyncio.TimerHandle | None = None
         self._n_running = 0
         self._has_bytes = False
+        # Bytes since the last whole header or piece of a body. The parser `h11` has a limit of its own.
+        self._n_pending = 0
+        self._counts = hasattr(super(), "on_headers_complete")
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
@@ -69,14 +76,35 @@ class _Deadlines(_Base):  # type: ignore[misc]
         if self._n_running == 0 and self._header is None:
             self._wait_for_header()
         self._has_bytes = True
+        if self._counts:
+            self._n_pending += len(data)
         super().data_received(data)
         if self.transport.get_protocol() is not self:
-            # It became a WebSocket, which is another protocol's.
+            # The connection became a WebSocket, which is served by another protocol.
             self._stop_waiting()
+        elif self._n_pending > _MAX_HEADER_BYTES and not self.transport.is_closing():
+            self._refuse(_header_too_large())
+
+    def on_headers_complete(self) -> None:
+        """Called by the parser at the end of a header."""
+        self._n_pending = 0
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Called by the parser with each piece of a body."""
+        self._n_pending = 0
+        super().on_body(body)
+
+    def send_400_response(self, msg: str) -> None:
+        """Called by uvicorn for bytes that are not HTTP."""
+        message = "the request is not valid HTTP/1.1; check the client or the proxy in front"
+        self._refuse(invalid("invalid_http", message))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_waiting()
         self._stop_watching()
+        # Without this the connection refers to itself, and its memory is not freed when it closes.
+        self.app = self._inner
         super().connection_lost(exc)
 
     def pause_writing(self) -> None:
@@ -107,7 +135,15 @@ class _Deadlines(_Base):  # type: ignore[misc]
 
     def _no_header(self) -> None:
         if self._has_bytes:
-            self.transport.write(_late_answer(self.header_seconds))
+            message = f"the header did not come within {self.header_seconds:g} s"
+            self._refuse(timed_out("header_timeout", message, 408))
+        else:
+            self.transport.close()
+
+    def _refuse(self, error: ApiError) -> None:
+        """Answer without the application, where no answer is on its way, and close the connection."""
+        if self._n_running == 0 or not getattr(self.cycle, "response_started", True):
+            self.transport.write(_answer_bytes(error))
         self.transport.close()
 
     def _watch_reader(self) -> None:
@@ -126,11 +162,15 @@ class _Deadlines(_Base):  # type: ignore[misc]
             self._watch_reader()
 
 
-def _late_answer(seconds: float) -> bytes:
-    error = timed_out("header_timeout", f"the header did not come within {seconds:g} s", 408)
+def _header_too_large() -> ApiError:
+    message = f"the header has more than {_MAX_HEADER_BYTES} bytes, the server's limit; send less"
+    return invalid("header_too_large", message, status=431)
+
+
+def _answer_bytes(error: ApiError) -> bytes:
     body = json.dumps(error.body).encode()
     lines = (
-        "HTTP/1.1 408 Request Timeout",
+        f"HTTP/1.1 {error.status} {_REASONS[error.status]}",
         "content-type: application/json",
         f"content-length: {len(body)}",
         "connection: close",

@@ -6,17 +6,21 @@ Kept as they came, beside the uploaded voices; their words are never judged. Kno
 from __future__ import annotations
 
 import json
+import logging
 import re
 import secrets
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from openbark.errors import VoiceError
 from openbark.files import write_atomically
 
-__all__ = ["ConsentStore", "StoredConsent"]
+__all__ = ["ConsentStore", "StoredConsent", "new_consent"]
+
+_log = logging.getLogger("openbark.server")
 
 _ID = re.compile(r"cons_[0-9a-f]{24}")
 
@@ -35,7 +39,7 @@ class StoredConsent:
 class ConsentStore:
     """The consents of a folder, indexed once; safe to use from several threads.
 
-    Raises VoiceError when the folder cannot be made or written.
+    Raises VoiceError when the folder cannot be made. Files that are not ours, and damaged ones, are left alone.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -55,48 +59,69 @@ class ConsentStore:
         return sorted(mine, key=lambda each: (-each.created_at, each.id))
 
     def get(self, consent_id: str, owner: str) -> StoredConsent | None:
-        """A consent of this owner; None when it is missing or somebody else's."""
+        """A consent of this owner; None when it is missing or belongs to another key."""
         with self._lock:
             found = self._consents.get(consent_id)
         return found if found is not None and found.owner == owner else None
 
-    def add(self, recording: bytes, name: str, language: str, owner: str) -> StoredConsent:
-        """Keep a consent."""
-        consent = StoredConsent(
-            f"cons_{secrets.token_hex(12)}", name, language, owner, int(time.time())
-        )
-        self._write(self._directory / f"{consent.id}.audio", recording)
-        self._keep(consent)
-        return consent
+    def add(self, recording: bytes, consent: StoredConsent, limit: int) -> bool:
+        """Keep a consent; False where its owner has `limit` of them. Raises OSError when the folder cannot be
+        written; then nothing is left of it."""
+        with self._lock:
+            if sum(each.owner == consent.owner for each in self._consents.values()) >= limit:
+                return False
+            self._consents[consent.id] = consent
+        try:
+            write_atomically(self._path(consent.id, "audio"), recording)
+            self._write_card(consent)
+        except BaseException:
+            with self._lock:
+                self._consents.pop(consent.id, None)
+            with suppress(OSError):
+                self._path(consent.id, "audio").unlink(missing_ok=True)
+            raise
+        return True
 
     def rename(self, consent: StoredConsent, name: str) -> StoredConsent:
-        """Give a consent another name."""
+        """Give a consent another name. Raises OSError."""
         renamed = replace(consent, name=name)
-        self._keep(renamed)
+        self._write_card(renamed)
+        with self._lock:
+            self._consents[consent.id] = renamed
         return renamed
 
     def remove(self, consent: StoredConsent) -> None:
-        """Forget a consent and its recording."""
+        """Forget a consent and its recording. Raises OSError when its files cannot be removed; then it is still
+        there."""
+        self._path(consent.id, "json").unlink(missing_ok=True)
         with self._lock:
             self._consents.pop(consent.id, None)
-        for suffix in ("json", "audio"):
-            (self._directory / f"{consent.id}.{suffix}").unlink(missing_ok=True)
+        self._path(consent.id, "audio").unlink(missing_ok=True)
 
-    def _keep(self, consent: StoredConsent) -> None:
-        self._write(self._directory / f"{consent.id}.json", json.dumps(asdict(consent)).encode())
-        with self._lock:
-            self._consents[consent.id] = consent
+    def _path(self, consent_id: str, suffix: str) -> Path:
+        return self._directory / f"{consent_id}.{suffix}"
 
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            write_atomically(path, data)
-        except OSError as error:
-            raise VoiceError(f"the consent cannot be kept: {error}") from error
+    def _write_card(self, consent: StoredConsent) -> None:
+        data = json.dumps(asdict(consent)).encode()
+        write_atomically(self._path(consent.id, "json"), data)
+
+
+def new_consent(name: str, language: str, owner: str) -> StoredConsent:
+    """A consent under an id of its own."""
+    return StoredConsent(f"cons_{secrets.token_hex(12)}", name, language, owner, int(time.time()))
 
 
 def _read(path: Path) -> StoredConsent | None:
+    """The card of a consent; None, and a line in the log, for a file that is not one."""
     try:
         consent = StoredConsent(**json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
+        texts = (consent.id, consent.name, consent.language, consent.owner)
+        is_card = all(isinstance(text, str) for text in texts) and isinstance(
+            consent.created_at, int
+        )
+    except (OSError, ValueError, TypeError, RecursionError):
+        is_card = False
+    if not (is_card and _ID.fullmatch(consent.id) and path.stem == consent.id):
+        _log.warning("%s is not the card of a consent; it is left alone", path.name)
         return None
-    return consent if _ID.fullmatch(str(consent.id)) and path.stem == consent.id else None
+    return consent

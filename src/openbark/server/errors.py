@@ -7,6 +7,8 @@ Knows which statuses the official clients retry (408, 409, 429, 5xx), hence no 4
 
 from __future__ import annotations
 
+import errno
+import logging
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -35,17 +37,23 @@ __all__ = [
     "not_ready",
     "quota_exceeded",
     "shutting_down",
+    "storage_failed",
     "timed_out",
     "to_api_error",
     "too_large",
     "unauthorized",
 ]
 
+_log = logging.getLogger("openbark.server")
+
 ErrorBody = dict[str, dict[str, str | None]]
 """The body of every error, ready for JSON."""
 
 MAX_RETRY_AFTER = 120
-"""Seconds; the longest wait that a `Retry-After` of ours names."""
+"""Seconds; the longest wait that a `Retry-After` of ours names: OpenAI's clients give up on a longer one."""
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_MEMORY_WAIT_SECONDS = 10.0
 
 _INPUT_CODES: Mapping[type[InputError], tuple[str, str | None]] = MappingProxyType(
     {
@@ -162,10 +170,27 @@ def internal_error(request_id: str) -> ApiError:
     )
 
 
+def storage_failed(error: OSError) -> ApiError:
+    """The server's own folder cannot be read or written (507 when it is full, else 500): not the client's fault.
+    Its path is in the log alone."""
+    _log.error("the data folder cannot be used: %s", error)
+    if error.errno in _FULL:
+        status, code, what = 507, "storage_full", "the server's disk is full"
+    else:
+        status, code, what = 500, "storage_failed", "the server cannot use its data folder"
+    message = f"{what}; nothing was changed; its operator has to look at the log"
+    return ApiError(status, "server_error", code, message, headers={"x-should-retry": "false"})
+
+
 def to_api_error(error: Exception, request_id: str) -> ApiError:
     """The answer for any exception; those that are not ours become `internal_error`."""
     if isinstance(error, ApiError):
         return error
+    if isinstance(error, MemoryError):
+        message = (
+            "the server has not enough memory for this now; try again later, or send less text"
+        )
+        return busy(message, _MEMORY_WAIT_SECONDS, "out_of_memory")
     if isinstance(error, BusyError):
         return busy(str(error), getattr(error, "retry_after", None) or 1.0)
     if isinstance(error, DeadlineError):

@@ -1,6 +1,6 @@
-"""The outermost layer of the server: who may come in, how large a body may be, and what every answer carries.
+"""The outermost layer of the server: which requests are admitted, how large a body may be, what every answer carries.
 
-Pure ASGI, so that streams pass through untouched and a client's leaving is seen by the layers inside.
+Pure ASGI, so that streams pass through untouched and the layers inside notice when a client disconnects.
 Knows nothing of speech.
 """
 
@@ -12,13 +12,14 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from openbark.errors import OpenBarkError
 from openbark.server.errors import (
     ApiError,
     invalid,
@@ -29,6 +30,7 @@ from openbark.server.errors import (
     unauthorized,
 )
 from openbark.server.keys import KeyRing
+from openbark.server.origins import Origins
 from openbark.server.responses import ClientLeftError
 from openbark.server.settings import ServerSettings
 from openbark.server.tracing import Tracing
@@ -50,7 +52,7 @@ _PUBLIC = (
 _PUBLIC_PREFIXES = ("/static/",)
 _LISTS = ("/v1/models", "/v1/audio/models", "/v1/audio/voices")
 _UPLOADS = ("/v1/audio/voices", "/v1/audio/voice_consents")
-_HEALTH_PREFIX = "/health"
+_WATCHED_PREFIXES = ("/health", "/metrics")
 _TRACED_PREFIX = "/v1/audio/speech"
 _CONTENT_POLICY = (
     "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; style-src 'self'; "
@@ -67,10 +69,12 @@ _SECURITY_HEADERS = (
 
 @dataclass
 class DrainState:
-    """Whether the server is leaving. One object, shared by the signal handler, the guard and readiness."""
+    """Whether the server is shutting down, and how many requests run. One object, shared by the signal handler, the
+    guard and readiness. running: HTTP requests without those for health and metrics."""
 
     leaving: bool = False
     retry_after: float = 5.0
+    running: int = 0
 
 
 @dataclass
@@ -124,6 +128,7 @@ class Guard:
         self._settings = settings
         self._keys = keys
         self._drain = drain
+        self._origins = Origins(settings.cors_origins)
         self._hosts = frozenset(name.lower() for name in (*settings.allowed_hosts, settings.host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -155,15 +160,37 @@ class Guard:
         state["request_id"] = request_id
         try:
             self._check_host(headers)
+            if self._origins.is_preflight(scope, headers):
+                await _allow(send, self._origins.preflight_headers(headers), request_id)
+                return
+            self._origins.check(scope, headers)
             state["key"] = self._check_key(scope, headers)
             self._check_leaving(scope)
         except ApiError as error:
-            await _refuse(scope, receive, send, error, request_id)
+            await _refuse(scope, receive, self._shared(send, headers), error, request_id)
             return
         if scope["type"] == "websocket":
             await self._app(scope, receive, send)
             return
-        await self._http(scope, headers, receive, send, request_id)
+        counts = not scope["path"].startswith(_WATCHED_PREFIXES)
+        self._drain.running += counts
+        try:
+            await self._http(scope, headers, receive, self._shared(send, headers), request_id)
+        finally:
+            self._drain.running -= counts
+
+    def _shared(self, send: Send, headers: Headers) -> Send:
+        """`send`, with what a browser wants to see before a page of an allowed origin may read the answer."""
+        origin = headers.get("origin")
+        if not self._origins.allows(origin):
+            return send
+
+        async def shared(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._origins.share(message, origin)
+            await send(message)
+
+        return shared
 
     async def _http(
         self, scope: Scope, headers: Headers, receive: Receive, send: Send, request_id: str
@@ -192,8 +219,13 @@ class Guard:
         except Exception as error:
             if started:
                 # Too late for an answer: the connection breaks, which no client takes for a whole one.
-                _log.error("request %s broke while answering", request_id, exc_info=error)
-                raise
+                reason = _expected(error)
+                if reason is None:
+                    _log.error("request %s broke while answering", request_id, exc_info=error)
+                    raise
+                # The server closes the connection of an answer that was not ended.
+                _log.warning("request %s broke while answering: %s", request_id, reason)
+                return
             answer = to_api_error(error, request_id)
             if answer.status == 500:
                 _log.error("request %s failed", request_id, exc_info=error)
@@ -205,7 +237,7 @@ class Guard:
             return
         raise invalid(
             "host_not_allowed",
-            f"this server does not answer to the name {name!r}; start it with --allowed-host {name}",
+            f"this server does not answer to the name {name!r}; start it with --allowed-host {name or 'NAME'}",
         )
 
     def _check_key(self, scope: Scope, headers: Headers) -> str:
@@ -227,7 +259,7 @@ class Guard:
         )
 
     def _check_leaving(self, scope: Scope) -> None:
-        if self._drain.leaving and not scope["path"].startswith((_HEALTH_PREFIX, "/metrics")):
+        if self._drain.leaving and not scope["path"].startswith(_WATCHED_PREFIXES):
             raise shutting_down(self._drain.retry_after)
 
     def _body_limit(self, scope: Scope) -> int:
@@ -268,6 +300,23 @@ def _dress(message: Message, request_id: str) -> None:
     headers["x-request-id"] = request_id
     for name, value in _SECURITY_HEADERS:
         headers.setdefault(name, value)
+
+
+def _expected(error: Exception) -> str | None:
+    """What a failure is called in the log, without a text of its request; None for a bug, whose traceback is needed."""
+    # The framework wraps an error that came after the headers.
+    found = error.__cause__ if isinstance(error, RuntimeError) and error.__cause__ else error
+    if isinstance(found, ApiError):
+        return found.code
+    return type(found).__name__ if isinstance(found, OpenBarkError | MemoryError) else None
+
+
+async def _allow(send: Send, headers: Sequence[tuple[bytes, bytes]], request_id: str) -> None:
+    """The answer to a browser that asks whether a page may send a request."""
+    message: Message = {"type": "http.response.start", "status": 204, "headers": list(headers)}
+    _dress(message, request_id)
+    await send(message)
+    await send({"type": "http.response.body", "body": b""})
 
 
 async def _refuse(

@@ -1,4 +1,4 @@
-"""Whether the server lives, whether it can speak, and its metrics."""
+"""Whether the process answers, whether it can speak, and its metrics."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ from openbark.server.guard import DrainState
 from openbark.server.metrics import CONTENT_TYPE, Metrics
 from openbark.server.protocol import ErrorResponse
 from openbark.server.speaker import Block, Speaker, Utterance
-from openbark.server.watched import Fault, WatchedSpeaker
+from openbark.server.watched import TRIAL_TEXT, Fault, WatchedSpeaker
 
 __all__ = ["Readiness", "health_router", "keep_watch", "tell_fault", "warm_up"]
 
 _log = logging.getLogger("openbark.server")
 
-_WARM_UP_TEXT = "Hello."
 _MIN_SECONDS = 0.1
 _MIN_PEAK = 1e-3
 _LOOKS = 20
@@ -52,7 +51,7 @@ class Readiness:
 async def warm_up(speaker: Speaker, readiness: Readiness) -> None:
     """Speak a word and judge it; readiness follows from it. Raises what the speaker raises."""
     blocks: list[Block] = []
-    speech = speaker.start(Utterance(_WARM_UP_TEXT, None, 0, speaker.default_params))
+    speech = speaker.start(Utterance(TRIAL_TEXT, None, 0, speaker.default_params))
     try:
         async for block in speech:
             blocks.append(block)

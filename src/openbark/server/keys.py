@@ -53,21 +53,32 @@ class KeyRing:
     def read(cls, path: Path | None, plain: str | None = None) -> KeyRing:
         """The keys of a file, and one plain key (of the environment) under the name "default".
 
-        Raises ParamError naming the line that is none.
+        Raises ParamError naming the line that is not a key, and for a file or a plain key that is empty: a server
+        that was given one is never to be open.
         """
-        hashes = [] if not plain else [("default", hash_key(plain))]
+        if plain is not None and not plain.strip():
+            raise ParamError("the API key is empty; give one, or leave the setting out")
+        hashes = [] if plain is None else [("default", hash_key(plain.strip()))]
         if path is not None:
             try:
-                lines = path.read_text(encoding="utf-8").splitlines()
-            except OSError as error:
-                raise ParamError(f"the key file {path} cannot be read: {error}") from error
+                lines = path.read_text(encoding="utf-8-sig").splitlines()
+            except (OSError, UnicodeDecodeError) as error:
+                raise ParamError(f"the key file {path} cannot be read as text: {error}") from error
+            n_before = len(hashes)
             for number, line in enumerate(lines, 1):
                 if not line.strip() or line.lstrip().startswith("#"):
                     continue
                 match = _LINE.fullmatch(line.strip())
                 if match is None:
-                    raise ParamError(f"{path}, line {number}: want 'NAME sha256:64-HEX-DIGITS'")
+                    raise ParamError(
+                        f"{path}, line {number}: not a key; expected 'NAME sha256:64-HEX-DIGITS'"
+                    )
                 hashes.append((match[1], _PREFIX + match[2]))
+            if len(hashes) == n_before:
+                raise ParamError(
+                    f"the key file {path} holds no key; add one: openbark serve --make-key NAME >> {path}, or leave "
+                    "the file out"
+                )
         return cls(tuple(hashes))
 
     @property

@@ -1,14 +1,15 @@
 """The JSON of the wire: requests and answers of `/v1`, as OpenAI's clients and Open WebUI speak them.
 
 Pydantic models only; what they mean is `openbark.server.serving`. Unknown keys of a speech request are
-ignored, since clients send keys of their own; everything known is checked.
+ignored, since clients send keys of their own; everything known is checked. A key that is null is as good as absent:
+OpenAI's clients write None so.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 __all__ = [
     "CONTENT_TYPES",
@@ -54,7 +55,15 @@ class SpeechRequest(BaseModel):
     model_config = ConfigDict(
         extra="ignore",
         json_schema_extra={
-            "examples": [{"model": "bark", "input": "Hello there.", "voice": "alloy"}]
+            "examples": [
+                {"model": "tts-1", "input": "Hello there.", "voice": "alloy"},
+                {"input": "Hello there.", "response_format": "wav", "seed": 7, "stream": False},
+                {
+                    "input": "ANN: Hello. [pause:500ms]\nBOB: Hello, Ann.",
+                    "script": "text",
+                    "speakers": {"ANN": "nova", "BOB": "onyx"},
+                },
+            ]
         },
     )
 
@@ -62,7 +71,7 @@ class SpeechRequest(BaseModel):
     model: str | None = Field(
         default=None, max_length=200, description="a name of /v1/models; may be left out"
     )
-    voice: str | VoiceId | None = Field(
+    voice: Annotated[str, Field(max_length=200)] | VoiceId | None = Field(
         default=None,
         description="a name of /v1/audio/voices or of OpenAI's voices; null lets the model choose",
     )
@@ -77,17 +86,25 @@ class SpeechRequest(BaseModel):
         max_length=20_000,
         description="accepted and not used; the answer says so in a header",
     )
+    language: str | None = Field(
+        default=None,
+        max_length=35,
+        description="en, en-US, ...: chooses a voice where none is named, and the rules for cutting sentences; null "
+        "recognises it from the text",
+    )
     seed: int | None = Field(default=None, ge=0, lt=2**64, description="same seed, same audio")
     temperature: float | None = Field(
-        default=None, ge=0.0, le=10.0, description="of all three stages"
+        default=None, ge=0.0, le=10.0, allow_inf_nan=False, description="of all three stages"
     )
     semantic_temperature: float | None = Field(default=None, ge=0.0, le=10.0)
     coarse_temperature: float | None = Field(default=None, ge=0.0, le=10.0)
     fine_temperature: float | None = Field(default=None, ge=0.0, le=10.0)
-    top_k: int | None = Field(default=None, ge=1)
+    top_k: int | None = Field(default=None, ge=1, le=100_000)
     top_p: float | None = Field(default=None, gt=0.0, le=1.0)
     min_eos_p: float | None = Field(default=None, gt=0.0, le=1.0)
-    max_seconds: float | None = Field(default=None, gt=0.0, description="of one piece of the text")
+    max_seconds: float | None = Field(
+        default=None, ge=0.1, le=600.0, description="of one piece of the text"
+    )
     split: Literal["sentence", "packed", "none"] = Field(
         default="sentence", description="pieces of a long text; none: refuse one that needs pieces"
     )
@@ -126,12 +143,22 @@ class SpeechRequest(BaseModel):
         description="how `input` is read: as it stands; with NAME: lines and [pause:500ms] tags; SSML; "
         "subtitles spoken at their times",
     )
-    speakers: dict[str, str] = Field(
+    speakers: dict[
+        Annotated[str, Field(min_length=1, max_length=200)],
+        Annotated[str, Field(min_length=1, max_length=200)],
+    ] = Field(
         default_factory=dict, max_length=32, description="names in a script, and their voices"
     )
     progress: bool = Field(
         default=False, description="with stream_format sse: events that tell of the queue"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        return {key: value for key, value in values.items() if value is not None}
 
 
 class ErrorDetail(BaseModel):

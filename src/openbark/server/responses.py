@@ -21,15 +21,15 @@ _T = TypeVar("_T")
 
 
 class ClientLeftError(Exception):
-    """The client closed its connection; nobody is there to be answered."""
+    """The client closed its connection; an answer would reach no one."""
 
 
 class AudioResponse(Response):
     """Streams bytes of a generator, which is closed whatever happens.
 
     An error before the first bytes becomes an ordinary error answer; a later one breaks the connection.
-    first_timeout, total_timeout: seconds to the first bytes, and to the last. How long a client may not read is
-    the connection's business (`openbark.server.connections`).
+    total_timeout: seconds to the last bytes, None without such a limit. How long the audio may take is limited where
+    it is made (`serving`), how long a client may not read by `connections`.
     """
 
     def __init__(
@@ -37,15 +37,13 @@ class AudioResponse(Response):
         content: AsyncGenerator[bytes, None],
         media_type: str,
         headers: Mapping[str, str],
-        first_timeout: float,
-        total_timeout: float,
+        total_timeout: float | None = None,
     ) -> None:
         self.status_code = 200
         self.background = None
         self.media_type = media_type
         self.init_headers(headers)
         self._content = content
-        self._first_timeout = first_timeout
         self._total_timeout = total_timeout
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,10 +61,9 @@ class AudioResponse(Response):
             await asyncio.gather(sending, watching, return_exceptions=True)
 
     async def _send(self, send: Send) -> None:
-        started = False
         try:
             async with asyncio.timeout(self._total_timeout), aclosing(self._content) as content:
-                first = await self._first(content)
+                first = await _first(content)
                 await send(
                     {
                         "type": "http.response.start",
@@ -74,7 +71,6 @@ class AudioResponse(Response):
                         "headers": self.raw_headers,
                     }
                 )
-                started = True
                 await _give(send, first, True)
                 async for data in content:
                     if data:
@@ -83,29 +79,24 @@ class AudioResponse(Response):
         except TimeoutError as error:
             raise timed_out(
                 "deadline_exceeded",
-                f"not done within {self._total_timeout:g} s"
-                if not started
-                else "the client was too slow, or the audio took too long",
+                f"not done within {self._total_timeout:g} s (total_timeout)",
             ) from error
 
-    async def _first(self, content: AsyncGenerator[bytes, None]) -> bytes:
-        try:
-            async with asyncio.timeout(self._first_timeout):
-                async for data in content:
-                    if data:
-                        return data
-        except TimeoutError as error:
-            raise timed_out(
-                "deadline_exceeded", f"no audio within {self._first_timeout:g} s"
-            ) from error
-        return b""
+
+async def _first(content: AsyncGenerator[bytes, None]) -> bytes:
+    async for data in content:
+        if data:
+            return data
+    return b""
 
 
 async def _give(send: Send, data: bytes, more: bool) -> None:
     await send({"type": "http.response.body", "body": data, "more_body": more})
 
 
-async def unless_left(receive: Receive, work: Coroutine[Any, Any, _T], timeout: float) -> _T:
+async def unless_left(
+    receive: Receive, work: Coroutine[Any, Any, _T], timeout: float | None = None
+) -> _T:
     """The result of `work`, which is cancelled when the client leaves first (ClientLeftError).
 
     Raises ApiError 504 after `timeout` seconds.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from typing import Annotated, Literal
 
@@ -10,10 +9,11 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from openbark.errors import AudioError
-from openbark.server.consents import ConsentStore, StoredConsent
+from openbark.server.consents import ConsentStore, StoredConsent, new_consent
 from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
+from openbark.server.storage import stored
 from openbark.server.upload_reader import UploadReader
 
 __all__ = ["Consent", "ConsentDeleted", "ConsentList", "Rename", "consents_router"]
@@ -88,12 +88,11 @@ def consents_router(
     ) -> Consent:
         """Keep a consent."""
         keeper = kept()
-        if not _LANGUAGE.fullmatch(language):
-            raise invalid(
-                "language_invalid", f"language is {language!r}; legal: en, en-US", "language"
-            )
-        if len(keeper.of(request.state.key)) >= service.settings.voices_per_key:
-            raise invalid("too_many_consents", "the limit is reached; delete one first")
+        _check_language(language)
+        _check_name(name)
+        most = service.settings.voices_per_key
+        if len(keeper.of(request.state.key)) >= most:
+            raise _too_many(most)
         limit = service.settings.max_upload_bytes
         data = await recording.read(limit + 1)
         if len(data) > limit:
@@ -102,7 +101,10 @@ def consents_router(
             await reader.recording(data)
         except AudioError as error:
             raise invalid("media_unsupported", str(error), "recording", status=415) from error
-        return _shown(await asyncio.to_thread(keeper.add, data, name, language, request.state.key))
+        consent = new_consent(name, language, request.state.key)
+        if not await stored(keeper.add, data, consent, most):
+            raise _too_many(most)
+        return _shown(consent)
 
     @router.get("")
     async def listed(request: Request) -> ConsentList:
@@ -122,15 +124,40 @@ def consents_router(
     async def update(consent_id: str, body: Rename, request: Request) -> Consent:
         """Another name for it."""
         consent = found(consent_id, request)
-        return _shown(await asyncio.to_thread(kept().rename, consent, body.name))
+        _check_name(body.name)
+        return _shown(await stored(kept().rename, consent, body.name))
 
     @router.delete("/{consent_id}")
     async def delete(consent_id: str, request: Request) -> ConsentDeleted:
         """Forget it and its recording."""
-        await asyncio.to_thread(kept().remove, found(consent_id, request))
+        await stored(kept().remove, found(consent_id, request))
         return ConsentDeleted(id=consent_id, deleted=True)
 
     return router
+
+
+def _check_language(language: str) -> None:
+    if not _LANGUAGE.fullmatch(language):
+        raise invalid(
+            "language_invalid",
+            f"language is {language!r}; allowed: a code such as en or en-US",
+            "language",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable():
+        raise invalid(
+            "name_invalid",
+            f"name is {name!r}; allowed: printable characters, not only spaces",
+            "name",
+        )
+
+
+def _too_many(most: int) -> ApiError:
+    return invalid(
+        "too_many_consents", f"you have {most} consents here, the limit; delete one first"
+    )
 
 
 def _shown(consent: StoredConsent) -> Consent:

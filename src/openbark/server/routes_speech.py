@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from openbark.server.batch import answer_lines, read_jobs
-from openbark.server.errors import not_found
+from openbark.server.batch import answer_lines, read_lines
 from openbark.server.guard import request_id_of
+from openbark.server.preparation import Job
 from openbark.server.protocol import (
     CONTENT_TYPES,
     ErrorResponse,
@@ -19,13 +20,14 @@ from openbark.server.protocol import (
     SpeechRequest,
 )
 from openbark.server.responses import AudioResponse, unless_left
-from openbark.server.serving import Job, SpeechService
+from openbark.server.serving import SpeechService
+from openbark.server.validation import check_json_type
 
 __all__ = ["ERROR_ANSWERS", "speech_router"]
 
 ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse}
-    for status in (400, 401, 403, 404, 405, 408, 413, 415, 429, 500, 503, 504)
+    for status in (400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503, 504, 507)
 }
 """What every route may answer besides its own."""
 
@@ -49,7 +51,7 @@ def speech_router(service: SpeechService) -> APIRouter:
     @router.post("/v1/audio/speech", responses=_SPEECH_ANSWERS, response_class=Response)
     async def speech(body: SpeechRequest, request: Request) -> Response:
         """Speak a text."""
-        job = service.prepare(body, request.state.key, request_id_of(request.scope))
+        job = await service.prepare(body, request.state.key, request_id_of(request.scope))
         if body.stream_format == "audio" and not body.stream:
             return await _whole(service, job, request)
         return _streamed(service, job)
@@ -58,15 +60,15 @@ def speech_router(service: SpeechService) -> APIRouter:
     async def batch(request: Request) -> Response:
         """Speak the lines of an OpenAI batch file (JSON lines of custom_id, method, url, body); each answer
         line carries its audio in base64, in the order of the lines."""
+        check_json_type(request.headers.get("content-type"))
         owner, request_id = request.state.key, request_id_of(request.scope)
-        jobs = read_jobs(service, await request.body(), owner, request_id)
-        settings = service.settings
+        service.check_room(owner)
+        data = await request.body()
+        lines = await asyncio.to_thread(read_lines, data, service.settings.max_batch_lines)
         return AudioResponse(
-            answer_lines(service, jobs),
+            answer_lines(service, lines, owner, request_id),
             "application/jsonl",
             {"X-Accel-Buffering": "no"},
-            settings.total_timeout,
-            settings.total_timeout * max(1, len(jobs)),
         )
 
     @router.get("/v1/models")
@@ -81,8 +83,7 @@ def speech_router(service: SpeechService) -> APIRouter:
     @router.get("/v1/models/{model_id:path}")
     async def model(model_id: str) -> ModelCard:
         """One model."""
-        if model_id not in service.models:
-            raise not_found("model_not_found", f"there is no model {model_id!r} here", "model")
+        service.check_model(model_id)
         return ModelCard(id=model_id, created=started)
 
     return router
@@ -95,7 +96,6 @@ def _streamed(service: SpeechService, job: Job) -> Response:
         service.events(job) if is_events else service.encoded(job),
         "text/event-stream" if is_events else _content_type(service, job),
         service.content_headers(job),
-        settings.first_audio_timeout,
         settings.total_timeout,
     )
 

@@ -6,8 +6,6 @@ Each takes the body of a speech request; with the seed of an earlier answer it i
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from pathlib import Path
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +18,7 @@ from openbark.server.responses import unless_left
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
 from openbark.server.speaker import SpeechReport
+from openbark.server.uploads import voice_bytes
 from openbark.text.timings import TextTiming, format_timings
 
 __all__ = ["takes_router"]
@@ -32,7 +31,7 @@ def takes_router(service: SpeechService) -> APIRouter:
     router = APIRouter(responses=ERROR_ANSWERS)
 
     async def report(body: SpeechRequest, request: Request) -> SpeechReport:
-        job = service.prepare(body, request.state.key, request_id_of(request.scope))
+        job = await service.prepare(body, request.state.key, request_id_of(request.scope))
         timeout = service.settings.total_timeout
         _, found = await unless_left(request.receive, service.spoken(job), timeout)
         return found
@@ -40,8 +39,8 @@ def takes_router(service: SpeechService) -> APIRouter:
     @router.post("/v1/audio/speech/plan")
     async def plan(body: SpeechRequest, request: Request) -> SpeechPlan:
         """The pieces that the text would be spoken in; no audio is made."""
-        job = service.prepare(body, request.state.key, request_id_of(request.scope))
-        found = await asyncio.to_thread(service.speaker.plan, job.utterance)
+        job = await service.prepare(body, request.state.key, request_id_of(request.scope))
+        found = await service.plan(job)
         return SpeechPlan.model_validate(found.to_dict())
 
     @router.post("/v1/audio/speech/timings", response_class=Response)
@@ -70,9 +69,7 @@ def takes_router(service: SpeechService) -> APIRouter:
             raise invalid(
                 "audio_too_short", "the speech is too short to make a voice of; say more", "input"
             )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "voice.npz"
-            found.voice.save(path)
-            return Response(path.read_bytes(), media_type="application/x-npz")
+        data = await asyncio.to_thread(voice_bytes, found.voice)
+        return Response(data, media_type="application/x-npz")
 
     return router

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, File, Form, Request, UploadFile
@@ -15,14 +14,19 @@ from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.protocol import VoiceDeleted, VoiceList, VoiceObject
 from openbark.server.routes_speech import ERROR_ANSWERS
 from openbark.server.serving import SpeechService
+from openbark.server.storage import stored
 from openbark.server.upload_reader import UploadReader
-from openbark.server.uploads import MAX_NAME, UploadedVoices
-from openbark.voices.voice import Voice
+from openbark.server.uploads import MAX_NAME, Naming, StoredVoice, UploadedVoices, voice_bytes
 
 __all__ = ["voices_router"]
 
 _ZIP = b"PK\x03\x04"
-_NAME = re.compile(r"[^\x00-\x1f\x7f/\\]+")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ID_SHAPE = re.compile(r"(voice|cons)_[0-9a-f]{24}", re.IGNORECASE)
+# Windows keeps these names for devices, whatever follows a full stop.
+_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(\..*)?", re.IGNORECASE)
+# Characters that are taken for one another, as what they look like.
+_LOOKS = str.maketrans({"0": "o", "O": "o", "1": "l", "I": "l", "-": "_", ".": "_"})
 _PROMPT_TYPE = "prompt"
 
 
@@ -47,7 +51,7 @@ def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
         """Keep a voice under a name."""
         owner: str = request.state.key
         uploads = _uploads(service)
-        _check_room(service, uploads, owner)
+        _check_room(service, uploads.of(owner))
         _check_name(service, name, owner)
         limit = service.settings.max_upload_bytes
         data = await audio_sample.read(limit + 1)
@@ -63,26 +67,31 @@ def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
             )
         voice = await reader.voice(data, name)
         await asyncio.to_thread(service.speaker.check_voice, voice)
-        stored = await asyncio.to_thread(uploads.add, voice, name, owner, consent)
-        return VoiceObject(
-            id=stored.id, created_at=stored.created_at, name=stored.name, type="prompt"
-        )
+
+        def check(others: Sequence[StoredVoice]) -> None:
+            # Again, as other uploads may have ended meanwhile.
+            _check_room(service, others)
+            _check_free(name, [each.name for each in others])
+
+        naming = Naming(name, owner, consent or None, check)
+        kept = await stored(uploads.add, voice, naming)
+        return VoiceObject(id=kept.id, created_at=kept.created_at, name=kept.name, type="prompt")
 
     @router.get("/v1/audio/voices/{voice_id:path}", response_class=Response)
     async def fetch(voice_id: str, request: Request) -> Response:
         """The voice file of a voice."""
+        owner = request.state.key
         try:
-            voice = service.book.find(voice_id, request.state.key)
+            data = await asyncio.to_thread(lambda: voice_bytes(service.book.find(voice_id, owner)))
         except ApiError as error:
             raise not_found("voice_not_found", error.message, "voice") from error
-        data = await asyncio.to_thread(_write, voice)
         return Response(data, media_type="application/x-npz")
 
     @router.delete("/v1/audio/voices/{voice_id:path}")
     async def forget(voice_id: str, request: Request) -> VoiceDeleted:
         """Forget an uploaded voice."""
         uploads = _uploads(service)
-        if not await asyncio.to_thread(uploads.remove, voice_id, request.state.key):
+        if not await stored(uploads.remove, voice_id, request.state.key):
             raise not_found(
                 "voice_not_found",
                 f"you have uploaded no voice with the id {voice_id!r}",
@@ -105,28 +114,38 @@ def _uploads(service: SpeechService) -> UploadedVoices:
     return uploads
 
 
-def _check_room(service: SpeechService, uploads: UploadedVoices, owner: str) -> None:
+def _check_room(service: SpeechService, voices: Sequence[StoredVoice]) -> None:
     limit = service.settings.voices_per_key
-    if len(uploads.of(owner)) >= limit:
+    if len(voices) >= limit:
         raise invalid(
             "too_many_voices", f"you have {limit} voices here, the limit; forget one first"
         )
 
 
 def _check_name(service: SpeechService, name: str, owner: str) -> None:
-    if not name.strip() or len(name) > MAX_NAME or not _NAME.fullmatch(name):
+    is_name = len(name) <= MAX_NAME and _NAME.fullmatch(name) and not name.endswith(".")
+    if not is_name or _ID_SHAPE.fullmatch(name) or _DEVICES.fullmatch(name):
         raise invalid(
             "voice_name_invalid",
-            f"a voice needs a name of up to {MAX_NAME} printable letters",
+            f"{name!r} cannot name a voice; allowed: up to {MAX_NAME} letters a-z, digits, '.', '_' and '-', a "
+            "letter or digit first, not the form of an id and not a name of a Windows device",
             "name",
         )
-    if name in service.book.names(owner):
-        # 400, since clients repeat a 409.
-        raise invalid("voice_name_taken", f"there is a voice {name!r} already", "name")
+    _check_free(name, service.book.names(owner))
 
 
-def _write(voice: Voice) -> bytes:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "voice.npz"
-        voice.save(path)
-        return path.read_bytes()
+def _check_free(name: str, names: Sequence[str]) -> None:
+    # 400, since clients repeat a 409.
+    for other in names:
+        if _looks(other) == _looks(name):
+            same = "" if other == name else f", which looks like {name!r}"
+            raise invalid(
+                "voice_name_taken",
+                f"there is a voice {other!r} already{same}; choose another",
+                "name",
+            )
+
+
+def _looks(name: str) -> str:
+    """A name with characters that look alike made equal."""
+    return name.translate(_LOOKS).lower().replace("rn", "m").replace("vv", "w")

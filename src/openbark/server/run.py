@@ -1,6 +1,6 @@
-"""A server from its first word to its last: uvicorn, signals, and an end that keeps its promises.
+"""A server from its start to its end: uvicorn, signals, and a shutdown that lets running requests end.
 
-The first SIGTERM or SIGINT: not ready at once, new requests are sent away, running ones have
+The first SIGTERM or SIGINT: not ready at once, new requests are refused, running ones have
 `shutdown_timeout` seconds. Then, or at a second signal, what still runs is cancelled.
 """
 
@@ -34,7 +34,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class DrainingServer(uvicorn.Server):
-    """uvicorn, with a door that closes before the lights go out."""
+    """uvicorn, which stops accepting requests before it exits."""
 
     def __init__(self, config: uvicorn.Config, parts: Parts, settings: ServerSettings) -> None:
         super().__init__(config)
@@ -65,14 +65,13 @@ class DrainingServer(uvicorn.Server):
         self._draining = asyncio.ensure_future(self._drain())
 
     async def _drain(self) -> None:
-        admission = self._parts.service.admission
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
-        _log.info("leaving: %d requests are running", admission.in_flight)
-        while admission.in_flight and loop.time() < deadline:
+        _log.info("shutting down: %d requests are running", self._parts.n_running)
+        while self._parts.n_running and loop.time() < deadline:
             await asyncio.sleep(_LOOK_SECONDS)
-        if admission.in_flight:
-            _log.warning("%d requests did not end in time and are cancelled", admission.in_flight)
+        if self._parts.n_running:
+            _log.warning("%d requests did not end in time and are cancelled", self._parts.n_running)
             await asyncio.to_thread(self._parts.watched.close)
         self.should_exit = True
 
@@ -92,11 +91,25 @@ def listen(settings: ServerSettings) -> socket.socket:
     return door
 
 
+class _WithoutQueries(logging.Filter):
+    """Takes the query out of the addresses that uvicorn logs: it may hold a key or a text."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true; the record is changed."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                each.partition("?")[0] if isinstance(each, str) else each for each in record.args
+            )
+        return True
+
+
 def serve(app: FastAPI, settings: ServerSettings, door: socket.socket) -> None:
     """Serve on `door` until a signal."""
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO
     )
+    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
+        logging.getLogger(name).addFilter(_WithoutQueries())
     DrainingServer(uvicorn_config(app, settings), app.state.parts, settings).run([door])
     if app.state.parts.watched.abandoned:
         _log.critical("the engine does not end; the process ends without it")

@@ -1,59 +1,64 @@
-"""From a speech request to its bytes: checks, a place in the queue, the speaker, the encoder.
+"""From a speech request to its bytes: a place in the queue, the speaker, the encoder.
 
-Knows no routes; `routes_speech` and the others call it. Encoders run in threads, off the event loop.
+Knows no routes; `routes_speech` and the others call it. What a request may say is checked by `preparation`.
+Encoders run in threads, off the event loop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import ExitStack, aclosing
-from dataclasses import dataclass, replace
-from typing import Any
+from typing import Protocol
 
 from openbark.audio import AudioEncoder, open_encoder
-from openbark.audio.aac import has_aac
+from openbark.engine.speech_plan import PlanReport
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
-from openbark.params import GenerationParams, SamplingParams, check_seed
+from openbark.params import check_seed
 from openbark.server.admission import Admission
 from openbark.server.encoding import Encoding
-from openbark.server.errors import ApiError, invalid, not_found, to_api_error
+from openbark.server.errors import ApiError, busy, not_found, timed_out, to_api_error
+from openbark.server.estimate import estimate_request
 from openbark.server.events import delta, done_event, event, ticking, usage_of
+from openbark.server.limiter import ConcurrencyLimiter, Turn, listeners_at_once
 from openbark.server.metrics import Metrics
-from openbark.server.protocol import SpeechRequest, Usage, VoiceId
+from openbark.server.preparation import (
+    ENCODERS,
+    MODEL_ALIASES,
+    Job,
+    check_estimate,
+    check_request,
+    is_model_alias,
+    language_of,
+    params_of,
+    voice_name,
+)
+from openbark.server.protocol import SpeechRequest, Usage
 from openbark.server.settings import ServerSettings
 from openbark.server.speaker import Block, Speaker, Speech, SpeechReport, Utterance
 from openbark.server.tempo import Tempo
 from openbark.server.tracing import Tracing
-from openbark.server.turns import Turns, listeners_at_once
 from openbark.server.voice_book import VoiceBook
 from openbark.voices.voice import Voice
 
-__all__ = ["MODEL_ALIASES", "Job", "SpeechService"]
+__all__ = ["Session", "SpeechService"]
 
-_ENCODERS = {
-    "mp3": "mp3",
-    "opus": "ogg",
-    "aac": "aac",
-    "flac": "flac",
-    "wav": "wav",
-    "pcm": "pcm",
-}
+_log = logging.getLogger("openbark.server")
+
 _PROGRESS_SECONDS = 0.4
-MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
-"""Names that mean "the model that is loaded", for clients with fixed names."""
+# Only a text or script of this many characters is worth a thread to estimate it in.
+_LONG_TEXT = 2_000
 
 
-@dataclass(frozen=True, eq=False)
-class Job:
-    """A speech request after its checks: ready to be admitted and spoken."""
+class Session(Protocol):
+    """A connection that speaks again and again: a WebSocket, a Wyoming client."""
 
-    request: SpeechRequest
-    utterance: Utterance
-    owner: str
-    request_id: str
-    estimated_seconds: float
+    @property
+    def is_busy(self) -> bool:
+        """Whether text that it was given is not yet spoken."""
+        ...
 
 
 class SpeechService:
@@ -73,9 +78,15 @@ class SpeechService:
         self.settings = settings
         self.metrics = metrics
         self.admission = Admission(
-            settings.max_queued, settings.max_queued_seconds, settings.streams_per_key, self._scale
+            settings.max_queued,
+            settings.max_queued_seconds,
+            settings.streams_per_key,
+            settings.queue_timeout,
+            lambda: speaker.stats.speed,
+            self._scale,
         )
-        self.turns = Turns(self._places)
+        self.limiter = ConcurrencyLimiter(self._places)
+        self.sessions: set[Session] = set()
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -83,38 +94,47 @@ class SpeechService:
         own = self.speaker.model
         return (own, *(name for name in MODEL_ALIASES if name != own))
 
-    def prepare(self, request: SpeechRequest, owner: str, request_id: str) -> Job:
-        """Check everything that costs nothing. Raises ApiError naming the field, or InputError."""
+    @property
+    def busy_sessions(self) -> int:
+        """Connections with text that is not yet spoken."""
+        return sum(session.is_busy for session in self.sessions)
+
+    async def prepare(self, request: SpeechRequest, owner: str, request_id: str) -> Job:
+        """Check everything that costs little, room first. Raises ApiError naming the field, or InputError."""
+        self.check_room(owner)
         self.check_model(request.model)
-        limit = self.settings.max_input_chars
-        if not request.input.strip():
-            raise invalid("input_empty", "input is empty; give a text to speak", "input")
-        if len(request.input) > limit:
-            raise invalid(
-                "input_too_long",
-                f"input has {len(request.input)} characters; this server takes {limit} at once",
-                "input",
-            )
-        if request.response_format not in _ENCODERS:
-            raise invalid(
-                "format_unsupported",
-                f"response_format {request.response_format!r} cannot be written here; legal: "
-                f"{', '.join(_ENCODERS)}",
-                "response_format",
-            )
-        if request.response_format == "aac" and not has_aac():
-            raise invalid(
-                "format_unsupported",
-                'this server cannot write aac: pip install "openbark[av]" on its machine; legal: '
-                f"{', '.join(name for name in _ENCODERS if name != 'aac')}",
-                "response_format",
-            )
-        _check_latency(request)
-        utterance = Utterance(
+        check_request(request, self.settings)
+        language = language_of(request)
+        voice = voice_name(request.voice)
+        for name in (voice, *request.speakers.values()):
+            if name is not None:
+                self.book.check(name, owner)
+        if voice is None and language is not None:
+            voice = self.book.voice_of(language)
+        if request.script == "off" and len(request.input) < _LONG_TEXT:
+            estimate = estimate_request(request)
+        else:
+            estimate = await asyncio.to_thread(estimate_request, request)
+        check_estimate(estimate, self.settings, self.speaker.stats.speed)
+        seed = check_seed(request.seed)
+        return Job(request, owner, request_id, seed, voice, language, estimate)
+
+    def check_room(self, owner: str) -> None:
+        """Raise ApiError 429 or 503 where a request is refused whatever it asks for."""
+        try:
+            self.admission.check_room(owner)
+        except ApiError:
+            self.metrics.requests.labels("rejected").inc()
+            raise
+
+    def utterance(self, job: Job) -> Utterance:
+        """What the speaker is asked for. Reads the files of voices: blocks, for threads."""
+        request = job.request
+        return Utterance(
             text=request.input,
-            voice=self._voice(request.voice, owner),
-            seed=check_seed(request.seed),
-            params=_params(request, self.speaker.default_params),
+            voice=None if job.voice is None else self.book.find(job.voice, job.owner),
+            seed=job.seed,
+            params=params_of(request, self.speaker.default_params),
             split=request.split,
             policy=request.policy,
             sentence_pause=request.sentence_pause,
@@ -126,21 +146,26 @@ class SpeechService:
             strict=request.strict,
             script=request.script,
             speakers={
-                name: self.book.find(voice, owner) for name, voice in request.speakers.items()
+                name: self.book.find(voice, job.owner) for name, voice in request.speakers.items()
             },
-            find_voice=lambda name: self._named(name, owner),
+            find_voice=lambda name: self._named(name, job.owner),
+            language=job.language,
         )
-        seconds = self.speaker.estimate_seconds(request.input)
-        return Job(request, utterance, owner, request_id, seconds)
+
+    async def plan(self, job: Job) -> PlanReport:
+        """The pieces it would be spoken in, with their expected seconds; holds a place meanwhile."""
+        with self.admission.ticket(job.owner, 0.0):
+            return await asyncio.to_thread(lambda: self.speaker.plan(self.utterance(job)))
 
     def check_model(self, name: str | None) -> None:
         """Raises ApiError 404 `model_not_found` unless the name means the loaded model."""
-        if name is not None and name not in self.models:
-            raise not_found(
-                "model_not_found",
-                f"there is no model {name!r} here; legal: {', '.join(self.models)}",
-                "model",
-            )
+        if name is None or name in self.models or is_model_alias(name):
+            return
+        raise not_found(
+            "model_not_found",
+            f"there is no model {name!r} here; allowed: {', '.join(self.models)}, or none",
+            "model",
+        )
 
     def _places(self) -> int:
         stats = self.speaker.stats
@@ -156,7 +181,7 @@ class SpeechService:
             "X-Accel-Buffering": "no",
             "Cache-Control": "no-store",
             "X-Sample-Rate": str(self.speaker.sample_rate),
-            "X-Seed": str(job.utterance.seed),
+            "X-Seed": str(job.seed),
         }
         if job.request.instructions:
             headers["X-OpenBark-Warning"] = "instructions are accepted and not used by this model"
@@ -198,7 +223,7 @@ class SpeechService:
                 raise
             yield event("speech.audio.error", to_api_error(error, job.request_id).body)
             return
-        yield done_event(reports[0], job.utterance.seed)
+        yield done_event(reports[0], job.seed)
 
     async def whole(self, job: Job) -> tuple[bytes, Usage]:
         """A complete file with true sizes, and what it cost."""
@@ -212,47 +237,84 @@ class SpeechService:
         """All of the audio, and how it went."""
         parts: list[Block] = []
         reports: list[SpeechReport] = []
-        async with aclosing(self.blocks(job, reports.append)) as blocks:
+        async with aclosing(self.blocks(job, reports.append, keeps=True)) as blocks:
             async for block in blocks:
                 parts.append(block)
         return parts, reports[0]
 
     async def blocks(
-        self, job: Job, done: Callable[[SpeechReport], None] | None = None
+        self,
+        job: Job,
+        done: Callable[[SpeechReport], None] | None = None,
+        keeps: bool = False,
     ) -> AsyncGenerator[Block, None]:
         """Audio of a job at the tempo it asked for; holds the job's place while it runs, and counts it.
 
-        done: told how it went when it ended well.
+        done: told how it went when it ended well. keeps: whether the caller keeps all of the audio, which then
+        counts to the end.
         """
         clock = _Clock(self.metrics)
-        outcome = "failed"
+        outcome = "rejected"
         with ExitStack() as stack:
             try:
-                stack.enter_context(self.admission.ticket(job.owner, job.estimated_seconds))
-            except ApiError:
-                self.metrics.requests.labels("rejected").inc()
-                raise
-            try:
-                came = time.time()
-                async with self.turns.turn(self.settings.queue_timeout, job):
-                    self.tracing.span("queue", came, time.time() - came)
-                    speech = self.speaker.start(job.utterance)
-                    rate = self.speaker.sample_rate
-                    async with aclosing(_tempo(speech, job.request.speed, rate)) as made:
-                        async for block in made:
-                            clock.first()
-                            self.metrics.audio_seconds.inc(len(block) / rate)
-                            yield block
+                ticket = stack.enter_context(self.admission.ticket(job.owner, job.estimate.held))
+                turn = stack.enter_context(self.limiter.join(job))
+                await self._begin(turn)
+                outcome = "failed"
+                ticket.begin()
+                per_second = job.estimate.held / max(job.estimate.audio, 1e-3)
+                speech = self.speaker.start(await asyncio.to_thread(self.utterance, job))
+                rate = self.speaker.sample_rate
+                async with aclosing(_tempo(speech, job.request.speed, rate)) as made:
+                    while (block := await self._next(made, turn)) is not None:
+                        clock.first()
+                        seconds = len(block) / rate
+                        turn.give(seconds)
+                        self.metrics.audio_seconds.inc(seconds)
+                        if not keeps:
+                            ticket.made(seconds * per_second)
+                        yield block
                 outcome = "ok"
                 self._account(speech.report, clock, done)
             except (GeneratorExit, asyncio.CancelledError, CancelledError):
                 outcome = "cancelled"
                 raise
-            except OpenBarkError as error:
-                outcome = "invalid" if error.http_status == 400 else "failed"
+            except (OpenBarkError, ApiError) as error:
+                if outcome == "failed" and to_api_error(error, job.request_id).status == 400:
+                    outcome = "invalid"
                 raise
             finally:
                 self.metrics.requests.labels(outcome).inc()
+
+    async def _begin(self, turn: Turn) -> None:
+        """Wait for the first place. Raises ApiError 503 after `queue_timeout` seconds."""
+        came = time.time()
+        try:
+            await turn.take(self.settings.queue_timeout)
+        except TimeoutError as error:
+            raise busy(
+                f"no place became free within {self.settings.queue_timeout:g} s; try again later",
+                self.admission.wait(),
+            ) from error
+        self.tracing.span("queue", came, time.time() - came)
+
+    async def _next(self, made: AsyncGenerator[Block, None], turn: Turn) -> Block | None:
+        """The next piece of audio, None at the end; between two pieces others may have the place. Raises ApiError 504
+        where it does not come in time."""
+        if not turn.holds:
+            await turn.take()
+        seconds = (
+            self.settings.progress_timeout if turn.begun else self.settings.first_audio_timeout
+        )
+        try:
+            async with asyncio.timeout(seconds):
+                return await anext(made, None)
+        except TimeoutError as error:
+            raise timed_out("deadline_exceeded", f"no audio within {seconds:g} s") from error
+
+    def log_bug(self, request_id: str, error: Exception) -> None:
+        """Details of an `internal_error`, which its client does not get."""
+        _log.error("request %s failed", request_id, exc_info=error)
 
     def _account(
         self,
@@ -269,11 +331,6 @@ class SpeechService:
         if done is not None:
             done(report)
 
-    def _voice(self, voice: str | VoiceId | None, owner: str) -> Any:
-        if voice is None:
-            return None
-        return self.book.find(voice.id if isinstance(voice, VoiceId) else voice, owner)
-
     def _named(self, name: str, owner: str) -> Voice:
         """The voice of a name inside a script, which is found while the text is read."""
         try:
@@ -282,23 +339,23 @@ class SpeechService:
             raise VoiceError(error.message) from error
 
     def _encoder(self, job: Job) -> AudioEncoder:
-        name = _ENCODERS[job.request.response_format]
+        name = ENCODERS[job.request.response_format]
         return open_encoder(name, self.speaker.sample_rate)
 
     def _progress_event(self, job: Job) -> bytes:
         return event(
             "speech.progress",
             {
-                "position": self.turns.position(job),
-                "running": self.turns.running,
-                "waiting": self.turns.waiting,
+                "position": self.limiter.position(job),
+                "running": self.limiter.running,
+                "waiting": self.limiter.waiting,
                 "queued_seconds": round(self.speaker.stats.queued_seconds, 1),
             },
         )
 
     def _encode_whole(self, job: Job, blocks: list[Block]) -> bytes:
         n_samples = sum(len(block) for block in blocks)
-        name = _ENCODERS[job.request.response_format]
+        name = ENCODERS[job.request.response_format]
         encoder = open_encoder(name, self.speaker.sample_rate, n_samples=n_samples)
         data = bytearray().join([*(encoder.write(block) for block in blocks), encoder.finish()])
         for offset, patch in encoder.patches():
@@ -341,41 +398,3 @@ async def _tempo(speech: Speech, speed: float, sample_rate: int) -> AsyncGenerat
         yield await asyncio.to_thread(tempo.finish)
     finally:
         await speech.aclose()
-
-
-def _check_latency(request: SpeechRequest) -> None:
-    """Refuse before the queue what `engine.live_longform.check_live_options` refuses in it."""
-    if request.latency != "low":
-        return
-    for name, value, most in (("retries", request.retries, 0), ("best_of", request.best_of, 1)):
-        if value is not None and value > most:
-            raise invalid(
-                "parameter_invalid",
-                f"{name} is {value} with latency 'low'; legal: {most} or null, as a piece is heard while it is "
-                "made; leave it out, or take latency 'sentence'",
-                name,
-            )
-
-
-def _params(request: SpeechRequest, defaults: GenerationParams) -> GenerationParams:
-    """The model's own settings, with those in their place that the request names."""
-
-    def stage(
-        name: str, temperature: float | None, min_eos_p: float | None = None
-    ) -> SamplingParams:
-        given: dict[str, Any] = {
-            "temperature": temperature if temperature is not None else request.temperature,
-            "top_k": request.top_k,
-            "top_p": request.top_p,
-            "min_eos_p": min_eos_p,
-        }
-        own: SamplingParams = getattr(defaults, name)
-        return replace(own, **{key: value for key, value in given.items() if value is not None})
-
-    return replace(
-        defaults,
-        semantic=stage("semantic", request.semantic_temperature, min_eos_p=request.min_eos_p),
-        coarse=stage("coarse", request.coarse_temperature),
-        fine=stage("fine", request.fine_temperature),
-        max_semantic_seconds=request.max_seconds or defaults.max_semantic_seconds,
-    )

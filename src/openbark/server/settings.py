@@ -6,6 +6,7 @@ Every limit that a client can run into stands here and is shown in `/openapi.jso
 from __future__ import annotations
 
 import ipaddress
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,9 @@ from openbark.server.keys import KeyRing
 
 __all__ = ["ServerSettings", "load_settings"]
 
+# Latin text, without its pauses (`text.speech_length`).
+_SECONDS_PER_LETTER = 0.065
+_ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+")
 _LOOPBACK_NAMES = ("localhost", "localhost.localdomain")
 
 
@@ -44,6 +48,10 @@ class ServerSettings(BaseSettings):
         default=(),
         description="names clients may use for this server, besides loopback and `host`; '*' for any",
     )
+    cors_origins: tuple[str, ...] = Field(
+        default=(),
+        description="origins of web pages that may use this server, such as https://app.example; '*' for any",
+    )
     public_lists: bool = Field(default=True, description="lists of models and voices need no key")
     voice_map: Path | None = Field(
         default=None, description="TOML file: OpenAI's voice names to ours"
@@ -64,7 +72,12 @@ class ServerSettings(BaseSettings):
     max_batch_lines: int = Field(default=1_000, ge=1, description="lines of a batch request")
     max_queued: int = Field(default=64, ge=1, description="requests that wait or run")
     max_queued_seconds: float = Field(
-        default=600.0, gt=0, description="estimated audio seconds of those"
+        default=3600.0,
+        gt=0,
+        description="estimated audio seconds of those that are still to be made",
+    )
+    max_request_seconds: float = Field(
+        default=1800.0, gt=0, description="estimated audio seconds of a request, silence included"
     )
     max_rows: int = Field(default=16, ge=1, description="requests computed together")
     max_failures: int = Field(
@@ -80,11 +93,18 @@ class ServerSettings(BaseSettings):
     body_timeout: float = Field(default=10.0, gt=0, description="seconds to send a body")
     decode_timeout: float = Field(default=10.0, gt=0, description="seconds to read an upload")
     queue_timeout: float = Field(default=30.0, gt=0, description="seconds to wait for a start")
-    first_audio_timeout: float = Field(default=60.0, gt=0, description="seconds to the first audio")
+    first_audio_timeout: float = Field(
+        default=300.0, gt=0, description="seconds from the start to the first audio"
+    )
+    progress_timeout: float = Field(
+        default=300.0, gt=0, description="seconds from each piece of audio to the next one"
+    )
     stuck_timeout: float = Field(
         default=60.0, gt=0, description="seconds without a step of the engine while there is work"
     )
-    total_timeout: float = Field(default=600.0, gt=0, description="seconds for a whole request")
+    total_timeout: float | None = Field(
+        default=None, gt=0, description="seconds for a whole request; none: as long as it goes on"
+    )
     slow_reader_timeout: float = Field(
         default=30.0, gt=0, description="seconds a client may not read"
     )
@@ -119,6 +139,31 @@ class ServerSettings(BaseSettings):
             )
         return ring
 
+    def check_limits(self) -> None:
+        """Raise ParamError for limits of which one makes another impossible to reach."""
+        for origin in self.cors_origins:
+            if origin != "*" and not _ORIGIN.fullmatch(origin):
+                raise ParamError(
+                    f"cors_origins has {origin!r}, which is not an origin; allowed: scheme://host or "
+                    "scheme://host:port, without a path, or *"
+                )
+        longest = self.max_input_chars * _SECONDS_PER_LETTER
+        for name, low, other, high in (
+            ("max_request_seconds", self.max_request_seconds, "max_input_chars", longest),
+            (
+                "max_queued_seconds",
+                self.max_queued_seconds,
+                "max_request_seconds",
+                self.max_request_seconds,
+            ),
+            ("max_body_bytes", self.max_body_bytes, "max_input_chars", self.max_input_chars),
+        ):
+            if low < high:
+                unit = f"about {high:.0f} s of speech" if high is longest else f"{high:g}"
+                raise ParamError(
+                    f"{name} is {low:g}, but {other} allows {unit}; raise {name} to {high:.0f} or lower {other}"
+                )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -137,16 +182,18 @@ def load_settings(
 ) -> ServerSettings:
     """Settings of a TOML file, the environment and flags, the later ones first.
 
-    Raises ParamError naming the setting, its value and what is legal.
+    Raises ParamError naming the setting, its value and what is allowed, and for limits that contradict each other.
     """
     given = {name: value for name, value in (flags or {}).items() if value is not None}
     from_file = _read_toml(file) if file is not None else {}
     try:
         environment = ServerSettings()
         used = {name: getattr(environment, name) for name in environment.model_fields_set}
-        return ServerSettings(**{**from_file, **used, **given})
+        settings = ServerSettings(**{**from_file, **used, **given})
     except ValidationError as error:
         raise ParamError("; ".join(_finding(finding) for finding in error.errors())) from error
+    settings.check_limits()
+    return settings
 
 
 def _read_toml(file: Path) -> dict[str, Any]:
@@ -160,5 +207,5 @@ def _finding(finding: Any) -> str:
     name = ".".join(str(part) for part in finding["loc"])
     field = ServerSettings.model_fields.get(name)
     if field is None:
-        return f"there is no setting {name!r}; legal: {', '.join(ServerSettings.model_fields)}"
+        return f"there is no setting {name!r}; allowed: {', '.join(ServerSettings.model_fields)}"
     return f"{name} ({field.description}) is {finding['input']!r}: {finding['msg']}"

@@ -45,7 +45,8 @@ class Utterance:
 
     params: every stage filled in. latency: "low" starts below the sentence. input_format, strict: as in `Bark.generate`. script: how the text is read, "off"
     as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
-    find_voice: the voice of any other name in it, raises VoiceError. The rest as in `engine.longform_options`; None leaves its default.
+    find_voice: the voice of any other name in it, raises VoiceError. language: a code for the rules of splitting, None
+    guesses. The rest as in `engine.longform_options`; None leaves its default.
     """
 
     text: str
@@ -64,6 +65,7 @@ class Utterance:
     script: str = "off"
     speakers: Mapping[str, Voice] = field(default_factory=dict)
     find_voice: Callable[[str], Voice] = no_voice
+    language: str | None = None
 
 
 @dataclass(frozen=True)

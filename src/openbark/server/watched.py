@@ -1,7 +1,8 @@
-"""A speaker under watch: an engine that stands still, sound that is none, and errors that repeat are noticed.
+"""A speaker under watch: a stalled engine, samples that are not numbers, and errors that repeat are noticed.
 
-What follows for readiness is `openbark.server.health`; a replica of Ray Serve asks `look` itself. Runs on the
-event loop, hence without locks.
+A stalled engine is seen from outside. Everything else may be the fault of a request, so a clip of the server's own
+is tried first: only when that fails too, the server is at fault. What follows for readiness is
+`openbark.server.health`; a replica of Ray Serve asks `look` itself. Runs on the event loop, hence without locks.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -22,12 +24,23 @@ from openbark.server.speaker import Block, Speaker, SpeakerStats, Speech, Speech
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["FAULTS", "Fault", "FaultKind", "WatchLimits", "WatchedSpeaker", "WatchedSpeech"]
+__all__ = [
+    "FAULTS",
+    "TRIAL_TEXT",
+    "Fault",
+    "FaultKind",
+    "WatchLimits",
+    "WatchedSpeaker",
+    "WatchedSpeech",
+]
 
 FaultKind = Literal["stuck", "sound", "errors"]
 
 FAULTS: tuple[FaultKind, ...] = ("stuck", "sound", "errors")
-"""What can be wrong: no step ends; values that are no numbers; one request after the other fails."""
+"""What can be wrong: no step ends; samples are not numbers; one request after the other fails."""
+
+TRIAL_TEXT = "Hello."
+"""What a clip of the server's own says."""
 
 _FIRST = asyncio.FIRST_COMPLETED
 _CLOSE_SECONDS = 5.0
@@ -53,8 +66,8 @@ class WatchLimits:
 class WatchedSpeaker:
     """A speaker whose `fault` says what is wrong with it, None when nothing is.
 
-    An engine that stands still fails what it was saying with DeadlineError and takes nothing new until it
-    moves again; the other faults last until `forgive`.
+    A stalled engine fails what it was saying with DeadlineError and takes nothing new until it moves again; the
+    other faults last until `forgive`.
     """
 
     def __init__(
@@ -73,6 +86,7 @@ class WatchedSpeaker:
         self._progress: float | None = None
         self._moved = clock()
         self._failures = 0
+        self._trial: asyncio.Task[None] | None = None
         self._alarms: set[asyncio.Future[None]] = set()
         self._leaving: set[asyncio.Future[None]] = set()
         self._closing: threading.Thread | None = None
@@ -120,13 +134,17 @@ class WatchedSpeaker:
         self._speaker.check_voice(voice)
 
     def start(self, utterance: Utterance) -> WatchedSpeech:
-        """Begin, as `Speaker.start`; BusyError also while the engine stands still."""
+        """Begin, as `Speaker.start`; BusyError also while the engine is stalled."""
         if self.fault is not None and self.fault.kind == "stuck":
             raise BusyError(self.fault.message, _COME_BACK_SECONDS)
         return WatchedSpeech(self, self._speaker.start(utterance))
 
     def close(self) -> None:
-        """Stop everything, and wait some seconds for it: an engine that stands still does not end."""
+        """Stop everything, and wait some seconds for it: a stalled engine does not end."""
+        if self._trial is not None:
+            # The loop may have ended before.
+            with suppress(RuntimeError):
+                self._trial.get_loop().call_soon_threadsafe(self._trial.cancel)
         if self._closing is None:
             self._closing = threading.Thread(target=self._speaker.close, daemon=True)
             self._closing.start()
@@ -152,25 +170,56 @@ class WatchedSpeaker:
         self.fault, self._failures = None, 0
 
     def judge(self, block: Block) -> None:
-        """Raise DeviceError for samples that are no numbers, and remember it."""
+        """Raise DeviceError for samples that are not numbers, and find out whether the model is at fault."""
         if not np.isfinite(block).all():
-            self._find("sound", "the engine made values that are no numbers")
+            self._suspect("sound", "the engine made values that are no numbers")
             raise DeviceError(
                 "the audio holds values that are no numbers; the server looks into it"
             )
 
     def went(self, error: Exception | None) -> None:
-        """How an utterance ended: None is well; what a caller is at fault with says nothing."""
+        """How an utterance ended: None is well. What the caller is at fault with, and a lack of memory for one
+        request, count for nothing."""
         if error is None:
             self._failures = 0
         elif _is_ours(error):
             self._failures += 1
             if self._failures >= self._limits.failures:
                 name = type(error).__name__
-                self._find("errors", f"{self._failures} requests in a row failed, last with {name}")
+                self._suspect(
+                    "errors", f"{self._failures} requests in a row failed, last with {name}"
+                )
+
+    def _suspect(self, kind: FaultKind, message: str) -> None:
+        """Try a clip of the server's own, unless that is being done; it decides."""
+        if self.fault is None and self._trial is None:
+            self._trial = asyncio.ensure_future(self._try(kind, message))
+
+    async def _try(self, kind: FaultKind, message: str) -> None:
+        try:
+            async with asyncio.timeout(self._limits.stuck_seconds):
+                await self._speak_trial()
+        except BusyError:
+            # Nothing is known yet; the next failure asks again.
+            return
+        except Exception:
+            self._find(kind, message)
+        else:
+            self._failures = 0
+        finally:
+            self._trial = None
+
+    async def _speak_trial(self) -> None:
+        speech = self._speaker.start(Utterance(TRIAL_TEXT, None, 0, self._speaker.default_params))
+        try:
+            async for block in speech:
+                if not np.isfinite(block).all():
+                    raise DeviceError("the trial clip holds values that are no numbers")
+        finally:
+            await self.leave(asyncio.ensure_future(speech.aclose()))
 
     def alarm(self) -> asyncio.Future[None]:
-        """Done when the engine is found to stand still; for `drop` when it is not needed any more."""
+        """Done when the engine is found to be stalled; for `drop` when it is not needed any more."""
         alarm = asyncio.get_running_loop().create_future()
         self._alarms.add(alarm)
         return alarm
@@ -181,7 +230,7 @@ class WatchedSpeaker:
         alarm.cancel()
 
     async def leave(self, closing: asyncio.Future[None]) -> None:
-        """Wait for a speech to close, but not for an engine that stands still: it closes when that moves."""
+        """Wait for a speech to close, but not for a stalled engine: it closes when that moves."""
         self._leaving.add(closing)
         closing.add_done_callback(self._left)
         alarm = self.alarm()
@@ -219,7 +268,7 @@ class WatchedSpeech:
         return self._speech.report
 
     async def __aiter__(self) -> AsyncIterator[Block]:
-        """Blocks in order. Raises DeadlineError when the engine stands still, DeviceError for sound that is none."""
+        """Blocks in order. Raises DeadlineError when the engine is stalled, DeviceError for samples that are not numbers."""
         alarm = self._speaker.alarm()
         blocks = aiter(self._speech)
         try:
@@ -246,7 +295,7 @@ class WatchedSpeech:
             await asyncio.wait(both, return_when=_FIRST)
             if not coming.done():
                 fault = self._speaker.fault
-                raise DeadlineError(fault.message if fault else "the engine stood still")
+                raise DeadlineError(fault.message if fault else "the engine stalled")
             return coming.result()
         finally:
             coming.cancel()
@@ -258,6 +307,8 @@ async def _one(blocks: AsyncIterator[Block]) -> Block | None:
 
 
 def _is_ours(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return False
     if isinstance(error, OpenBarkError):
         return error.http_status >= 500 and not isinstance(error, BusyError)
     return True

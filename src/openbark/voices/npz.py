@@ -32,6 +32,7 @@ __all__ = [
     "check_keys",
     "check_target",
     "check_tokens",
+    "pack_npz",
     "read_npz",
     "unpack_npz",
     "write_npz",
@@ -151,19 +152,25 @@ def write_npz(
     Raises VoiceError when the file cannot be written, or the metadata is no JSON.
     """
     check_target(target)
+    data = pack_npz(arrays, metadata, target.stem)
+    try:
+        write_atomically(target, data)
+    except OSError as error:
+        raise _unwritable(target, error) from error
+
+
+def pack_npz(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], name: str) -> bytes:
+    """The content of such a file. Raises VoiceError when the metadata is no JSON."""
     stored = {key: arrays[key] for key in ARRAY_KEYS.values()}
     if metadata:
         try:
             text = json.dumps(dict(metadata), ensure_ascii=False, sort_keys=True)
         except TypeError as error:
-            raise VoiceError(f"metadata of {target.stem} cannot be saved: {error}") from error
+            raise VoiceError(f"metadata of {name} cannot be saved: {error}") from error
         stored[_METADATA_KEY] = np.array(text)
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **stored)
-    try:
-        write_atomically(target, buffer.getvalue())
-    except OSError as error:
-        raise _unwritable(target, error) from error
+    return buffer.getvalue()
 
 
 def _read(archive: zipfile.ZipFile, source: str, max_bytes: int) -> VoiceFile:

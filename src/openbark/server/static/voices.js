@@ -104,7 +104,10 @@ export class VoicePicker {
     const [file] = input.files;
     if (!file) return;
     try {
-      const made = await api.uploadVoice(file, file.name.replace(/\.npz$/i, "").slice(0, 64));
+      // A voice's name has letters, digits and . _ - only, a letter or digit first.
+      const words = file.name.replace(/\.npz$/i, "").replace(/[^A-Za-z0-9._-]+/g, "-");
+      const name = words.replace(/^[._-]+|[._-]+$/g, "").slice(0, 64) || "voice";
+      const made = await api.uploadVoice(file, name);
       this.chosen = made.id;
       remember("voice", made.id);
       await this.load();

@@ -1,0 +1,182 @@
+"""The checks of a speech request: everything that can be known before it has a place, from the request alone.
+
+Reads no file and touches no model; what is found wrong is an ApiError naming the field.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from typing import Any
+
+from openbark.audio.aac import has_aac
+from openbark.params import GenerationParams, SamplingParams
+from openbark.server.errors import invalid
+from openbark.server.estimate import Estimate
+from openbark.server.protocol import SpeechRequest, VoiceId
+from openbark.server.settings import ServerSettings
+from openbark.text.sentence_words import LANGUAGES
+
+__all__ = [
+    "ENCODERS",
+    "MODEL_ALIASES",
+    "Job",
+    "check_estimate",
+    "check_request",
+    "is_model_alias",
+    "language_of",
+    "params_of",
+    "voice_name",
+]
+
+ENCODERS = {
+    "mp3": "mp3",
+    "opus": "ogg",
+    "aac": "aac",
+    "flac": "flac",
+    "wav": "wav",
+    "pcm": "pcm",
+}
+"""Names of `openbark.audio.open_encoder`, by response_format."""
+
+MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
+"""Names that mean "the model that is loaded", for clients with fixed names."""
+
+# OpenAI's dated names, such as tts-1-1106 and gpt-4o-mini-tts-2025-12-15.
+_DATED_ALIAS = re.compile(r"(tts-1|tts-1-hd|gpt-4o-mini-tts)-[0-9][0-9-]{0,15}")
+_LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """A speech request after its checks: ready to be admitted and spoken. language: a code, or None."""
+
+    request: SpeechRequest
+    owner: str
+    request_id: str
+    seed: int
+    voice: str | None
+    language: str | None
+    estimate: Estimate
+
+
+def is_model_alias(name: str) -> bool:
+    """Whether a name means the loaded model, whatever that is called: OpenAI's names, dated ones too, and ""."""
+    return name in MODEL_ALIASES or not name.strip() or bool(_DATED_ALIAS.fullmatch(name))
+
+
+def check_request(request: SpeechRequest, settings: ServerSettings) -> None:
+    """Raise ApiError 400 for a text, a format or a combination of options that cannot be spoken here."""
+    limit = settings.max_input_chars
+    if not request.input.strip():
+        raise invalid("input_empty", "input is empty; give a text to speak", "input")
+    if len(request.input) > limit:
+        raise invalid(
+            "input_too_long",
+            f"input has {len(request.input)} characters; this server takes {limit} at once; send it in parts",
+            "input",
+        )
+    _check_characters(request.input)
+    if request.response_format == "aac" and not has_aac():
+        raise invalid(
+            "format_unsupported",
+            'this server cannot write aac: pip install "openbark[av]" on its machine; allowed: '
+            f"{', '.join(name for name in ENCODERS if name != 'aac')}",
+            "response_format",
+        )
+    _check_latency(request)
+
+
+def check_estimate(estimate: Estimate, settings: ServerSettings, speed: float | None) -> None:
+    """Raise ApiError 400 for a request that is too long in seconds, or cannot be made within `total_timeout` at
+    the measured `speed`."""
+    limit = settings.max_request_seconds
+    if estimate.held > limit:
+        raise invalid(
+            "input_too_long",
+            f"input lasts about {estimate.held:.0f} s, its pauses included; this server takes {limit:g} s "
+            "at once; send it in parts",
+            "input",
+        )
+    if settings.total_timeout is None or speed is None:
+        return
+    needed = estimate.work / max(speed, 1e-3)
+    if needed > settings.total_timeout:
+        raise invalid(
+            "input_too_long",
+            f"this server would need about {needed:.0f} s for input, its limit is {settings.total_timeout:g} s; "
+            "send it in parts",
+            "input",
+        )
+
+
+def voice_name(voice: str | VoiceId | None) -> str | None:
+    """The name of the voice that is asked for; None and "" leave it to the model."""
+    name = voice.id if isinstance(voice, VoiceId) else voice
+    return name or None
+
+
+def language_of(request: SpeechRequest) -> str | None:
+    """The language of a request as one of LANGUAGES. Raises ApiError 400 for another one."""
+    if request.language is None or not request.language.strip():
+        return None
+    found = _LANGUAGE.fullmatch(request.language.strip())
+    code = found[1].lower() if found else ""
+    if code not in LANGUAGES:
+        raise invalid(
+            "language_unsupported",
+            f"language {request.language!r} is not supported; allowed: {', '.join(LANGUAGES)}, or none to "
+            "recognise it from the text",
+            "language",
+        )
+    return code
+
+
+def params_of(request: SpeechRequest, defaults: GenerationParams) -> GenerationParams:
+    """The model's own settings, with those in their place that the request names."""
+
+    def stage(
+        name: str, temperature: float | None, min_eos_p: float | None = None
+    ) -> SamplingParams:
+        given: dict[str, Any] = {
+            "temperature": temperature if temperature is not None else request.temperature,
+            "top_k": request.top_k,
+            "top_p": request.top_p,
+            "min_eos_p": min_eos_p,
+        }
+        own: SamplingParams = getattr(defaults, name)
+        return replace(own, **{key: value for key, value in given.items() if value is not None})
+
+    return replace(
+        defaults,
+        semantic=stage("semantic", request.semantic_temperature, min_eos_p=request.min_eos_p),
+        coarse=stage("coarse", request.coarse_temperature),
+        fine=stage("fine", request.fine_temperature),
+        max_semantic_seconds=request.max_seconds or defaults.max_semantic_seconds,
+    )
+
+
+def _check_characters(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise invalid(
+            "input_invalid",
+            f"input holds half of a character (a lone surrogate) at position {error.start}; send whole "
+            "Unicode characters",
+            "input",
+        ) from error
+
+
+def _check_latency(request: SpeechRequest) -> None:
+    """Refuse before the queue what `engine.live_longform.check_live_options` refuses in it."""
+    if request.latency != "low":
+        return
+    for name, value, most in (("retries", request.retries, 0), ("best_of", request.best_of, 1)):
+        if value is not None and value > most:
+            raise invalid(
+                "parameter_invalid",
+                f"{name} is {value} with latency 'low'; allowed: {most} or null, as a piece is heard while it is "
+                "made; leave it out, or take latency 'sentence'",
+                name,
+            )
