@@ -168,19 +168,31 @@ def test_a_folder_named_like_a_model_of_the_hub_is_not_followed(
 
 
 def test_a_voice_in_the_file_is_a_name_and_never_a_path(
-    document: Document, write: Write, bark: Bark, tmp_path: Path
+    document: Document,
+    write: Write,
+    bark: Bark,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "private.npz"
     bark.generate("Hello.", seed=1).as_voice().save(file)
-    script = {"format": "text", "markup": "error", "speakers": {"A": str(file)}}
+    monkeypatch.setattr("openbark.voices.library.Voice.load", refuse)
+    speakers = {"format": "text", "markup": "error", "speakers": {"A": str(file)}}
     inside = {"format": "text", "markup": "error", "speakers": {}}
+    ssml = f'<speak><voice name="{file}">Hello.</voice></speak>'
     for change in (
         {"voice": str(file)},
-        {"script": script, "text": "A: Hello."},
-        {"script": inside, "text": f"[voice:{file}]Hello."},
+        {"script": speakers, "text": "A: Hello."},
+        {"script": {**inside, "format": "ssml"}, "text": ssml},
+        {"input_format": "ssml", "text": ssml},
     ):
         with pytest.raises(VoiceError, match="not known here by that name"):
             make_again(read_recipe(write({**document, **change})), bark)
+    for name in (file.name, str(file)):  # a tag, or no tag at all for names that are none
+        changed = {**document, "script": inside, "text": f"[voice:{name}]Hello."}
+        with pytest.raises(OpenBarkError):
+            make_again(read_recipe(write(changed)), bark)
 
 
 def test_a_very_long_text_is_not_spoken_because_a_file_says_so(

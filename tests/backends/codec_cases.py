@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from openbark.config import EncodecConfig, IstftCodecConfig
+from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 
 torch = pytest.importorskip("torch")
 
 from openbark.backends.torch.encodec import Encodec  # noqa: E402
+from openbark.backends.torch.harmonic import HarmonicCodec  # noqa: E402
 from openbark.backends.torch.istft import IstftCodec  # noqa: E402
 
 TINY_ENCODEC = EncodecConfig(
@@ -69,6 +70,45 @@ ISTFT = {
     "one sub-frame": replace(TINY_ISTFT, subframes=1, n_fft=192, mlp_ratio=1, decoder_layers=1),
     "embedded": IstftCodecConfig(),
 }
+TINY_HARMONIC = HarmonicCodecConfig(
+    hop_length=48,
+    n_fft=64,
+    n_bands=9,
+    n_mels=8,
+    mel_n_fft=64,
+    pitch_n_fft=192,
+    pitch_bins=20,
+    codebook_size=19,
+    codebook_dim=6,
+    n_codebooks=4,
+    encoder_dim=12,
+    encoder_layers=2,
+    decoder_dim=20,
+    decoder_layers=3,
+    filter_dim=10,
+)
+HARMONIC = {
+    "tiny": TINY_HARMONIC,
+    "prime FFT sizes": replace(
+        TINY_HARMONIC,
+        hop_length=56,
+        subframes=2,
+        n_fft=74,
+        mel_n_fft=2 * 37,
+        pitch_n_fft=2 * 101,
+        pitch_first_bin=1,
+        kernel_size=5,
+        sampling_rate=16_000,
+    ),
+    "one sub-frame": replace(
+        TINY_HARMONIC, subframes=1, n_fft=320, mlp_ratio=1, filter_layers=1, decoder_layers=1
+    ),
+    "no convolution": replace(TINY_HARMONIC, kernel_size=1, n_fft=250, filter_layers=3),
+    "short windows": replace(
+        TINY_HARMONIC, hop_length=400, n_fft=256, mel_n_fft=128, pitch_n_fft=400
+    ),
+    "default": HarmonicCodecConfig(),
+}
 Tensors = dict[str, NDArray[np.float32]]
 
 
@@ -106,6 +146,18 @@ def istft(config: IstftCodecConfig) -> tuple[IstftCodec, Tensors]:
     return module, tensors_of(module)
 
 
-def codes_of(config: EncodecConfig | IstftCodecConfig, frames: int) -> NDArray[np.int64]:
+@cache
+def harmonic(config: HarmonicCodecConfig, voiced: float = 0.0) -> tuple[HarmonicCodec, Tensors]:
+    """`voiced` is added to the voicing of every frame."""
+    module = randomise(HarmonicCodec(config), 3)
+    module.decoder.pitch_head.bias[1] += voiced
+    # The phase adds up the rounding of the pitch: let it swing as far as speech does, not through its whole range.
+    module.decoder.pitch_head.weight[0] *= 0.1
+    # The response of a filter is short where its gains change slowly, as those of trained codecs do.
+    module.decoder.filter_head.weight *= 0.5
+    return module, tensors_of(module)
+
+
+def codes_of(config: CodecConfig, frames: int) -> NDArray[np.int64]:
     random = np.random.default_rng(frames)
     return random.integers(0, config.codebook_size, (config.n_codebooks, frames))

@@ -15,9 +15,11 @@ from codec_cases import (
     ENCODEC,
     ISTFT,
     TINY_ENCODEC,
+    TINY_HARMONIC,
     TINY_ISTFT,
     codes_of,
     encodec,
+    harmonic,
     istft,
     randomise,
     tensors_of,
@@ -25,8 +27,13 @@ from codec_cases import (
 from native_engine import needs_engine, variants
 from numpy.typing import NDArray
 
-from openbark.backends.native import codec_layout
-from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec, NativeSemanticEncoder
+from openbark.backends.native import codec_layout, spectra
+from openbark.backends.native.codec import (
+    NativeEncodec,
+    NativeHarmonicCodec,
+    NativeIstftCodec,
+    NativeSemanticEncoder,
+)
 from openbark.backends.native.library import Pool
 from openbark.config import EncodecConfig, SemanticEncoderConfig
 from openbark.errors import (
@@ -54,6 +61,7 @@ SEMANTIC = {
     "one layer": replace(TINY_SEMANTIC, n_layer=1, pitch_bins=1, kernel_size=3),
     "two layers": replace(TINY_SEMANTIC, n_layer=2, pitch_bins=5),
     "embedded": SemanticEncoderConfig(),
+    "phones and six pitches": SemanticEncoderConfig(vocab_size=1278, pitch_bins=6),
 }
 
 
@@ -172,7 +180,7 @@ def test_semantic_encoder_equals_torch(name: str, kernels: str) -> None:
 
 def test_the_mel_filters_are_those_of_torch() -> None:
     for sizes in ((24_000, 1024, 80, 8025.0), (24_000, 120, 9, 8000.0)):
-        ours = codec_layout.mel_filterbank(*sizes)
+        ours = spectra.mel_filterbank(*sizes)
         np.testing.assert_array_equal(ours.T, mel_filterbank(*sizes).numpy())
 
 
@@ -268,9 +276,15 @@ def test_codecs_the_engine_cannot_run_are_refused() -> None:
         config = replace(TINY_ENCODEC, **change)
         with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
             NativeEncodec(config, encodec(TINY_ENCODEC)[1], pool)
-    for change in ({"n_fft": 97}, {"kernel_size": 4}):
-        with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
-            NativeIstftCodec(replace(TINY_ISTFT, **change), istft(TINY_ISTFT)[1], pool)
+    odd = replace(TINY_ISTFT, hop_length=66, n_fft=99)
+    with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
+        NativeIstftCodec(odd, istft(TINY_ISTFT)[1], pool)
+    tensors = harmonic(TINY_HARMONIC)[1]
+    with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
+        NativeHarmonicCodec(replace(TINY_HARMONIC, n_fft=97), tensors, pool)
+    codec = NativeHarmonicCodec(replace(TINY_HARMONIC, pitch_n_fft=193), tensors, pool)
+    with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
+        codec.encode(_waveform(100))
 
 
 def test_a_layout_of_another_length_is_an_error_and_no_crash() -> None:

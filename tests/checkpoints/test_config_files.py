@@ -12,7 +12,13 @@ import pytest
 from openbark.checkpoints.config_json import config_json, read_sizes
 from openbark.checkpoints.generation_json import assemble, generation_json, read_defaults
 from openbark.checkpoints.json_file import read_json
-from openbark.config import BarkConfig, IstftCodecConfig, SemanticEncoderConfig
+from openbark.config import (
+    BarkConfig,
+    EncodecConfig,
+    HarmonicCodecConfig,
+    IstftCodecConfig,
+    SemanticEncoderConfig,
+)
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
@@ -32,6 +38,12 @@ EMBEDDED = replace(
     languages=("en", "de"),
 )
 
+HARMONIC = replace(
+    EMBEDDED,
+    codec=HarmonicCodecConfig(codebook_size=32),
+    semantic_encoder=SemanticEncoderConfig(vocab_size=1278, pitch_bins=6),
+)
+
 
 def _through_json(values: dict[str, Any]) -> dict[str, Any]:
     again: dict[str, Any] = json.loads(json.dumps(values))
@@ -42,7 +54,11 @@ def _read(values: dict[str, Any], generation: dict[str, Any] | None) -> BarkConf
     return assemble(read_sizes(values, FILE), generation, GENERATION)
 
 
-@pytest.mark.parametrize("config", [TINY, EMBEDDED, BarkConfig()], ids=["tiny", "istft", "suno"])
+@pytest.mark.parametrize(
+    "config",
+    [TINY, EMBEDDED, HARMONIC, BarkConfig()],
+    ids=["tiny", "istft", "harmonic", "suno"],
+)
 def test_round_trip(config: BarkConfig) -> None:
     values = _through_json(config_json(config, "float32"))
     generation = _through_json(generation_json(config, SUNO_PARAMS))
@@ -163,8 +179,10 @@ def test_default_sampling_round_trip(defaults: GenerationParams) -> None:
 
 
 def _changed(path: str, value: Any) -> dict[str, Any]:
-    values = _through_json(config_json(EMBEDDED if "istft" in path else TINY, "float32"))
-    *parents, key = path.removeprefix("istft:").split(".")
+    start, _, place = path.rpartition(":")
+    config = {"istft": EMBEDDED, "harmonic": HARMONIC}.get(start, TINY)
+    values = _through_json(config_json(config, "float32"))
+    *parents, key = place.split(".")
     target = values
     for parent in parents:
         target = target[parent]
@@ -184,6 +202,17 @@ def _changed(path: str, value: Any) -> dict[str, Any]:
         ("codec_config.codebook_dim", 4, "must equal hidden_size"),
         ("fine_acoustics_config.output_vocab_size", 40, "tied"),
         ("istft:codec_config.subframes", 7, "multiple of subframes"),
+        ("istft:codec_config.n_fft", 961, "n_fft is 961; allowed: multiples of the 240"),
+        ("istft:codec_config.n_fft", 240, "from 480 on"),
+        ("harmonic:codec_config.subframes", 32, "multiple of twice subframes"),
+        ("harmonic:codec_config.n_fft", 240, "must exceed two filter frames"),
+        ("harmonic:codec_config.n_bands", 4000, "too many for an n_fft of 512"),
+        ("harmonic:codec_config.pitch_bins", 1022, "exceed the 1025 bins"),
+        ("harmonic:codec_config.pitch_n_fft", 300, "pitch_n_fft is 300; allowed: 480"),
+        ("harmonic:codec_config.sampling_rate", 1199, r"sampling_rate is 1199; allowed: 1200 to"),
+        ("harmonic:codec_config.filter_layers", 0, "filter_layers is 0"),
+        ("harmonic:codec_config.filter_dim", -1, "filter_dim must be positive"),
+        ("harmonic:openbark.semantic_encoder.pitch_bins", 5, "multiple of pitch_bins"),
     ],
 )
 def test_wrong_values_are_named_with_their_file(path: str, value: Any, message: str) -> None:
@@ -196,7 +225,7 @@ def test_wrong_values_are_named_with_their_file(path: str, value: Any, message: 
     ("path", "value", "message"),
     [
         ("model_type", "gpt2", "'gpt2'.*'bark'"),
-        ("codec_config.model_type", "dac", "known codecs: encodec, istft"),
+        ("codec_config.model_type", "dac", "known codecs: encodec, harmonic, istft"),
         ("codec_config.normalize", True, "normalize"),
         ("codec_config.audio_channels", 2, "audio_channels"),
         ("codec_config.chunk_length_s", 1.0, "chunk_length_s"),
@@ -205,12 +234,51 @@ def test_wrong_values_are_named_with_their_file(path: str, value: Any, message: 
         ("fine_acoustics_config.tie_word_embeddings", False, "tie_word_embeddings"),
         ("openbark.voices", {}, r"openbark\.voices is not known"),
         ("istft:codec_config.n_harmonics", 3, "n_harmonics is not known"),
+        ("harmonic:codec_config.n_bins", 3, "n_bins is not known"),
         ("istft:openbark.semantic_encoder.heads", 3, "heads is not known"),
     ],
 )
 def test_unsupported_models_are_refused(path: str, value: Any, message: str) -> None:
     with pytest.raises(CheckpointUnsupportedError, match=message):
         read_sizes(_changed(path, value), FILE)
+
+
+@pytest.mark.parametrize("number", [1 << 17, 1 << 40, 10**400])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "istft:codec_config.mel_n_fft",
+        "istft:codec_config.n_fft",
+        "harmonic:codec_config.mel_n_fft",
+        "harmonic:codec_config.n_fft",
+        "harmonic:codec_config.pitch_n_fft",
+        "harmonic:openbark.semantic_encoder.mel_n_fft",
+    ],
+)
+def test_lengths_that_no_tensor_confirms_are_bounded(path: str, number: int) -> None:
+    """What reads them would ask for as much memory as they say."""
+    name = path.rpartition(".")[2]
+    with pytest.raises(CheckpointCorruptError, match=rf"{name} is .*; allowed: "):
+        read_sizes(_changed(path, number), FILE)
+
+
+@pytest.mark.parametrize(
+    "codec", [EncodecConfig, IstftCodecConfig, HarmonicCodecConfig, SemanticEncoderConfig]
+)
+def test_impossible_rates_are_refused(codec: type[Any]) -> None:
+    for rate in (0, -1, 2_000_000, 10**400):
+        with pytest.raises(CheckpointCorruptError, match="sampling_rate"):
+            codec(sampling_rate=rate)
+
+
+@pytest.mark.parametrize("codec", [IstftCodecConfig, HarmonicCodecConfig, SemanticEncoderConfig])
+def test_frames_that_the_networks_cannot_read_are_refused(codec: type[Any]) -> None:
+    with pytest.raises(CheckpointCorruptError, match=r"kernel_size is 4; allowed: odd"):
+        codec(kernel_size=4)
+    with pytest.raises(CheckpointCorruptError, match=r"mel_n_fft is 40; allowed: (120|240)\.\."):
+        codec(mel_n_fft=40)
+    with pytest.raises(CheckpointCorruptError, match=r"hop_length is .*; allowed"):
+        codec(hop_length=1 << 21)
 
 
 def test_contradictions_name_the_folder() -> None:

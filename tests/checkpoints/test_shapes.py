@@ -13,6 +13,7 @@ from openbark.config import (
     EncodecConfig,
     FineGPTConfig,
     GPTConfig,
+    HarmonicCodecConfig,
     IstftCodecConfig,
     SemanticEncoderConfig,
 )
@@ -22,6 +23,7 @@ torch = pytest.importorskip("torch")
 from openbark.backends.torch.encodec import Encodec  # noqa: E402
 from openbark.backends.torch.fine import FineGPT  # noqa: E402
 from openbark.backends.torch.gpt import CausalGPT  # noqa: E402
+from openbark.backends.torch.harmonic import HarmonicCodec  # noqa: E402
 from openbark.backends.torch.istft import IstftCodec  # noqa: E402
 from openbark.backends.torch.semantic_encoder import SemanticEncoder  # noqa: E402
 
@@ -38,10 +40,15 @@ ENCODECS = [
     EncodecConfig(upsampling_ratios=(3, 2), num_lstm_layers=1, compress=4, kernel_size=5),
 ]
 ISTFTS = [IstftCodecConfig(), IstftCodecConfig(subframes=1, decoder_layers=2, kernel_size=3)]
+HARMONICS = [
+    HarmonicCodecConfig(),
+    HarmonicCodecConfig(subframes=2, filter_layers=3, n_bands=40, n_fft=1024, kernel_size=5),
+]
 ENCODERS = [
     SemanticEncoderConfig(),
     SemanticEncoderConfig(n_layer=1, dim=8),
     SemanticEncoderConfig(n_layer=2, dim=8, pitch_bins=1, vocab_size=50),
+    SemanticEncoderConfig(vocab_size=1278, pitch_bins=6),
 ]
 
 
@@ -83,6 +90,11 @@ def test_encodec(codec: EncodecConfig) -> None:
 @pytest.mark.parametrize("codec", ISTFTS)
 def test_istft(codec: IstftCodecConfig) -> None:
     assert _part(replace(TINY, codec=codec), "codec_model.") == _state(IstftCodec(codec))
+
+
+@pytest.mark.parametrize("codec", HARMONICS)
+def test_harmonic(codec: HarmonicCodecConfig) -> None:
+    assert _part(replace(TINY, codec=codec), "codec_model.") == _state(HarmonicCodec(codec))
 
 
 @pytest.mark.parametrize("encoder", ENCODERS)

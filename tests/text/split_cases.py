@@ -8,6 +8,17 @@ from __future__ import annotations
 __all__ = ["CASES"]
 
 _ENGLISH = r"""
+I met Mme. Curie and Lieut. Dan.| They left.
+Wm. Smith lives in Apt. 5 now.| She does too.
+In Nov. I went home.| It snowed.
+2 lbs. chicken and 6 ft. tall men.| Then he left.
+He walked for several\nhours prior to it.| Then he ate.
+Mr.\nSmith came.| He left.
+Apple|\nBanana|\nOrange
+Roses are red,|\nViolets are blue.
+Shopping list:|\nmilk|\neggs|\nbread
+Anna: hi|\nBen: hello
+The Heading|\nSome text that goes on for a while and is\nwrapped at forty characters by\nMicrosoft or another editor.
 Hello there.| How are you?
 Mr. Smith and Mrs. Jones met Dr. Brown.| They spoke.
 The rate is 3.14 percent.| It rose by 0.5 points.
@@ -45,6 +56,11 @@ They arrived in 1990.| Berlin was grey.
 Plan B.| Then we left.
 """
 _GERMAN = r"""
+Sie wohnt Bahnhofstr. 12 in Berlin.| Er auch.
+Dr. med. Müller kam.| Er ging.
+Frau Dr. rer. nat. Schulz kam am 3. Mai.| Sie ging.
+z. Hd. Frau Meier.| Danke.
+Inkl. MwSt. kostet es 5 Euro.| Das ist viel.
 Guten Tag.| Wie geht es Ihnen?
 Dr. Müller und Prof. Schmidt kamen.| Sie sprachen lange.
 Das kostet z.B. 3,50 Euro.| Das ist viel.

@@ -17,17 +17,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.base import Backend, CodecStream, StreamingBackend, Tokens
-from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
+from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import InputError
 
 __all__ = [
     "WHOLE",
     "BoundedCodecStream",
+    "HarmonicReach",
     "Reach",
     "Sequence",
     "SlidingWindow",
     "codec_lookahead",
     "encodec_reaches",
+    "harmonic_reach",
     "istft_reach",
     "open_codec_stream",
     "stretch_of_codes",
@@ -140,6 +142,36 @@ def istft_reach(config: IstftCodecConfig) -> Reach:
     return Reach(frames, frames)
 
 
+@dataclass(frozen=True, slots=True)
+class HarmonicReach:
+    """What a frame's samples depend on in the harmonic codec, besides the phase of its pulse train.
+
+    Attributes:
+        codes: frames of codes.
+        pitch: frames on both sides that a frame's pitch depends on.
+        sources: frames whose sources reach the frame's samples through the filters.
+    """
+
+    codes: Reach
+    pitch: int
+    sources: Reach
+
+
+def harmonic_reach(config: HarmonicCodecConfig) -> HarmonicReach:
+    """Filter frame s reads the sources from `hop // 2` samples before sample s * hop on, two hops of them, and
+    writes `n_fft` samples from there on; a sample's pitch is interpolated between its frame and one neighbour."""
+    hop, frame = config.filter_hop, config.hop_length
+    half = config.kernel_size // 2
+    network = (config.decoder_layers + 1) * half
+    convolved = config.filter_layers * half
+    # Filter frames before a frame's first one that reach its samples; after its last one it is the next.
+    earlier = -(-(config.n_fft - hop // 2) // hop) - 1
+    sources = Reach(-(-(earlier * hop + hop // 2) // frame), -(-(hop + hop // 2) // frame))
+    left = max(-(-(earlier + convolved) // config.subframes), sources.left)
+    right = max(-(-(1 + convolved) // config.subframes), sources.right + 1)
+    return HarmonicReach(Reach(network + left, network + right), network, sources)
+
+
 def encodec_reaches(config: EncodecConfig) -> tuple[Reach, Reach]:
     """Frames that a frame depends on in EnCodec's decoder: in the convolution before its LSTM, and in all
     that follows it. Causal configs see no frame to the right.
@@ -167,6 +199,8 @@ def codec_lookahead(config: CodecConfig) -> int:
     """Frames that must be known beyond a frame before its samples are."""
     if isinstance(config, IstftCodecConfig):
         return istft_reach(config).right
+    if isinstance(config, HarmonicCodecConfig):
+        return harmonic_reach(config).codes.right
     before, after = encodec_reaches(config)
     return before.right + after.right
 

@@ -6,7 +6,7 @@ the Hugging Face layout has no place for stands in a block of ours:
     "openbark": {"name": str, "languages": [str], "text_normalizer": str,
                  "semantic_encoder": {fields of SemanticEncoderConfig}}
 
-and `codec_config.model_type` may be "istft" beside "encodec". The token layout and the windows are in the
+and `codec_config.model_type` may be "istft" or "harmonic", besides "encodec". The token layout and the windows are in the
 other file, `generation_json`.
 """
 
@@ -24,6 +24,7 @@ from openbark.config import (
     EncodecConfig,
     FineGPTConfig,
     GPTConfig,
+    HarmonicCodecConfig,
     IstftCodecConfig,
     SemanticEncoderConfig,
 )
@@ -32,7 +33,7 @@ from openbark.text.normalize import NORMALIZERS
 
 __all__ = ["ModelSizes", "config_json", "read_sizes"]
 
-_CODECS = ("encodec", "istft")
+_CODECS = ("encodec", "harmonic", "istft")
 _PAD_MODES = ("constant", "reflect", "replicate")
 _NORM_TYPES = ("time_group_norm", "weight_norm")
 _BLOCK = ("languages", "name", "semantic_encoder", "text_normalizer")
@@ -75,7 +76,9 @@ def read_sizes(values: dict[str, Any], file: Path) -> ModelSizes:
         coarse=_named(file, lambda: _gpt(section.sub("coarse_acoustics_config"))),
         fine=_named(file, lambda: _fine(section.sub("fine_acoustics_config"))),
         codec=_named(file, lambda: _codec(section.sub("codec_config"))),
-        semantic_encoder=None if encoder is None else _exact(SemanticEncoderConfig, encoder),
+        semantic_encoder=None
+        if encoder is None
+        else _named(file, lambda: _exact(SemanticEncoderConfig, encoder)),
         text_normalizer=_normalizer(block),
         name=block.text("name", default="bark"),
         languages=tuple(str(language) for language in block.items("languages", default=())),
@@ -189,6 +192,8 @@ def _codec(section: Section) -> CodecConfig:
         )
     if kind == "istft":
         return _exact(IstftCodecConfig, section)
+    if kind == "harmonic":
+        return _exact(HarmonicCodecConfig, section)
     _refuse_encodec_variants(section)
     plain = EncodecConfig()
     hidden_size = section.integer("hidden_size", default=plain.hidden_size)

@@ -14,6 +14,7 @@ from openbark.config import (
     EncodecConfig,
     FineGPTConfig,
     GPTConfig,
+    HarmonicCodecConfig,
     IstftCodecConfig,
     SemanticEncoderConfig,
 )
@@ -44,8 +45,10 @@ def expected_shapes(config: BarkConfig) -> _Shapes:
     """Name -> shape of every tensor of a checkpoint with this config."""
     if isinstance(config.codec, EncodecConfig):
         codec = _encodec(config.codec)
-    else:
+    elif isinstance(config.codec, IstftCodecConfig):
         codec = _istft(config.codec)
+    else:
+        codec = _harmonic(config.codec)
     shapes = (
         _prefixed(SEMANTIC_PREFIX, _causal(config.semantic))
         | _prefixed(COARSE_PREFIX, _causal(config.coarse))
@@ -206,30 +209,36 @@ def _convnext(inputs: int, width: int, n_layer: int, mlp_ratio: int, kernel: int
     return shapes | _affine("final_norm", (width,))
 
 
-def _istft(config: IstftCodecConfig) -> _Shapes:
-    features = config.n_mels * config.subframes
-    encoder = _convnext(
-        features,
-        config.encoder_dim,
-        config.encoder_layers,
-        config.mlp_ratio,
-        config.kernel_size,
-    )
+def _convnext_codec(config: IstftCodecConfig | HarmonicCodecConfig, features: int) -> _Shapes:
+    """What both codecs of ConvNeXt stacks have; `features` is the encoder's input."""
+    ratio, kernel = config.mlp_ratio, config.kernel_size
+    encoder = _convnext(features, config.encoder_dim, config.encoder_layers, ratio, kernel)
     decoder = _convnext(
-        config.codebook_dim,
-        config.decoder_dim,
-        config.decoder_layers,
-        config.mlp_ratio,
-        config.kernel_size,
+        config.codebook_dim, config.decoder_dim, config.decoder_layers, ratio, kernel
     )
-    head = (config.subframes * 2 * config.n_bins, config.decoder_dim)
     return (
         _prefixed("encoder.stack.", encoder)
         | _affine("encoder.project", (config.codebook_dim, config.encoder_dim))
         | _codebooks(config.n_codebooks, config.codebook_size, config.codebook_dim)
         | _prefixed("decoder.stack.", decoder)
-        | _affine("decoder.head", head)
     )
+
+
+def _istft(config: IstftCodecConfig) -> _Shapes:
+    head = (config.subframes * 2 * config.n_bins, config.decoder_dim)
+    return _convnext_codec(config, config.n_mels * config.subframes) | _affine("decoder.head", head)
+
+
+def _harmonic(config: HarmonicCodecConfig) -> _Shapes:
+    width = config.filter_dim
+    shapes = _convnext_codec(config, config.n_mels * config.subframes + config.pitch_bins)
+    shapes |= _affine("decoder.pitch_head", (2, config.decoder_dim))
+    shapes |= _affine("decoder.expand", (config.subframes * width, config.decoder_dim))
+    for i in range(config.filter_layers):
+        block = _convnext_block(width, config.mlp_ratio, config.kernel_size)
+        shapes |= _prefixed(f"decoder.filters.{i}.", block)
+    shapes |= _affine("decoder.filter_norm", (width,))
+    return shapes | _affine("decoder.filter_head", (2 * config.n_bands, width))
 
 
 def _semantic_encoder(config: SemanticEncoderConfig) -> _Shapes:

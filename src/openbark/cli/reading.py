@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from openbark.cli.inputs import Source
-from openbark.cli.speech_options import ScriptAsked, given_reading
+from openbark.cli.speech_options import ScriptAsked
 
 if TYPE_CHECKING:
-    from openbark.engine.speech_plan import TextAsked
+    from openbark.engine.longform_options import LongFormOptions
+    from openbark.engine.speech_plan import SpeechPlan, TextAsked
     from openbark.text.reader import TextReader
 
-__all__ = ["asked_of", "format_of", "input_format_of", "open_reader", "script_of", "text_asked"]
+__all__ = [
+    "format_of",
+    "input_format_of",
+    "open_reader",
+    "plan_without_voices",
+    "script_of",
+    "text_asked",
+]
 
 
 def script_of(
@@ -33,16 +39,10 @@ def format_of(source: Source) -> str | None:
     return format_of_file(source.path)
 
 
-def asked_of(ctx: click.Context, source: Source, script: ScriptAsked | None) -> TextAsked:
-    """How a source is to be read. Raises ParamError for an unknown format."""
-    input_format, strict = given_reading(ctx)
-    return text_asked(source, script, input_format, strict)
-
-
 def text_asked(
     source: Source, script: ScriptAsked | None, input_format: str | None, strict: bool
 ) -> TextAsked:
-    """`asked_of`, of options that were read already."""
+    """How a source is to be read. Raises ParamError for an unknown format."""
     from openbark.engine.speech_plan import TextAsked
 
     own = script_of(source, script, input_format)
@@ -56,6 +56,17 @@ def text_asked(
             markup=own.markup,
         )
     return TextAsked(source.text, input_format_of(source, input_format), strict)
+
+
+def plan_without_voices(
+    reader: TextReader, asked: TextAsked, options: LongFormOptions | None
+) -> SpeechPlan:
+    """What will be spoken; the voices that a script names are not looked up. Raises TextError or ParamError."""
+    from openbark.engine.speech_plan import plan_speech
+
+    return plan_speech(
+        reader, asked, lambda speech: (speech.voice or speech.speaker, None), options
+    )
 
 
 def input_format_of(source: Source, input_format: str | None) -> str | None:

@@ -27,7 +27,7 @@ from openbark.cli.live import (
     plays_live,
 )
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
-from openbark.cli.reading import input_format_of, script_of, text_asked
+from openbark.cli.reading import input_format_of, plan_without_voices, script_of, text_asked
 from openbark.cli.sampling import SAMPLING_OPTIONS, given_params, sampling_options
 from openbark.cli.sections import SectionedCommand
 from openbark.cli.speech_options import (
@@ -245,12 +245,10 @@ def say(
 
 def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
     """What cannot be read is found before anything is spoken."""
-    from openbark.engine.speech_plan import plan_speech
-
     for source in sources:
-        text = text_asked(source, asked.script, asked.input_format, asked.strict)
+        given = text_asked(source, asked.script, asked.input_format, asked.strict)
         try:
-            plan_speech(bark.reader, text, lambda speech: (speech.voice, None), asked.options)
+            plan_without_voices(bark.reader, given, asked.options)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 

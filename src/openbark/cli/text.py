@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 import click
 
 from openbark.cli.inputs import Source, read_sources
-from openbark.cli.speech_options import given_long_form, given_script, speech_options
+from openbark.cli.reading import open_reader, plan_without_voices, text_asked
+from openbark.cli.speech_options import (
+    given_long_form,
+    given_reading,
+    given_script,
+    speech_options,
+)
 
 if TYPE_CHECKING:
-    from openbark.engine.longform_options import LongFormOptions
-    from openbark.engine.speech_plan import PlanReport, TextAsked
-    from openbark.text.reader import TextReader
+    from openbark.engine.speech_plan import PlanReport
 
 __all__ = ["text"]
 
@@ -45,23 +49,15 @@ def text(
     openbark text "Dr. Smith paid $5 on 3/4."
     openbark text --file notes.md --json
     """
-    from openbark.cli.reading import asked_of, open_reader
-
     sources = read_sources(texts, files)
     options = given_long_form(ctx)
     script = given_script(ctx)
+    input_format, strict = given_reading(ctx)
     reader = open_reader(model)
     for source in sources:
-        report = _report(reader, asked_of(ctx, source, script), options)
+        asked = text_asked(source, script, input_format, strict)
+        report = plan_without_voices(reader, asked, options).report()
         click.echo(_as_json(source, report) if as_json else _as_lines(source, report, len(sources)))
-
-
-def _report(reader: TextReader, asked: TextAsked, options: LongFormOptions | None) -> PlanReport:
-    from openbark.engine.speech_plan import plan_speech
-
-    return plan_speech(
-        reader, asked, lambda speech: (speech.voice or speech.speaker, None), options
-    ).report()
 
 
 def _as_json(source: Source, report: PlanReport) -> str:

@@ -18,6 +18,7 @@ from openbark.config.bark import (
 from openbark.config.codecs import (
     CodecConfig,
     EncodecConfig,
+    HarmonicCodecConfig,
     IstftCodecConfig,
     SemanticEncoderConfig,
 )
@@ -30,6 +31,7 @@ __all__ = [
     "FineGPTConfig",
     "FineRules",
     "GPTConfig",
+    "HarmonicCodecConfig",
     "IstftCodecConfig",
     "SemanticEncoderConfig",
     "SemanticRules",

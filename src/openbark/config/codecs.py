@@ -7,7 +7,13 @@ from dataclasses import dataclass
 
 from openbark.config.checks import MOST_REPEATS, check_between, check_numbers, require
 
-__all__ = ["CodecConfig", "EncodecConfig", "IstftCodecConfig", "SemanticEncoderConfig"]
+__all__ = [
+    "CodecConfig",
+    "EncodecConfig",
+    "HarmonicCodecConfig",
+    "IstftCodecConfig",
+    "SemanticEncoderConfig",
+]
 
 _MOST_RATIOS = 16
 _MOST_HOP = 1 << 20
@@ -16,16 +22,27 @@ _MOST_KILOBITS = 10_000.0
 _MOST_DILATION = 1 << 16
 # Windows and filter banks are made from these alone, before any weight is looked at.
 _MOST_WINDOW, _MOST_MELS = 1 << 14, 1 << 10
+# Of the harmonic codec's pulse train.
+_HIGHEST_PITCH_HZ = 600
 
 
-def _check_spectra(part: str, config: IstftCodecConfig | SemanticEncoderConfig) -> None:
+def _check_spectra(part: str, config: _Framed) -> None:
     check_between(part, config, 1, _MOST_SAMPLES_A_SECOND, ("sampling_rate",))
     check_between(part, config, 1, _MOST_HOP, ("hop_length",))
-    check_between(part, config, 1, _MOST_WINDOW, ("n_fft", "mel_n_fft"))
+    check_between(part, config, 1, _MOST_WINDOW, ("n_fft", "mel_n_fft", "pitch_n_fft"))
     check_between(part, config, 1, _MOST_MELS, ("n_mels",))
     require(
         config.hop_length % config.subframes == 0,
         f"{part}hop_length {config.hop_length} must be a multiple of subframes {config.subframes}",
+    )
+    hop = config.hop_length // config.subframes
+    require(
+        config.mel_n_fft >= hop,
+        f"{part}mel_n_fft is {config.mel_n_fft}; allowed: {hop}.., the samples between two spectra",
+    )
+    require(
+        config.kernel_size % 2 == 1,
+        f"{part}kernel_size is {config.kernel_size}; allowed: odd numbers, which keep the length",
     )
 
 
@@ -131,6 +148,11 @@ class IstftCodecConfig:
         check_numbers("codec ", self, ("n_codebooks", "encoder_layers", "decoder_layers"))
         _check_spectra("codec ", self)
         require(
+            self.n_fft % self.stft_hop == 0 and self.n_fft >= 2 * self.stft_hop,
+            f"codec n_fft is {self.n_fft}; allowed: multiples of the {self.stft_hop} samples between two STFT "
+            f"frames, from {2 * self.stft_hop} on",
+        )
+        require(
             self.n_bins <= self.n_fft // 2 + 1,
             f"codec n_bins {self.n_bins} must be at most n_fft/2+1 = {self.n_fft // 2 + 1}",
         )
@@ -151,7 +173,84 @@ class IstftCodecConfig:
         return (self.n_bins - 1) * self.sampling_rate / self.n_fft
 
 
-CodecConfig = EncodecConfig | IstftCodecConfig
+@dataclass(frozen=True, slots=True)
+class HarmonicCodecConfig:
+    """A codec whose decoder filters two sources: a pulse train at the pitch it predicts, and white noise.
+
+    One codec frame is `hop_length` samples and holds `subframes` filter frames. `n_bands` log gains on the mel scale
+    describe each filter; it is minimum phase and at most `n_fft` samples less one window long. `pitch_bins`
+    magnitudes of a `pitch_n_fft`-point spectrum, from bin `pitch_first_bin` on, show the encoder the harmonics.
+    """
+
+    model_type: str = "harmonic"
+    sampling_rate: int = 24_000
+    hop_length: int = 480
+    subframes: int = 4
+    n_fft: int = 512
+    n_bands: int = 80
+    n_mels: int = 64
+    mel_n_fft: int = 512
+    pitch_n_fft: int = 2048
+    pitch_first_bin: int = 4
+    pitch_bins: int = 84
+    codebook_size: int = 1024
+    codebook_dim: int = 48
+    n_codebooks: int = 8
+    encoder_dim: int = 192
+    encoder_layers: int = 4
+    decoder_dim: int = 256
+    decoder_layers: int = 6
+    filter_dim: int = 96
+    filter_layers: int = 2
+    mlp_ratio: int = 3
+    kernel_size: int = 7
+
+    def __post_init__(self) -> None:
+        layers = ("encoder_layers", "decoder_layers", "filter_layers")
+        check_numbers("codec ", self, ("n_codebooks", *layers))
+        _check_spectra("codec ", self)
+        # At least one harmonic of every pitch lies below half the sampling rate.
+        check_between(
+            "codec ", self, 2 * _HIGHEST_PITCH_HZ, _MOST_SAMPLES_A_SECOND, ("sampling_rate",)
+        )
+        require(
+            self.hop_length % (2 * self.subframes) == 0,
+            f"codec hop_length {self.hop_length} must be a multiple of twice subframes {self.subframes}",
+        )
+        require(
+            2 * self.filter_hop < self.n_fft,
+            f"codec n_fft {self.n_fft} must exceed two filter frames ({2 * self.filter_hop} samples)",
+        )
+        require(
+            self.pitch_n_fft >= self.hop_length,
+            f"codec pitch_n_fft is {self.pitch_n_fft}; allowed: {self.hop_length}.., the samples of a frame",
+        )
+        require(
+            self.pitch_first_bin + self.pitch_bins <= self.pitch_n_fft // 2 + 1,
+            f"codec pitch bins {self.pitch_first_bin} + {self.pitch_bins} exceed the "
+            f"{self.pitch_n_fft // 2 + 1} bins of a {self.pitch_n_fft}-point spectrum",
+        )
+        # The lowest bands are the narrowest, and their centres must be different bins of the grid that finds them.
+        top = math.log10(1.0 + self.sampling_rate / 1400.0)
+        lowest_hz = 700.0 * (10.0 ** (top / (self.n_bands + 1)) - 1.0)
+        require(
+            lowest_hz > self.sampling_rate / (8 * self.n_fft),
+            f"codec n_bands {self.n_bands} are too many for an n_fft of {self.n_fft}; "
+            "use fewer bands or a longer filter",
+        )
+
+    @property
+    def frame_rate(self) -> float:
+        """Codec frames per second."""
+        return self.sampling_rate / self.hop_length
+
+    @property
+    def filter_hop(self) -> int:
+        """Samples between two filter frames."""
+        return self.hop_length // self.subframes
+
+
+CodecConfig = EncodecConfig | IstftCodecConfig | HarmonicCodecConfig
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,3 +275,10 @@ class SemanticEncoderConfig:
     def __post_init__(self) -> None:
         check_numbers("semantic encoder ", self, ("n_layer",))
         _check_spectra("semantic encoder ", self)
+        require(
+            self.vocab_size % self.pitch_bins == 0,
+            f"semantic encoder vocab_size {self.vocab_size} must be a multiple of pitch_bins {self.pitch_bins}",
+        )
+
+
+_Framed = IstftCodecConfig | HarmonicCodecConfig | SemanticEncoderConfig

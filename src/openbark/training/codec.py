@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from openbark.backends.torch.harmonic import HarmonicCodec
 from openbark.backends.torch.istft import IstftCodec
 from openbark.config import IstftCodecConfig
 from openbark.errors import TrainingError
@@ -31,7 +32,9 @@ __all__ = [
     "DecoderClip",
     "DecoderTask",
     "Waveform",
+    "book_counts",
     "initialise_codec",
+    "initialise_linear",
     "validate_codec",
 ]
 
@@ -72,13 +75,15 @@ class CodecTrainee(nn.Module):
 
 def initialise_codec(codec: IstftCodec, seed: int) -> None:
     """Random starting weights drawn from ``seed`` alone."""
+    initialise_linear(codec, codec.decoder.head, seed=seed)
+
+
+def initialise_linear(network: nn.Module, head: nn.Linear, *, seed: int) -> None:
+    """Draw every convolution and linear layer from ``seed``; ``head``, which writes log magnitudes, near zero."""
     generator = torch.Generator().manual_seed(seed)
-    for module in codec.modules():
+    for module in network.modules():
         if isinstance(module, nn.Conv1d | nn.Linear):
-            fan_in = module.weight[0].numel()
-            std = 1.0 / math.sqrt(fan_in)
-            if isinstance(module, nn.Linear) and module is codec.decoder.head:
-                std = 0.02
+            std = 0.02 if module is head else 1.0 / math.sqrt(module.weight[0].numel())
             with torch.no_grad():
                 module.weight.normal_(0.0, std, generator=generator)
                 if module.bias is not None:
@@ -111,7 +116,7 @@ def _gain(options: CodecTaskOptions, random: np.random.Generator) -> float:
     return float(10.0 ** (random.uniform(*options.gain_db) / 20.0))
 
 
-def _book_counts(
+def book_counts(
     options: CodecTaskOptions, n_codebooks: int, batch: int, generator: torch.Generator
 ) -> Tensor:
     """How many codebooks each item is decoded from, ``[B]``."""
@@ -183,7 +188,7 @@ class CodecTask:
         codec, ema = self.module.codec, self.module.ema
         if not int(ema.initialised):
             ema.initialise(codec.quantizer, self._many_latents(step), generator)
-        counts = _book_counts(self.options, self.config.n_codebooks, len(latent), generator)
+        counts = book_counts(self.options, self.config.n_codebooks, len(latent), generator)
         quantised, commitment, _ = ema(
             codec.quantizer, latent, counts.to(latent.device), generator, update=True
         )
@@ -206,7 +211,7 @@ class CodecTask:
 
 
 def validate_codec(
-    codec: IstftCodec, waveforms: Sequence[Waveform], distance: MelDistance
+    codec: IstftCodec | HarmonicCodec, waveforms: Sequence[Waveform], distance: MelDistance
 ) -> dict[str, float]:
     """Figures on whole held-out utterances.
 
@@ -319,7 +324,7 @@ class DecoderTask:
         with torch.no_grad():
             if self._corrupt is not None:
                 codes = self._corrupt(codes, generator)
-            counts = _book_counts(options, codec.config.n_codebooks, len(codes), generator)
+            counts = book_counts(options, codec.config.n_codebooks, len(codes), generator)
             latent = torch.cat(
                 [
                     codec.quantizer.decode(item[None, : int(count)])

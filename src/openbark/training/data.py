@@ -31,7 +31,7 @@ __all__ = [
     "write_shards",
 ]
 
-_ARRAY_FIELDS = ("waveform", "semantic", "guide", "codes")
+_ARRAY_FIELDS = ("waveform", "semantic", "guide", "codes", "pitch")
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,7 @@ class Utterance:
         semantic: int16 [T] semantic tokens at 50 Hz.
         guide: int16 [T], the index into `text` of the letter spoken in each frame, -1 for none.
         codes: int16 [K, F] codec codes.
+        pitch: int16 [F], tenths of a hertz per frame of 20 ms, 0 where unvoiced.
     """
 
     key: str
@@ -55,6 +56,7 @@ class Utterance:
     semantic: NDArray[np.int16] | None = None
     guide: NDArray[np.int16] | None = None
     codes: NDArray[np.int16] | None = None
+    pitch: NDArray[np.int16] | None = None
 
 
 def shard_path(directory: Path, index: int) -> Path:

@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 
 from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT, initialise
+from openbark.backends.torch.harmonic import HarmonicCodec
 from openbark.backends.torch.istft import IstftCodec
-from openbark.config import GPTConfig, IstftCodecConfig
+from openbark.backends.torch.semantic_encoder import SemanticEncoder
+from openbark.config import GPTConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import TrainingError
 from openbark.text.tokenizer import Tokenizer
 from openbark.training.coarse import CoarseTask
@@ -28,6 +30,7 @@ from openbark.training.data import Utterance, read_shards, write_shards
 from openbark.training.embedded_config import character_tokenizer_json
 from openbark.training.export import export_embedded
 from openbark.training.fine import FineTask
+from openbark.training.harmonic_codec import HarmonicCodecTask, HarmonicTrainee, clips_of
 from openbark.training.loop import FitOptions, FitResult, Task, fit, torch_threads
 from openbark.training.predict_fine import predict_fine
 from openbark.training.recipe import Recipe
@@ -35,14 +38,15 @@ from openbark.training.run_state import load_state
 from openbark.training.semantic import SemanticTask
 from openbark.training.semantic_tokenizer import SemanticTokenizerTask
 from openbark.training.synth.corpus import build_corpus
+from openbark.training.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
 
 __all__ = ["STEPS", "EmbeddedRun"]
 
 STEPS = (
     "corpus",
     "codec",
-    "tokens",
     "semantic-tokenizer",
+    "tokens",
     "semantic",
     "coarse",
     "fine",
@@ -67,8 +71,8 @@ class EmbeddedRun:
         actions: dict[str, Callable[[], None]] = {
             "corpus": self._corpus,
             "codec": self._codec,
-            "tokens": self._tokens,
             "semantic-tokenizer": self._semantic_tokenizer,
+            "tokens": self._tokens,
             "semantic": self._semantic,
             "coarse": self._coarse,
             "fine": self._fine,
@@ -81,7 +85,14 @@ class EmbeddedRun:
                 actions[step]()
 
     def _corpus(self) -> None:
-        build_corpus(self._recipe.corpus, self._directory / "corpus")
+        options, directory = self._recipe.corpus, self._directory / "corpus"
+        if isinstance(options, LabelledCorpusOptions):
+            build_labelled_corpus(options, directory)
+        else:
+            build_corpus(options, directory)
+
+    def _has(self, folder: str, split: str) -> bool:
+        return (self._directory / folder / split).is_dir()
 
     def _split(self, folder: str, split: str) -> list[Utterance]:
         directory = self._directory / folder / split
@@ -95,23 +106,20 @@ class EmbeddedRun:
         return fit(task, options, self._directory / task.name)
 
     def _codec(self) -> None:
-        clips = [
-            utterance.waveform
-            for split in ("train", "codec_only")
-            for utterance in self._split("corpus", split)
-            if utterance.waveform is not None
-        ]
-        held_out = [
-            u.waveform for u in _mixed(self._split("corpus", "valid")) if u.waveform is not None
-        ]
-        task = CodecTask(self._codec_config(), clips, held_out, self._recipe.codec)
-        self._fit(task, self._recipe.codec_fit)
-
-    def _codec_config(self) -> IstftCodecConfig:
-        config = self._recipe.config.codec
-        if not isinstance(config, IstftCodecConfig):
-            raise TrainingError("the embedded recipe trains an iSTFT codec")
-        return config
+        recipe, config = self._recipe, self._recipe.config.codec
+        extra = [name for name in ("codec_only", "speech") if self._has("corpus", name)]
+        train = [u for split in ("train", *extra) for u in self._split("corpus", split)]
+        valid = _mixed(self._split("corpus", "valid"))
+        task: Task
+        if isinstance(config, HarmonicCodecConfig):
+            n_valid = recipe.codec.validation_clips
+            clips, held_out = clips_of(train, config), clips_of(valid[:n_valid], config)
+            task = HarmonicCodecTask(config, clips, held_out, recipe.codec)
+        elif isinstance(config, IstftCodecConfig):
+            task = CodecTask(config, _waveforms(train), _waveforms(valid), recipe.codec)
+        else:
+            raise TrainingError("the embedded recipe trains an iSTFT or a harmonic codec")
+        self._fit(task, recipe.codec_fit)
 
     def _trained(
         self, name: str, module: torch.nn.Module, fit_options: FitOptions
@@ -126,22 +134,39 @@ class EmbeddedRun:
         module.load_state_dict(state["module"])
         return module.eval()
 
-    def _trained_codec(self) -> IstftCodec:
-        trainee = CodecTrainee(self._codec_config())
+    def _trained_codec(self) -> IstftCodec | HarmonicCodec:
+        config = self._recipe.config.codec
+        trainee: CodecTrainee | HarmonicTrainee
+        if isinstance(config, HarmonicCodecConfig):
+            trainee = HarmonicTrainee(config)
+        elif isinstance(config, IstftCodecConfig):
+            trainee = CodecTrainee(config)
+        else:
+            raise TrainingError("the embedded recipe trains an iSTFT or a harmonic codec")
         self._trained("codec", trainee, self._recipe.codec_fit)
         return trainee.codec
 
     def _tokens(self) -> None:
-        codec = self._trained_codec()
-        for split in ("train", "valid"):
+        codec, encoder = self._trained_codec(), self._trained_encoder()
+        splits = [s for s in ("train", "valid", "speech") if self._has("corpus", s)]
+        for split in splits:
             target = self._directory / "tokens" / split
             if target.is_dir():
                 continue
             partial = target.with_name(split + ".partial")
             _remove_tree(partial)
+            source = self._split("corpus", split)
             with torch_threads(self._recipe.codec_fit.threads):
-                write_shards(partial, (_with_codes(u, codec) for u in self._split("corpus", split)))
+                write_shards(partial, (_with_tokens(u, codec, encoder) for u in source))
             partial.rename(target)
+
+    def _trained_encoder(self) -> SemanticEncoder:
+        config = self._recipe.config.semantic_encoder
+        if config is None:
+            raise TrainingError("the recipe's config has no semantic encoder")
+        encoder = SemanticEncoder(config)
+        self._trained("semantic-tokenizer", encoder, self._recipe.tokenizer_fit)
+        return encoder
 
     def _semantic_tokenizer(self) -> None:
         config = self._recipe.config.semantic_encoder
@@ -154,14 +179,12 @@ class EmbeddedRun:
     def _semantic(self) -> None:
         recipe = self._recipe
         model = _fresh(recipe.config.semantic, recipe.semantic.seed)
-        task = SemanticTask(
-            model,
-            recipe.config,
-            self._tokenizer().encode,
-            self._split("corpus", "train"),
-            self._split("corpus", "valid"),
-            recipe.semantic,
-        )
+        train, valid = self._split("corpus", "train"), self._split("corpus", "valid")
+        if self._has("corpus", "texts"):
+            train += self._split("corpus", "texts")
+            valid += self._split("corpus", "texts_valid")
+        encode = self._tokenizer().encode
+        task = SemanticTask(model, recipe.config, encode, train, valid, recipe.semantic)
         self._fit(task, recipe.semantic_fit)
 
     def _tokenizer(self) -> Tokenizer:
@@ -172,19 +195,26 @@ class EmbeddedRun:
     def _coarse(self) -> None:
         recipe = self._recipe
         model = _fresh(recipe.config.coarse, recipe.coarse.seed)
-        train, valid = self._split("tokens", "train"), _mixed(self._split("tokens", "valid"))
+        train, valid = self._speech_tokens(), _mixed(self._split("tokens", "valid"))
         self._fit(CoarseTask(model, recipe.config, train, valid, recipe.coarse), recipe.coarse_fit)
+
+    def _speech_tokens(self) -> list[Utterance]:
+        """Everything that has codes: the training split, and recordings without text."""
+        train = self._split("tokens", "train")
+        return train + (self._split("tokens", "speech") if self._has("tokens", "speech") else [])
 
     def _fine(self) -> None:
         recipe = self._recipe
         model = FineGPT(recipe.config.fine)
         generator = torch.Generator().manual_seed(recipe.fine.seed)
         initialise(model, recipe.config.fine.n_layer, generator, std=0.05)
-        train, valid = self._split("tokens", "train"), _mixed(self._split("tokens", "valid"))
+        train, valid = self._speech_tokens(), _mixed(self._split("tokens", "valid"))
         self._fit(FineTask(model, recipe.config, train, valid, recipe.fine), recipe.fine_fit)
 
     def _decoder(self) -> None:
-        recipe = self._recipe
+        recipe, codec = self._recipe, self._trained_codec()
+        if recipe.decoder_fit is None or not isinstance(codec, IstftCodec):
+            return
         fine = self._trained("fine", FineGPT(recipe.config.fine), recipe.fine_fit)
         clips = []
         for utterance in self._split("tokens", "train")[: recipe.n_decoder_clips]:
@@ -194,41 +224,32 @@ class EmbeddedRun:
                 fine, recipe.config, utterance.codes, recipe.defaults, recipe.fine.seed
             )
             clips.append(DecoderClip(utterance.waveform, utterance.codes, predicted))
-        held_out = [
-            u.waveform for u in _mixed(self._split("tokens", "valid")) if u.waveform is not None
-        ]
-        task = DecoderTask(self._trained_codec(), clips, held_out, recipe.codec)
+        held_out = _waveforms(_mixed(self._split("tokens", "valid")))
+        task = DecoderTask(codec, clips, held_out, recipe.codec)
         self._fit(task, recipe.decoder_fit)
 
     def _export(self, output: Path) -> None:
         recipe, config = self._recipe, self._recipe.config
-        encoder_config = config.semantic_encoder
-        if encoder_config is None:
-            raise TrainingError("the recipe's config has no semantic encoder")
-        train = self._split("tokens", "train")
-        tokenizer_task = SemanticTokenizerTask(
-            encoder_config, train[:1], train[:1], recipe.tokenizer
-        )
         networks = {
             "semantic.": self._trained("semantic", CausalGPT(config.semantic), recipe.semantic_fit),
             "coarse_acoustics.": self._trained(
                 "coarse", CausalGPT(config.coarse), recipe.coarse_fit
             ),
             "fine_acoustics.": self._trained("fine", FineGPT(config.fine), recipe.fine_fit),
-            "codec_model.": self._trained(
-                "codec-decoder", self._trained_codec(), recipe.decoder_fit
-            ),
-            "semantic_encoder.": self._trained(
-                tokenizer_task.name, tokenizer_task.module, recipe.tokenizer_fit
-            ),
+            "codec_model.": self._finished_codec(),
+            "semantic_encoder.": self._trained_encoder(),
         }
         tensors: dict[str, NDArray[Any]] = {
             prefix + name: tensor.detach().cpu().numpy()
             for prefix, network in networks.items()
             for name, tensor in network.state_dict().items()
         }
-        voices = recipe.corpus.voices
-        export_embedded(output, config, tensors, recipe.defaults, train, voices)
+        train = self._split("tokens", "train")
+        export_embedded(output, config, tensors, recipe.defaults, train, recipe.presets)
+
+    def _finished_codec(self) -> torch.nn.Module:
+        codec, decoder_fit = self._trained_codec(), self._recipe.decoder_fit
+        return codec if decoder_fit is None else self._trained("codec-decoder", codec, decoder_fit)
 
 
 def _fresh(config: GPTConfig, seed: int) -> CausalGPT:
@@ -247,13 +268,23 @@ def _mixed(utterances: Sequence[Utterance]) -> list[Utterance]:
     return [utterances[i] for i in np.argsort(turns, kind="stable")]
 
 
-def _with_codes(utterance: Utterance, codec: IstftCodec) -> Utterance:
+def _waveforms(utterances: Sequence[Utterance]) -> list[NDArray[np.int16]]:
+    return [u.waveform for u in utterances if u.waveform is not None]
+
+
+def _with_tokens(
+    utterance: Utterance, codec: IstftCodec | HarmonicCodec, encoder: SemanticEncoder
+) -> Utterance:
+    """The utterance with codes, and with semantic tokens if it has none."""
     if utterance.waveform is None:
         raise TrainingError(f"utterance {utterance.key} has no waveform to encode")
     samples = torch.from_numpy(utterance.waveform.astype(np.float32) / 32768.0)[None]
     with torch.inference_mode():
         codes = codec.encode(samples)[0].numpy().astype(np.int16)
-    return replace(utterance, codes=codes)
+        semantic = utterance.semantic
+        if semantic is None:
+            semantic = encoder.encode(samples)[0].numpy().astype(np.int16)
+    return replace(utterance, codes=codes, semantic=semantic)
 
 
 def _remove_tree(path: Path) -> None:

@@ -7,6 +7,7 @@ codebooks, two of them coarse. All figures end up in the checkpoint's config fil
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from openbark.config import (
@@ -15,12 +16,13 @@ from openbark.config import (
     FineGPTConfig,
     FineRules,
     GPTConfig,
+    HarmonicCodecConfig,
     IstftCodecConfig,
     SemanticEncoderConfig,
     SemanticRules,
 )
 
-__all__ = ["CHARACTERS", "character_tokenizer_json", "embedded_config"]
+__all__ = ["CHARACTERS", "character_tokenizer_json", "embedded_config", "voice_config"]
 
 CHARACTERS = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ',.?!-:;\"()[]"
 """Every character the embedded model reads; digits are spelled out before."""
@@ -58,8 +60,8 @@ def character_tokenizer_json() -> str:
     return json.dumps(document, ensure_ascii=False, indent=1) + "\n"
 
 
-def embedded_config(semantic_vocab_size: int) -> BarkConfig:
-    """The embedded model's config for a semantic vocabulary of that size."""
+def embedded_config(semantic_vocab_size: int, pitch_bins: int = 4) -> BarkConfig:
+    """The embedded model's config for a semantic vocabulary of that size, `pitch_bins` tokens to a unit."""
     text_offset = semantic_vocab_size + 1
     text_pad = text_offset + len(CHARACTERS)
     codebook_size, n_coarse, n_fine = 1024, 2, 8
@@ -114,8 +116,44 @@ def embedded_config(semantic_vocab_size: int) -> BarkConfig:
         ),
         fine_rules=FineRules(n_codebooks=n_fine, max_history=128, max_input=256),
         codebook_size=codebook_size,
-        semantic_encoder=SemanticEncoderConfig(vocab_size=semantic_vocab_size, pitch_bins=4),
+        semantic_encoder=SemanticEncoderConfig(
+            vocab_size=semantic_vocab_size, pitch_bins=pitch_bins
+        ),
         text_normalizer="en",
         name="openbark-embedded",
         languages=("en",),
+    )
+
+
+def voice_config(semantic_vocab_size: int) -> BarkConfig:
+    """The second edition: whole sentences, the harmonic codec, three seconds of voice history.
+
+    The coarse window holds 150 frames of history, 75 new ones and 15 frames of semantic tokens ahead: short windows
+    would spend most of the time reading the same history again.
+    """
+    base = embedded_config(semantic_vocab_size, pitch_bins=6)
+    rules = base.coarse_rules
+    max_text, max_new = 128, 511
+    history, window, ahead = 300, 150, 15
+    semantic_input = (history + window) // rules.n_codebooks + ahead
+    return replace(
+        base,
+        semantic=replace(base.semantic, block_size=max_text + 1 + max_new, n_layer=6),
+        semantic_rules=replace(
+            base.semantic_rules, max_text_tokens=max_text, max_new_tokens=max_new
+        ),
+        coarse=replace(
+            base.coarse,
+            block_size=semantic_input + 1 + history + window,
+            n_layer=6,
+            n_embd=256,
+        ),
+        coarse_rules=replace(
+            rules, max_semantic_input=semantic_input, max_history=history, sliding_window=window
+        ),
+        fine=replace(base.fine, n_layer=4, n_embd=128),
+        codec=HarmonicCodecConfig(),
+        semantic_encoder=SemanticEncoderConfig(
+            dim=128, n_layer=5, vocab_size=semantic_vocab_size, pitch_bins=6
+        ),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from openbark.training.data import Utterance
 from openbark.training.embedded_config import character_tokenizer_json
 from openbark.voices.voice import Voice
 
-__all__ = ["ORIGINS", "PRESET_SECONDS", "export_embedded", "preset_utterance"]
+__all__ = ["ORIGINS", "PRESET_SECONDS", "Preset", "export_embedded", "preset_utterance"]
 
 PRESET_SECONDS = (2.4, 3.6)
 """Length of the utterance a preset is made of: longer than both history windows, short enough to be one sentence."""
@@ -28,6 +29,15 @@ ORIGINS = {
     "awb": "flite voice awb (CMU ARCTIC, Scottish English, male)",
     "kal16": "flite voice kal16 (diphones, US English, male)",
 }
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A voice to ship: the corpus speaker it is made of, its file name, and what is said of it."""
+
+    speaker: str
+    name: str
+    description: str
 
 
 def preset_utterance(
@@ -58,9 +68,9 @@ def export_embedded(
     tensors: Mapping[str, NDArray[Any]],
     defaults: GenerationParams,
     utterances: Sequence[Utterance],
-    speakers: Sequence[str],
+    presets: Sequence[Preset],
 ) -> None:
-    """Write the checkpoint in float16 and one preset `en_<i>` per speaker beside it."""
+    """Write the checkpoint in float16 and one voice per preset beside it."""
     save_checkpoint(
         output,
         config,
@@ -72,8 +82,8 @@ def export_embedded(
     )
     (output / "voices").mkdir(exist_ok=True)
     n_coarse = config.coarse_rules.n_codebooks
-    for index, speaker in enumerate(speakers):
-        utterance = preset_utterance(utterances, speaker, config)
+    for preset in presets:
+        utterance = preset_utterance(utterances, preset.speaker, config)
         if utterance.semantic is None or utterance.codes is None:
             raise TypeError("preset_utterance returns utterances with tokens only")
         codes = utterance.codes.astype(np.int64)
@@ -81,13 +91,14 @@ def export_embedded(
             semantic=utterance.semantic.astype(np.int64),
             coarse=codes[:n_coarse],
             fine=codes,
-            name=f"en_{index}",
+            name=preset.name,
             metadata={
                 "language": "en",
-                "origin": ORIGINS.get(speaker, speaker),
+                "origin": ORIGINS.get(preset.speaker, preset.speaker),
+                "description": preset.description,
                 "text": utterance.text,
                 "licence": "synthetic speech, free to use; see docs/embedded-model.md",
             },
         )
         voice.validate(config)
-        voice.save(output / "voices" / f"en_{index}.npz")
+        voice.save(output / "voices" / f"{preset.name}.npz")

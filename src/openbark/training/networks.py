@@ -10,15 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from openbark.backends.torch.encodec import Encodec
+from openbark.backends.torch.codecs import TorchCodec, build_codec
 from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT
-from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.semantic_encoder import SemanticEncoder
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.save import save_checkpoint
 from openbark.checkpoints.tokenizer_files import read_tokenizer_json
-from openbark.config import EncodecConfig
 from openbark.errors import CheckpointUnsupportedError
 
 __all__ = [
@@ -67,12 +65,9 @@ def fine_from(checkpoint: Checkpoint) -> FineGPT:
     return _filled(FineGPT(checkpoint.config.fine), checkpoint, "fine")
 
 
-def codec_from(checkpoint: Checkpoint) -> Encodec | IstftCodec:
+def codec_from(checkpoint: Checkpoint) -> TorchCodec:
     """The codec, of whichever kind."""
-    config = checkpoint.config.codec
-    if isinstance(config, EncodecConfig):
-        return _filled(Encodec(config), checkpoint, "codec").eval()
-    return _filled(IstftCodec(config), checkpoint, "codec").eval()
+    return _filled(build_codec(checkpoint.config.codec), checkpoint, "codec").eval()
 
 
 def semantic_encoder_from(checkpoint: Checkpoint) -> SemanticEncoder:

@@ -1,40 +1,52 @@
 """The embedded model's training recipe as data: what to synthesise, what to train for how long.
 
-Three presets: "smoke" (minutes, for tests: the result runs but does not speak), "cpu" (two cores, an afternoon:
-what the package ships) and "gpu" (the same with about ten times the training).
+Presets: "smoke" (minutes, for tests: the result runs but does not speak), "cpu" and "gpu" train the first edition's
+sizes on flite's speech; "voice" trains what the package ships on a labelled corpus, "voice-smoke" is its miniature.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from openbark.config import BarkConfig, FineGPTConfig, GPTConfig, IstftCodecConfig
+from openbark.config import (
+    BarkConfig,
+    FineGPTConfig,
+    GPTConfig,
+    HarmonicCodecConfig,
+    IstftCodecConfig,
+)
 from openbark.errors import TrainingError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.training.coarse import CoarseOptions
 from openbark.training.codec import CodecTaskOptions
-from openbark.training.embedded_config import embedded_config
+from openbark.training.embedded_config import embedded_config, voice_config
+from openbark.training.export import ORIGINS, Preset
 from openbark.training.fine import FineOptions
 from openbark.training.loop import FitOptions
 from openbark.training.semantic import SemanticOptions
 from openbark.training.semantic_tokenizer import SemanticTokenizerOptions
 from openbark.training.synth.corpus import CorpusOptions
+from openbark.training.synth.labelled_corpus import LabelledCorpusOptions
 from openbark.training.synth.labels import SEMANTIC_VOCAB_SIZE
+from openbark.training.synth.phones import VOCABULARY
 
-__all__ = ["PRESETS", "Recipe", "recipe"]
+__all__ = ["LABELLED_PRESETS", "PRESETS", "Recipe", "recipe"]
 
-PRESETS = ("smoke", "cpu", "gpu")
+PRESETS = ("smoke", "cpu", "gpu", "voice-smoke", "voice")
+LABELLED_PRESETS = ("voice-smoke", "voice")
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Everything `openbark train embedded` does, in the order of its fields.
 
-    n_decoder_clips: utterances whose predicted fine codes the decoder is tuned on.
+    decoder_fit: how the decoder is tuned on predicted fine codes; None leaves it as the codec step made it.
+    n_decoder_clips: utterances it is tuned on.
+    presets: voices to ship.
     defaults: sampling that the checkpoint recommends, chosen on the validation sentences.
     """
 
-    corpus: CorpusOptions
+    corpus: CorpusOptions | LabelledCorpusOptions
     config: BarkConfig
     codec: CodecTaskOptions
     codec_fit: FitOptions
@@ -46,8 +58,9 @@ class Recipe:
     coarse_fit: FitOptions
     fine: FineOptions
     fine_fit: FitOptions
-    decoder_fit: FitOptions
+    decoder_fit: FitOptions | None
     n_decoder_clips: int
+    presets: tuple[Preset, ...]
     defaults: GenerationParams
 
 
@@ -55,6 +68,22 @@ _DEFAULTS = GenerationParams(
     semantic=SamplingParams(temperature=0.2, min_eos_p=None),
     coarse=SamplingParams(temperature=0.2),
     fine=SamplingParams(temperature=0.0),
+)
+
+
+_FLITE_PRESETS = tuple(
+    Preset(speaker, f"en_{index}", ORIGINS[speaker]) for index, speaker in enumerate(ORIGINS)
+)
+
+_VOICE_PRESETS = (
+    Preset("af_heart", "heart", "American woman, warm"),
+    Preset("am_michael", "michael", "American man, calm"),
+    Preset("bf_emma", "emma", "British woman, clear"),
+    Preset("bm_george", "george", "British man, deep"),
+    Preset("af_bella", "bella", "American woman, lively"),
+    Preset("am_puck", "puck", "American man, bright"),
+    Preset("am_fenrir", "fenrir", "American man, firm"),
+    Preset("bf_isabella", "isabella", "British woman, soft"),
 )
 
 
@@ -74,6 +103,7 @@ def _cpu() -> Recipe:
         fine_fit=FitOptions(3000, 2e-3),
         decoder_fit=FitOptions(4000, 5e-4, betas=(0.8, 0.99), grad_clip=5.0),
         n_decoder_clips=2000,
+        presets=_FLITE_PRESETS,
         defaults=_DEFAULTS,
     )
 
@@ -91,7 +121,61 @@ def _gpu() -> Recipe:
         coarse_fit=replace(base.coarse_fit, steps=15_000, device="cuda"),
         fine=replace(base.fine, batch_size=96),
         fine_fit=replace(base.fine_fit, steps=8000, device="cuda"),
-        decoder_fit=replace(base.decoder_fit, steps=20_000, device="cuda"),
+        decoder_fit=FitOptions(20_000, 5e-4, betas=(0.8, 0.99), grad_clip=5.0, device="cuda"),
+    )
+
+
+def _voice(corpus: LabelledCorpusOptions) -> Recipe:
+    base = _cpu()
+    fit = FitOptions(12_000, 1.2e-3, warmup=200, decay_fraction=0.35, precision="fp32", threads=1)
+    return replace(
+        base,
+        corpus=corpus,
+        config=voice_config(VOCABULARY),
+        codec=CodecTaskOptions(
+            batch_size=12, crop_frames=50, quantize_from=300, short_counts=(1, 2, 2, 2, 4),
+            mel_weight=1.0,
+        ),
+        codec_fit=replace(
+            fit, lr=1e-3, betas=(0.8, 0.99), grad_clip=5.0, decay_fraction=0.4, checkpoint_every=200
+        ),
+        tokenizer_fit=replace(fit, steps=4000, lr=1.5e-3, warmup=100),
+        semantic=SemanticOptions(tokens_per_batch=4096),
+        semantic_fit=replace(fit, checkpoint_every=100),
+        coarse=CoarseOptions(batch_size=8, voice_share=0.85),
+        coarse_fit=replace(fit, checkpoint_every=100),
+        fine=FineOptions(batch_size=12, voice_share=0.85),
+        fine_fit=replace(fit, steps=4000, lr=2e-3),
+        decoder_fit=None,
+        n_decoder_clips=0,
+        presets=_VOICE_PRESETS,
+    )  # fmt: skip
+
+
+def _voice_smoke(corpus: LabelledCorpusOptions) -> Recipe:
+    base, small = _voice(corpus), _smoke()
+    config, codec = base.config, base.config.codec
+    if not isinstance(codec, HarmonicCodecConfig):
+        raise TypeError("the voice recipe's codec is a harmonic codec")
+    narrow = replace(
+        codec, encoder_dim=32, decoder_dim=32, filter_dim=16, encoder_layers=1, decoder_layers=1
+    )
+    names = ("tokenizer", "semantic", "coarse", "fine")
+    return replace(
+        base,
+        config=replace(
+            config,
+            semantic=_narrow(config.semantic),
+            coarse=_narrow(config.coarse),
+            fine=_narrow_fine(config.fine),
+            codec=narrow,
+            name="openbark-voice-smoke",
+        ),
+        codec=replace(base.codec, batch_size=4, quantize_from=10, init_batches=4),
+        codec_fit=replace(small.codec_fit, precision="fp32"),
+        presets=base.presets[:2],
+        **{name: getattr(small, name) for name in names},
+        **{f"{name}_fit": getattr(small, f"{name}_fit") for name in names},
     )
 
 
@@ -126,8 +210,9 @@ def _smoke() -> Recipe:
         coarse_fit=short(base.coarse_fit, 30),
         fine=FineOptions(batch_size=4),
         fine_fit=short(base.fine_fit, 18),
-        decoder_fit=short(base.decoder_fit, 20),
+        decoder_fit=short(base.codec_fit, 20),
         n_decoder_clips=8,
+        presets=_FLITE_PRESETS[:2],
     )
 
 
@@ -146,19 +231,38 @@ def _istft(config: BarkConfig) -> IstftCodecConfig:
 
 
 def recipe(
-    preset: str, seed: int = 0, device: str | None = None, threads: int | None = None
+    preset: str,
+    seed: int = 0,
+    device: str | None = None,
+    threads: int | None = None,
+    corpus: LabelledCorpusOptions | None = None,
 ) -> Recipe:
-    """The recipe of a preset with its seed, device and threads set everywhere; TrainingError for an unknown name."""
-    makers = {"smoke": _smoke, "cpu": _cpu, "gpu": _gpu}
-    if preset not in makers:
-        raise TrainingError(f"preset is {preset!r}; legal: {', '.join(PRESETS)}")
-    made = makers[preset]()
+    """The recipe of a preset with its seed, device and threads set everywhere.
+
+    Args:
+        corpus: where the labelled corpus is; needed by the presets of `LABELLED_PRESETS`, and by no other.
+
+    Raises:
+        TrainingError: an unknown preset, or a corpus that is missing or not wanted.
+    """
+    if preset not in PRESETS:
+        raise TrainingError(f"preset {preset!r} is not known; allowed: {', '.join(PRESETS)}")
+    if (preset in LABELLED_PRESETS) != (corpus is not None):
+        raise TrainingError(
+            f"presets {', '.join(LABELLED_PRESETS)} train on a labelled corpus: give --spoken FOLDER with them, "
+            "and with no other preset"
+        )
+    if corpus is not None:
+        made = _voice(corpus) if preset == "voice" else _voice_smoke(corpus)
+    else:
+        made = {"smoke": _smoke, "cpu": _cpu, "gpu": _gpu}[preset]()
     changes: dict[str, object] = {}
     for name in ("corpus", "codec", "tokenizer", "semantic", "coarse", "fine"):
         changes[name] = replace(getattr(made, name), seed=seed)
     for name in ("codec", "tokenizer", "semantic", "coarse", "fine", "decoder"):
-        fit: FitOptions = getattr(made, f"{name}_fit")
-        changes[f"{name}_fit"] = replace(
-            fit, seed=seed, device=device or fit.device, threads=threads or fit.threads
-        )
+        fit: FitOptions | None = getattr(made, f"{name}_fit")
+        if fit is not None:
+            changes[f"{name}_fit"] = replace(
+                fit, seed=seed, device=device or fit.device, threads=threads or fit.threads
+            )
     return replace(made, **changes)  # type: ignore[arg-type]

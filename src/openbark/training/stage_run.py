@@ -180,8 +180,8 @@ def _codec(
     config = checkpoint.config.codec
     if not isinstance(config, IstftCodecConfig):
         raise CheckpointUnsupportedError(
-            f"{checkpoint.directory} has an EnCodec codec; OpenBark trains iSTFT codecs only, "
-            "start from the embedded model's config"
+            f"{checkpoint.directory} has a codec of type {config.model_type!r}; allowed: 'istft' (start from "
+            "the embedded model's config)"
         )
     clips = [u.waveform for u in train if u.waveform is not None]
     held_out = [u.waveform for u in valid if u.waveform is not None]

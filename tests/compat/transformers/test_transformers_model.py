@@ -14,7 +14,7 @@ from shim_models import SLOTS
 
 from openbark.checkpoints import random_checkpoint, save_checkpoint
 from openbark.compat import transformers as hf
-from openbark.config import BarkConfig, IstftCodecConfig
+from openbark.config import BarkConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import (
     CheckpointCorruptError,
     DeviceError,
@@ -208,12 +208,19 @@ def test_pickled_weights_and_a_vocabulary_file(
     assert ids[0, :4].tolist() == [5, 5, 6, 0]
 
 
+@pytest.mark.parametrize("kind", [IstftCodecConfig, HarmonicCodecConfig])
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
-def test_the_embedded_models_codec(tmp_path: Path, processor: hf.BarkProcessor, dtype: str) -> None:
-    """The istft codec has buffers that no file fills."""
-    codec = IstftCodecConfig(
+def test_openbarks_own_codecs(
+    tmp_path: Path,
+    processor: hf.BarkProcessor,
+    dtype: str,
+    kind: type[IstftCodecConfig] | type[HarmonicCodecConfig],
+) -> None:
+    """They have buffers that no file fills."""
+    codec = kind(
         codebook_size=32, codebook_dim=8, encoder_dim=8, encoder_layers=1, decoder_dim=8, decoder_layers=1
     )  # fmt: skip
+    assert hf.BarkConfig(codec_config=codec).codec_config == codec
     config = replace(BarkConfig.tiny(), codec=codec)
     save_checkpoint(tmp_path / "m", config, random_checkpoint(config), SUNO_PARAMS, None)
     model = hf.BarkModel.from_pretrained(tmp_path / "m", dtype=dtype)

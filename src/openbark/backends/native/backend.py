@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, require_network
-from openbark.backends.native.codec import NativeEncodec, NativeIstftCodec
+from openbark.backends.native.codec import native_codec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
 from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
@@ -27,7 +27,7 @@ from openbark.checkpoints.shapes import (
     FINE_PREFIX,
     SEMANTIC_PREFIX,
 )
-from openbark.config import BarkConfig, EncodecConfig
+from openbark.config import BarkConfig
 from openbark.errors import ParamError
 from openbark.forks import ForkSafeLock
 from openbark.params import SamplingParams
@@ -42,7 +42,7 @@ _NEAR_BYTES = 32 << 20
 
 
 class Codec(Protocol):
-    """What both codecs have in common."""
+    """What all codecs have in common."""
 
     def encode(self, waveform: NDArray[np.floating], n_codebooks: int) -> Tokens:
         """Waveform [L] -> codes [K, F]."""
@@ -273,10 +273,7 @@ class NativeBackend:
 
 
 def _codec(checkpoint: Checkpoint, pool: Pool) -> Codec:
-    config, tensors = checkpoint.config.codec, checkpoint.part(CODEC_PREFIX)
-    if isinstance(config, EncodecConfig):
-        return NativeEncodec(config, tensors, pool)
-    return NativeIstftCodec(config, tensors, pool)
+    return native_codec(checkpoint.config.codec, checkpoint.part(CODEC_PREFIX), pool)
 
 
 def _transformers(

@@ -1,6 +1,6 @@
-"""The codecs of the compiled engine: EnCodec, the iSTFT codec and the semantic encoder.
+"""The codecs of the compiled engine: EnCodec, the iSTFT codec, the harmonic codec and the semantic encoder.
 
-The numpy twins of `openbark.backends.torch.encodec.Encodec`, `.istft.IstftCodec` and
+The numpy twins of `openbark.backends.torch.encodec.Encodec`, `.istft.IstftCodec`, `.harmonic.HarmonicCodec` and
 `.semantic_encoder.SemanticEncoder`, one sequence per call and always float32. The arithmetic is in
 `src/codec*.cpp`; here inputs are checked and memory is handed over. Knows no stages and no files.
 """
@@ -19,6 +19,7 @@ from openbark.backends.codec_stream import (
     WHOLE,
     BoundedCodecStream,
     encodec_reaches,
+    harmonic_reach,
     istft_reach,
     stretch_of_codes,
 )
@@ -26,15 +27,24 @@ from openbark.backends.native import codec_layout
 from openbark.backends.native.capi import CodecHandle, CodecStreamHandle
 from openbark.backends.native.codec_layout import Layout, Tensors
 from openbark.backends.native.library import Pool
-from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
+from openbark.config import (
+    CodecConfig,
+    EncodecConfig,
+    HarmonicCodecConfig,
+    IstftCodecConfig,
+    SemanticEncoderConfig,
+)
 from openbark.errors import AudioError, InputError
 from openbark.forks import ForkSafeLock
 
 __all__ = [
+    "NativeCodec",
+    "NativeCodecStream",
     "NativeEncodec",
-    "NativeEncodecStream",
+    "NativeHarmonicCodec",
     "NativeIstftCodec",
     "NativeSemanticEncoder",
+    "native_codec",
 ]
 
 _Codes = NDArray[np.integer]
@@ -105,12 +115,10 @@ class _Network:
         return codes.astype(np.int64)
 
 
-class NativeEncodecStream:
-    """EnCodec's decoder inside the library as a `backends.base.CodecStream`."""
+class NativeCodecStream:
+    """A decoder with a memory inside the library as a `backends.base.CodecStream`."""
 
-    def __init__(
-        self, config: EncodecConfig, pool: Pool, network: _Network, lookahead: int
-    ) -> None:
+    def __init__(self, config: CodecConfig, pool: Pool, network: _Network, lookahead: int) -> None:
         self.lookahead = lookahead
         self._config = config
         self._pool = pool
@@ -209,7 +217,7 @@ class _NativeCodec:
 
     def __init__(
         self,
-        config: EncodecConfig | IstftCodecConfig,
+        config: CodecConfig,
         pool: Pool,
         decoder: Callable[[], Layout],
         encoder: Callable[[], Layout],
@@ -268,7 +276,7 @@ class NativeEncodec(_NativeCodec):
         if config.norm_type == "time_group_norm":
             return BoundedCodecStream(self.decode, WHOLE, config.hop_length)
         lookahead = sum(reach.right for reach in encodec_reaches(config))
-        return NativeEncodecStream(config, self._pool, self._network("decoder"), lookahead)
+        return NativeCodecStream(config, self._pool, self._network("decoder"), lookahead)
 
 
 class NativeIstftCodec(_NativeCodec):
@@ -290,6 +298,40 @@ class NativeIstftCodec(_NativeCodec):
     def stream(self) -> CodecStream:
         """A stream of the decoder: windows of frames with all that these can see."""
         return BoundedCodecStream(self.decode, istft_reach(self.config), self.config.hop_length)
+
+
+class NativeHarmonicCodec(_NativeCodec):
+    """The harmonic codec; weights as `Checkpoint.part("codec_model.")` gives them."""
+
+    config: HarmonicCodecConfig
+
+    def __init__(self, config: HarmonicCodecConfig, tensors: Tensors, pool: Pool) -> None:
+        """Raises CheckpointUnsupportedError for what the engine cannot run."""
+        super().__init__(
+            config,
+            pool,
+            lambda: codec_layout.harmonic_decoder(config, tensors),
+            lambda: codec_layout.harmonic_encoder(config, tensors),
+        )
+        # A small network: the first clip need not wait for it.
+        self._network("decoder")
+
+    def stream(self) -> CodecStream:
+        """A stream of the decoder, which carries the phase of the pulse train."""
+        lookahead = harmonic_reach(self.config).codes.right
+        return NativeCodecStream(self.config, self._pool, self._network("decoder"), lookahead)
+
+
+NativeCodec = NativeEncodec | NativeIstftCodec | NativeHarmonicCodec
+
+
+def native_codec(config: CodecConfig, tensors: Tensors, pool: Pool) -> NativeCodec:
+    """The codec of a config's kind. Raises CheckpointUnsupportedError for what the engine cannot run."""
+    if isinstance(config, EncodecConfig):
+        return NativeEncodec(config, tensors, pool)
+    if isinstance(config, IstftCodecConfig):
+        return NativeIstftCodec(config, tensors, pool)
+    return NativeHarmonicCodec(config, tensors, pool)
 
 
 class NativeSemanticEncoder:

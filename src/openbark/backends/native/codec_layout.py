@@ -15,7 +15,17 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.config import EncodecConfig, IstftCodecConfig, SemanticEncoderConfig
+from openbark.backends.native.spectra import (
+    hann_window,
+    mel_filterbank,
+    minimum_phase_weights,
+)
+from openbark.config import (
+    EncodecConfig,
+    HarmonicCodecConfig,
+    IstftCodecConfig,
+    SemanticEncoderConfig,
+)
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
 __all__ = [
@@ -25,9 +35,10 @@ __all__ = [
     "check_encodec",
     "encodec_decoder",
     "encodec_encoder",
+    "harmonic_decoder",
+    "harmonic_encoder",
     "istft_decoder",
     "istft_encoder",
-    "mel_filterbank",
     "semantic_encoder",
 ]
 
@@ -38,6 +49,8 @@ _PAD_MODES = ("constant", "reflect", "replicate")  # in the order of PadMode in 
 # As in `openbark.backends.torch.semantic_encoder`.
 _SEMANTIC_LIMIT_HZ = 8000.0
 _SEMANTIC_UPPER_LAYERS = 2
+# As in `openbark.backends.torch.harmonic`.
+_HARMONIC_BIAS, _NOISE_BIAS = -3.0, -5.0
 
 
 class CodecKind(IntEnum):
@@ -48,6 +61,8 @@ class CodecKind(IntEnum):
     ISTFT_DECODER = 2
     ISTFT_ENCODER = 3
     SEMANTIC_ENCODER = 4
+    HARMONIC_DECODER = 5
+    HARMONIC_ENCODER = 6
 
 
 @dataclass
@@ -254,35 +269,19 @@ def _convnext_stack(
     layout.affine(f"{name}.final_norm", dim)
 
 
-def mel_filterbank(
-    sampling_rate: int, n_fft: int, n_mels: int, limit_hz: float
-) -> NDArray[np.float32]:
-    """Triangular filters [n_mels, n_fft // 2 + 1]; the rule is in `openbark.backends.torch.convnext`."""
-    top = 2595.0 * math.log10(1.0 + limit_hz / 700.0)
-    edges = 700.0 * (10.0 ** (np.linspace(0.0, top, n_mels + 2) / 2595.0) - 1.0)
-    frequencies = np.arange(n_fft // 2 + 1)[None, :] * (sampling_rate / n_fft)
-    low, centre, high = edges[:-2, None], edges[1:-1, None], edges[2:, None]
-    rising = (frequencies - low) / (centre - low)
-    falling = (high - frequencies) / (high - centre)
-    return np.maximum(0.0, np.minimum(rising, falling)).astype(np.float32)
-
-
-def _hann(size: int) -> NDArray[np.float64]:
-    """The periodic Hann window."""
-    return 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(size) / size)
-
-
 def _log_mel(
-    layout: Layout, config: IstftCodecConfig | SemanticEncoderConfig, limit_hz: float
+    layout: Layout,
+    config: IstftCodecConfig | HarmonicCodecConfig | SemanticEncoderConfig,
+    limit_hz: float,
 ) -> None:
     _require(config.mel_n_fft % 2 == 0, f"an odd mel_n_fft ({config.mel_n_fft})")
     hop = config.hop_length // config.subframes
     layout.sizes += [hop, config.subframes, config.n_mels, config.mel_n_fft]
     bank = mel_filterbank(config.sampling_rate, config.mel_n_fft, config.n_mels, limit_hz)
-    layout.add(_hann(config.mel_n_fft), bank)
+    layout.add(hann_window(config.mel_n_fft), bank)
 
 
-def _istft_quantizer(layout: Layout, config: IstftCodecConfig) -> None:
+def _quantizer(layout: Layout, config: IstftCodecConfig | HarmonicCodecConfig) -> None:
     layout.sizes += [config.codebook_size, config.codebook_dim, config.n_codebooks]
     layout.codebooks(config.n_codebooks, config.codebook_size, config.codebook_dim)
 
@@ -291,9 +290,9 @@ def istft_decoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
     """Codes to waveform."""
     _require(config.n_fft % 2 == 0, f"an odd n_fft ({config.n_fft})")
     layout = Layout(CodecKind.ISTFT_DECODER, tensors)
-    _istft_quantizer(layout, config)
+    _quantizer(layout, config)
     layout.sizes += [config.stft_hop, config.subframes, config.n_bins, config.n_fft]
-    layout.add(_hann(config.n_fft))
+    layout.add(hann_window(config.n_fft))
     dim, kernel = config.decoder_dim, config.kernel_size
     layout.sizes += [dim, config.decoder_layers, config.mlp_ratio, kernel]
     hidden = dim * config.mlp_ratio
@@ -307,11 +306,63 @@ def istft_decoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
 def istft_encoder(config: IstftCodecConfig, tensors: Tensors) -> Layout:
     """Waveform to codes."""
     layout = Layout(CodecKind.ISTFT_ENCODER, tensors)
-    _istft_quantizer(layout, config)
+    _quantizer(layout, config)
     _log_mel(layout, config, config.bandwidth_hz)
     dim, kernel = config.encoder_dim, config.kernel_size
     layout.sizes += [dim, config.encoder_layers, config.mlp_ratio, kernel]
     features, hidden = config.n_mels * config.subframes, dim * config.mlp_ratio
+    _convnext_stack(layout, "encoder.stack", features, dim, config.encoder_layers, hidden, kernel)
+    layout.linear("encoder.project", config.codebook_dim, dim)
+    return layout
+
+
+def harmonic_decoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
+    """Codes to waveform."""
+    _require(config.n_fft % 2 == 0, f"an odd n_fft ({config.n_fft})")
+    layout = Layout(CodecKind.HARMONIC_DECODER, tensors)
+    _quantizer(layout, config)
+    layout.sizes += [config.sampling_rate, config.filter_hop, config.subframes]
+    layout.sizes += [config.n_bands, config.n_fft]
+    response = minimum_phase_weights(config)
+    layout.add(hann_window(2 * config.filter_hop), response, np.zeros(len(response)))
+    dim, kernel, ratio = config.decoder_dim, config.kernel_size, config.mlp_ratio
+    layout.sizes += [dim, config.decoder_layers, ratio, kernel]
+    _convnext_stack(
+        layout,
+        "decoder.stack",
+        config.codebook_dim,
+        dim,
+        config.decoder_layers,
+        dim * ratio,
+        kernel,
+    )
+    layout.linear("decoder.pitch_head", 2, dim)
+    width = config.filter_dim
+    layout.sizes += [width, config.filter_layers, ratio, kernel]
+    layout.linear("decoder.expand", config.subframes * width, dim)
+    for i in range(config.filter_layers):
+        _convnext_block(layout, f"decoder.filters.{i}", width, width * ratio, kernel)
+    layout.affine("decoder.filter_norm", width)
+    n_gains = 2 * config.n_bands
+    layout.add(layout.tensor("decoder.filter_head.weight", n_gains, width))
+    offset = np.repeat(np.array([_HARMONIC_BIAS, _NOISE_BIAS]), config.n_bands)
+    layout.add(layout.tensor("decoder.filter_head.bias", n_gains) + offset)
+    return layout
+
+
+def harmonic_encoder(config: HarmonicCodecConfig, tensors: Tensors) -> Layout:
+    """Waveform to codes."""
+    _require(config.pitch_n_fft % 2 == 0, f"an odd pitch_n_fft ({config.pitch_n_fft})")
+    layout = Layout(CodecKind.HARMONIC_ENCODER, tensors)
+    _quantizer(layout, config)
+    _log_mel(layout, config, config.sampling_rate / 2)
+    layout.sizes += [config.hop_length, config.pitch_first_bin, config.pitch_bins]
+    layout.sizes += [config.pitch_n_fft]
+    layout.add(hann_window(config.pitch_n_fft))
+    dim, kernel = config.encoder_dim, config.kernel_size
+    layout.sizes += [dim, config.encoder_layers, config.mlp_ratio, kernel]
+    features = config.n_mels * config.subframes + config.pitch_bins
+    hidden = dim * config.mlp_ratio
     _convnext_stack(layout, "encoder.stack", features, dim, config.encoder_layers, hidden, kernel)
     layout.linear("encoder.project", config.codebook_dim, dim)
     return layout

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from openbark.backends.base import CodecStream, Network, require_network
 from openbark.backends.native.library import checked_threads
 from openbark.backends.torch.codec_streams import codec_stream
-from openbark.backends.torch.encodec import Encodec
+from openbark.backends.torch.codecs import build_codec
 from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT, KVCache
-from openbark.backends.torch.istft import IstftCodec
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.config import BarkConfig, EncodecConfig
+from openbark.config import BarkConfig
 from openbark.errors import DeviceError, ParamError
 from openbark.forks import tell_after_fork
 from openbark.stages.sampling import Stage
@@ -32,7 +31,7 @@ _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch
 
 
 class Codec(Protocol):
-    """What both codecs have in common."""
+    """What all codecs have in common."""
 
     def encode(self, waveform: Tensor, n_codebooks: int) -> Tensor:
         """Waveform [B, L] -> codes [B, K, F]."""
@@ -65,9 +64,7 @@ def _dtype(name: str | None) -> torch.dtype:
 def _codec(config: BarkConfig) -> nn.Module:
     # Weights that are replaced at once must not cost the program draws of its own generator.
     with torch.random.fork_rng(devices=[]):
-        if isinstance(config.codec, EncodecConfig):
-            return Encodec(config.codec)
-        return IstftCodec(config.codec)
+        return build_codec(config.codec)
 
 
 def _array(logits: Tensor) -> Logits:

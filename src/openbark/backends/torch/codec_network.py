@@ -4,7 +4,7 @@
     quantizer  latent [B, D, F] <-> codes [K, B, F]
     decoder    latent [B, D, F] -> waveform [B, 1, L]
 
-The modules and their tensors' names are those of `encodec` and `istft`; only shapes are turned. What the two
+The modules and their tensors' names are those of `encodec`, `istft` and `harmonic`; only shapes are turned. What the two
 packages call alike but shape differently (`encode`, `decode`) is left to subclasses.
 """
 
@@ -15,9 +15,10 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from openbark.backends.torch.harmonic import HarmonicDecoder, HarmonicEncoder
 from openbark.backends.torch.istft import IstftDecoder, IstftEncoder, ResidualQuantizer
 from openbark.backends.torch.seanet import SeanetDecoder, SeanetEncoder
-from openbark.config import CodecConfig, EncodecConfig
+from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig
 from openbark.errors import InputError
 
 __all__ = ["CodecNetwork", "CodecQuantizer"]
@@ -67,8 +68,20 @@ class _IstftDecoder(IstftDecoder):
         return super().forward(latent.transpose(1, 2))[:, None]
 
 
+class _HarmonicEncoder(HarmonicEncoder):
+    def forward(self, waveform: Tensor) -> Tensor:
+        """Waveform [B, 1, L] -> latent [B, D, F]."""
+        return super().forward(waveform[:, 0]).transpose(1, 2)
+
+
+class _HarmonicDecoder(HarmonicDecoder):
+    def forward(self, latent: Tensor) -> Tensor:
+        """Latent [B, D, F] -> waveform [B, 1, L]."""
+        return super().forward(latent.transpose(1, 2))[:, None]
+
+
 class CodecNetwork(nn.Module):
-    """Encoder, quantiser and decoder of either codec."""
+    """Encoder, quantiser and decoder of any codec."""
 
     encoder: nn.Module
     decoder: nn.Module
@@ -78,6 +91,8 @@ class CodecNetwork(nn.Module):
         self.config: Any = config
         if isinstance(config, EncodecConfig):
             self.encoder, self.decoder = SeanetEncoder(config), SeanetDecoder(config)
+        elif isinstance(config, HarmonicCodecConfig):
+            self.encoder, self.decoder = _HarmonicEncoder(config), _HarmonicDecoder(config)
         else:
             self.encoder, self.decoder = _IstftEncoder(config), _IstftDecoder(config)
         self.quantizer = quantizer(config)

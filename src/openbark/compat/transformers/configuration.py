@@ -16,7 +16,7 @@ from openbark.checkpoints.config_json import ModelSizes, read_sizes
 from openbark.checkpoints.json_file import read_json
 from openbark.compat.transformers.attributes import NamedAttributes, part_of
 from openbark.compat.transformers.locating import FromHub, locate
-from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
+from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import ParamError
 
 __all__ = [
@@ -180,7 +180,7 @@ class BarkFineConfig(BarkSubModelConfig):
 
 class BarkConfig(_Config):
     """A whole Bark (H3). Parts may be given as config objects, dictionaries, or left to their defaults;
-    `codec_config` is an `openbark.config.EncodecConfig` or `IstftCodecConfig`."""
+    `codec_config` is an `EncodecConfig`, `IstftCodecConfig` or `HarmonicCodecConfig` of `openbark.config`."""
 
     model_type: ClassVar[str] = "bark"
     defaults: ClassVar[Mapping[str, Any]] = MappingProxyType(
@@ -273,7 +273,7 @@ class AutoConfig:
 def _codec(value: object) -> CodecConfig:
     if value is None:
         return EncodecConfig()
-    if isinstance(value, (EncodecConfig, IstftCodecConfig)):
+    if isinstance(value, (EncodecConfig, IstftCodecConfig, HarmonicCodecConfig)):
         return value
     if isinstance(value, NamedAttributes):
         value = value.to_dict()

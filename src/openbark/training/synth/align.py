@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
-from openbark.training.synth.labels import PAUSE, PHONES
 
 __all__ = ["LetterTable", "align_letters", "fit_letter_table", "spoken_positions"]
 
@@ -43,12 +42,17 @@ class LetterTable:
     scores: NDArray[np.float32]
 
 
-def fit_letter_table(pairs: Sequence[_Pair], n_iterations: int = 6) -> LetterTable:
-    """Estimate the table from texts and their phone ids [P]."""
+def fit_letter_table(
+    pairs: Sequence[_Pair], is_silent: NDArray[np.bool_], n_iterations: int = 6
+) -> LetterTable:
+    """Estimate the table from texts and their phone ids [P].
+
+    is_silent: for each phone id, whether it belongs to a space or a sign rather than to a letter.
+    """
     if not pairs:
         raise TrainingError("no texts to learn the letters' sounds from; give at least one")
-    misplaced = _misplaced_costs()
-    table = (-np.log(len(PHONES)) - misplaced).astype(np.float32)
+    misplaced = _misplaced_costs(is_silent)
+    table = (-np.log(len(is_silent)) - misplaced).astype(np.float32)
     for iteration in range(n_iterations):
         cost = _DIAGONAL_COSTS[iteration] if iteration < len(_DIAGONAL_COSTS) else 0.0
         counts = np.full(table.shape, _SMOOTHING)
@@ -94,14 +98,13 @@ def _letter_codes(text: str) -> NDArray[np.int64]:
     return np.array([*codes, _END], np.int64)
 
 
-def _misplaced_costs() -> NDArray[np.float32]:
-    """Cost [letters, phones] of sounds on signs and of pauses on letters."""
-    is_pause = np.array([name == PAUSE for name in PHONES])
+def _misplaced_costs(is_silent: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Cost [letters, phones] of sounds on signs and of silence on letters."""
     is_letter = np.zeros(_N_LETTERS, bool)
     is_letter[_OTHER] = True
     for code in range(_FIRST_ASCII, _LAST_ASCII + 1):
         is_letter[3 + code - _FIRST_ASCII] = chr(code).isalnum()
-    return np.where(is_letter[:, None] == is_pause[None], _MISPLACED_COST, 0).astype(np.float32)
+    return np.where(is_letter[:, None] == is_silent[None], _MISPLACED_COST, 0).astype(np.float32)
 
 
 def _aligned_batches(

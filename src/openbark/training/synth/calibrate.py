@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from openbark.files import write_atomically
 from openbark.training.synth.align import LetterTable, fit_letter_table
-from openbark.training.synth.labels import phone_ids, pitch_edges
+from openbark.training.synth.labels import PAUSE, PHONES, phone_ids, pitch_edges
 from openbark.training.synth.parallel import Workers
 from openbark.training.synth.pitch import fundamental_frequency
 from openbark.training.synth.speak import FLITE_VOICES, SAMPLE_RATE, speak_flite
@@ -72,7 +72,8 @@ def _measure(line: Line) -> tuple[float, NDArray[np.float32]]:
 
 def _fit_letters(lines: Sequence[Line], workers: Workers) -> LetterTable:
     phones = workers.map(_phones, lines)
-    return fit_letter_table([(line.text, ids) for line, ids in zip(lines, phones, strict=True)])
+    pairs = [(line.text, ids) for line, ids in zip(lines, phones, strict=True)]
+    return fit_letter_table(pairs, np.array([name == PAUSE for name in PHONES]))
 
 
 def _phones(line: Line) -> NDArray[np.int16]:

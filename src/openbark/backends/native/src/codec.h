@@ -16,7 +16,9 @@ enum class CodecKind : int {
   kEncodecEncoder = OB_ENCODEC_ENCODER,
   kIstftDecoder = OB_ISTFT_DECODER,
   kIstftEncoder = OB_ISTFT_ENCODER,
-  kSemanticEncoder = OB_SEMANTIC_ENCODER
+  kSemanticEncoder = OB_SEMANTIC_ENCODER,
+  kHarmonicDecoder = OB_HARMONIC_DECODER,
+  kHarmonicEncoder = OB_HARMONIC_ENCODER
 };
 
 // A decoder in the middle of a sequence, for one caller at a time. Lives no longer than its codec.
@@ -57,6 +59,8 @@ std::unique_ptr<Codec> make_encodec_decoder(Description& description);
 std::unique_ptr<Codec> make_encodec_encoder(Description& description);
 std::unique_ptr<Codec> make_istft_decoder(Description& description);
 std::unique_ptr<Codec> make_istft_encoder(Description& description);
+std::unique_ptr<Codec> make_harmonic_decoder(Description& description);
+std::unique_ptr<Codec> make_harmonic_encoder(Description& description);
 std::unique_ptr<Codec> make_semantic_encoder(Description& description);
 
 }  // namespace ob

@@ -17,6 +17,10 @@ std::unique_ptr<Codec> make_codec(CodecKind kind, Description& description) {
       return make_istft_encoder(description);
     case CodecKind::kSemanticEncoder:
       return make_semantic_encoder(description);
+    case CodecKind::kHarmonicDecoder:
+      return make_harmonic_decoder(description);
+    case CodecKind::kHarmonicEncoder:
+      return make_harmonic_encoder(description);
   }
   throw std::invalid_argument("codec: unknown kind");
 }

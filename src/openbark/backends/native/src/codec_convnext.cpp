@@ -61,6 +61,12 @@ ConvNeXtStack read_convnext_stack(Description& description, int inputs, int dim,
   return stack;
 }
 
+ConvNeXtStack read_sized_stack(Description& description, int inputs) {
+  const int dim = description.size(), layers = description.size();
+  const int mlp_ratio = description.size(), kernel = description.size();
+  return read_convnext_stack(description, inputs, dim, layers, mlp_ratio, kernel);
+}
+
 void apply_layer_norm(ThreadPool& pool, const LayerNorm& norm, int length, float* x) {
   const CodecKernels& kernels = codec_kernels_of(pool);
   const int dim = static_cast<int>(norm.weight.size());

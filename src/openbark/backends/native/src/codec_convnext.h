@@ -28,6 +28,8 @@ LayerNorm read_layer_norm(Description& description, int dim);
 ConvNeXtBlock read_convnext_block(Description& description, int dim, int hidden, int kernel);
 ConvNeXtStack read_convnext_stack(Description& description, int inputs, int dim, int layers,
                                   int mlp_ratio, int kernel);
+// Sizes (width, blocks, ratio of the MLP, kernel), then the weights.
+ConvNeXtStack read_sized_stack(Description& description, int inputs);
 
 void apply_layer_norm(ThreadPool& pool, const LayerNorm& norm, int length, float* x);
 

@@ -1,5 +1,4 @@
-// The iSTFT codec (openbark/backends/torch/istft.py says what it computes), and the semantic encoder,
-// which reads the same log-mel frames.
+// The iSTFT codec (openbark/backends/torch/istft.py says what it computes).
 #include <cmath>
 
 #include "codec.h"
@@ -12,23 +11,6 @@ namespace {
 
 // Output samples added up at once.
 constexpr int kSamples = 4096;
-
-ResidualQuantizer read_quantizer(Description& description) {
-  ResidualQuantizer quantizer;
-  quantizer.size = description.size();
-  quantizer.dim = description.size();
-  const int count = description.size();
-  for (int k = 0; k < count; ++k)
-    quantizer.tables.push_back(
-        description.array(static_cast<int64_t>(quantizer.size) * quantizer.dim));
-  return quantizer;
-}
-
-ConvNeXtStack read_sized_stack(Description& description, int inputs) {
-  const int dim = description.size(), layers = description.size();
-  const int mlp_ratio = description.size(), kernel = description.size();
-  return read_convnext_stack(description, inputs, dim, layers, mlp_ratio, kernel);
-}
 
 class IstftDecoder : public Codec {
  public:

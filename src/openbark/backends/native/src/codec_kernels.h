@@ -19,6 +19,8 @@ struct CodecKernels {
   // Reads `hidden`, updates `cell` in place, writes `next`.
   void (*lstm_units)(const float* inputs, const float* weight, const float* hidden, float* cell,
              float* next, int width, int first, int last);
+  // re + i im = e^(log_magnitude + i phase); the phase is at most some thousand turns.
+  void (*polar)(const float* log_magnitude, const float* phase, float* re, float* im, int64_t count);
 };
 
 // The set for an instruction set the processor offers.

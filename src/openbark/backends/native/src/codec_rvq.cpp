@@ -20,6 +20,17 @@ Linear scorer(ThreadPool& pool, const float* table, int size, int dim) {
 
 }  // namespace
 
+ResidualQuantizer read_quantizer(Description& description) {
+  ResidualQuantizer quantizer;
+  quantizer.size = description.size();
+  quantizer.dim = description.size();
+  const int count = description.size();
+  for (int k = 0; k < count; ++k)
+    quantizer.tables.push_back(
+        description.array(static_cast<int64_t>(quantizer.size) * quantizer.dim));
+  return quantizer;
+}
+
 void dequantize(const ResidualQuantizer& quantizer, const int32_t* codes, int n_codebooks,
                 int frames, float* latent) {
   const int64_t dim = quantizer.dim;

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "codec_workspace.h"
+#include "codec_description.h"
 
 namespace ob {
 
@@ -12,6 +12,9 @@ struct ResidualQuantizer {
   int size = 0, dim = 0;
   std::vector<const float*> tables;  // each [size, dim]
 };
+
+// Sizes (entries, their width, tables), then the tables.
+ResidualQuantizer read_quantizer(Description& description);
 
 // latent [frames, dim] of codes [n_codebooks, frames]; every code must lie in [0, size).
 void dequantize(const ResidualQuantizer& quantizer, const int32_t* codes, int n_codebooks,
