@@ -60,5 +60,5 @@ def test_json_carries_spans() -> None:
 
 
 def test_unknown_format() -> None:
-    with pytest.raises(ParamError, match="'ass'; legal: srt, vtt, json"):
+    with pytest.raises(ParamError, match="'ass'; allowed: srt, vtt, json"):
         format_timings(SENTENCES, "ass")
