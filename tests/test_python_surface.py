@@ -77,7 +77,7 @@ def test_real_numbers_of_numpy_are_numbers(value: Any) -> None:
 @pytest.mark.parametrize(
     "value",
     [True, False, np.bool_(True), np.array(True), "7", b"7", "0.5", 1j, np.complex64(1), None, [7],
-     np.array([7]), np.array("7"), object()],
+     np.array([7]), np.array("7"), pytest.param(object(), id="object")],
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_number_is_refused(value: Any) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow", reason="needs the extra [batch]")
 
 import numpy as np
 from fake_batch_voice import MODEL, FakeMaker
-from test_batch import ROWS, in_process, write_jsonl
+from test_batch_jobs import ROWS, in_process, write_jsonl
 
 from openbark.api import Bark
 from openbark.batch import bark_lines, local

@@ -19,7 +19,7 @@ from waiting import wait_until
 pytest.importorskip("pyarrow", reason="needs the extra [batch]")
 
 from fake_batch_voice import MODEL, FakeMaker
-from test_batch import tree, write_jsonl
+from test_batch_jobs import tree, write_jsonl
 
 from openbark.batch.commit import read_manifest
 from openbark.batch.local import run_local

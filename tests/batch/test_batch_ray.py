@@ -15,7 +15,7 @@ pytest.importorskip("ray", reason="needs the extra [ray]")
 import ray
 from fake_batch_voice import MODEL, FakeMaker
 from ray.cluster_utils import Cluster
-from test_batch import in_process, tree, write_jsonl
+from test_batch_jobs import in_process, tree, write_jsonl
 
 from openbark.batch.ray_engine import RayEngine
 from openbark.batch.run import BatchOptions, run_batch
