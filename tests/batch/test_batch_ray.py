@@ -21,7 +21,8 @@ from openbark.batch.ray_engine import RayEngine
 from openbark.batch.run import BatchOptions, run_batch
 from openbark.errors import DeviceError
 
-pytestmark = pytest.mark.ray
+# Not proven yet: the head node timed out at every start on a loaded machine of two cores.
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 N_LINES = 60
 
