@@ -63,10 +63,18 @@ def test_same_seed_same_clip_other_voice_other_clip(bark: openbark.Bark) -> None
     )
 
 
-def test_digits_and_tags_are_read_and_foreign_signs_refused(bark: openbark.Bark) -> None:
+def test_digits_and_tags_are_read(bark: openbark.Bark) -> None:
     assert bark.generate("It is 7 o'clock. [sighs]", voice="en_2", seed=1).stop_reason == "eos"
+
+
+def test_signs_without_a_sound_are_left_out_and_foreign_letters_refused(
+    bark: openbark.Bark,
+) -> None:
+    assert bark.generate("Hello \N{GRINNING FACE}", voice="en_0", seed=1).stop_reason == "eos"
     with pytest.raises(TextError, match="U\\+1F600"):
-        bark.generate("Hello \N{GRINNING FACE}", voice="en_0")
+        bark.generate("Hello \N{GRINNING FACE}", voice="en_0", strict=True)
+    with pytest.raises(TextError, match="U\\+041F"):
+        bark.generate("\N{CYRILLIC CAPITAL LETTER PE}ривет", voice="en_0")
 
 
 def test_a_clip_becomes_a_voice_and_a_file(bark: openbark.Bark, tmp_path: Path) -> None:
