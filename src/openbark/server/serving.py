@@ -85,7 +85,7 @@ class SpeechService:
             lambda: speaker.stats.speed,
             self._scale,
         )
-        self.limiter = ConcurrencyLimiter(self._places)
+        self.limiter = ConcurrencyLimiter(self._places, self._capacity)
         self.sessions: set[Session] = set()
 
     @property
@@ -168,12 +168,15 @@ class SpeechService:
         )
 
     def _places(self) -> int:
-        stats = self.speaker.stats
-        return listeners_at_once(stats.speed, stats.places or self.settings.max_rows)
+        return listeners_at_once(self.speaker.stats.speed, self._capacity())
+
+    def _capacity(self) -> int:
+        """How many utterances the speaker computes at once."""
+        return self.speaker.stats.places or self.settings.max_rows
 
     def _scale(self) -> float:
         """How many times the places of one model the speaker has; the limits are those of one model."""
-        return max(1.0, (self.speaker.stats.places or 0) / self.settings.max_rows)
+        return max(1.0, self._capacity() / self.settings.max_rows)
 
     def content_headers(self, job: Job) -> dict[str, str]:
         """Headers of the answer besides its type."""
