@@ -14,6 +14,7 @@ from contextlib import ExitStack, aclosing
 from typing import Protocol
 
 from openbark.audio import AudioEncoder, open_encoder
+from openbark.audio.encoders import encode_blocks
 from openbark.engine.speech_plan import PlanReport
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.params import check_seed
@@ -341,9 +342,9 @@ class SpeechService:
         except ApiError as error:
             raise VoiceError(error.message) from error
 
-    def _encoder(self, job: Job) -> AudioEncoder:
+    def _encoder(self, job: Job, n_samples: int | None = None) -> AudioEncoder:
         name = ENCODERS[job.request.response_format]
-        return open_encoder(name, self.speaker.sample_rate)
+        return open_encoder(name, self.speaker.sample_rate, n_samples=n_samples)
 
     def _progress_event(self, job: Job) -> bytes:
         return event(
@@ -357,13 +358,7 @@ class SpeechService:
         )
 
     def _encode_whole(self, job: Job, blocks: list[Block]) -> bytes:
-        n_samples = sum(len(block) for block in blocks)
-        name = ENCODERS[job.request.response_format]
-        encoder = open_encoder(name, self.speaker.sample_rate, n_samples=n_samples)
-        data = bytearray().join([*(encoder.write(block) for block in blocks), encoder.finish()])
-        for offset, patch in encoder.patches():
-            data[offset : offset + len(patch)] = patch
-        return bytes(data)
+        return encode_blocks(self._encoder(job, sum(map(len, blocks))), blocks)
 
 
 class _Clock:
