@@ -28,9 +28,9 @@ class Clock:
 class Machine:
     """Computes pieces when told to, for the requests that have a place."""
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, capacity: int = 16) -> None:
         self.clock = Clock()
-        self.limiter = ConcurrencyLimiter(lambda: places, self.clock)
+        self.limiter = ConcurrencyLimiter(lambda: places, lambda: capacity, self.clock)
         self.made: list[str] = []
         self._holding: dict[str, asyncio.Event] = {}
         self.tasks: dict[str, asyncio.Task[None]] = {}
@@ -86,6 +86,21 @@ def test_a_short_request_starts_while_a_long_one_has_every_place() -> None:
     run(test)
 
 
+@pytest.mark.parametrize(("places", "capacity"), [(1, 1), (2, 2), (1, 2), (3, 3)])
+def test_no_more_are_computed_than_the_model_computes_at_once(places: int, capacity: int) -> None:
+    async def test() -> None:
+        machine = Machine(places, capacity)
+        for number in range(capacity + 2):
+            machine.speak(str(number), 2)
+        await machine.settle()
+        assert (machine.limiter.running, machine.limiter.waiting) == (capacity, 2)
+        await machine.make("0")
+        # Its listener has audio; the next one has none.
+        assert str(capacity) in machine.computing and len(machine.computing) == capacity
+
+    run(test)
+
+
 @pytest.mark.parametrize("wall", [0.5, 50.0], ids=["fast machine", "slow machine"])
 def test_the_next_piece_of_a_long_request_waits_for_those_that_came_before_it(
     wall: float,
@@ -131,7 +146,7 @@ def test_a_stream_of_short_requests_does_not_starve_a_long_one() -> None:
 def test_the_listener_who_would_hear_a_gap_first_is_served_first() -> None:
     async def test() -> None:
         places = 0
-        limiter = ConcurrencyLimiter(lambda: places, Clock())
+        limiter = ConcurrencyLimiter(lambda: places, lambda: 16, Clock())
         served: list[float] = []
 
         async def listen(seconds: float) -> None:
@@ -180,7 +195,7 @@ def test_requests_that_leave_lose_no_place() -> None:
 def test_places_follow_their_number() -> None:
     async def test() -> None:
         places = 1
-        limiter = ConcurrencyLimiter(lambda: places)
+        limiter = ConcurrencyLimiter(lambda: places, lambda: 16)
         turns: list[Turn] = []
 
         async def visit() -> None:
@@ -208,7 +223,7 @@ def test_places_follow_their_number() -> None:
 
 def test_a_wait_ends_at_its_deadline_and_leaves_nothing() -> None:
     async def test() -> None:
-        limiter = ConcurrencyLimiter(lambda: 0)
+        limiter = ConcurrencyLimiter(lambda: 0, lambda: 16)
         with limiter.join() as first:
             await first.take()
             with limiter.join() as second, pytest.raises(TimeoutError):

@@ -63,11 +63,14 @@ def test_cancel_frees_the_place(start: Start, visit: Open) -> None:
 
 
 def test_the_queue_and_the_progress_are_shown(start: Start, visit: Open) -> None:
-    server = start(hold_after=1, max_rows=1)
+    server = start(max_rows=1, gate="other", allowed=1)
     tab = visit(server.url)
     tab.page.get_by_role("textbox", name="Text", exact=True).fill(LONG)
-    other = {"input": "long " * 500, "response_format": "pcm"}
+    other = {"input": "other " * 500, "response_format": "pcm"}
     with server.client.stream("POST", "/v1/audio/speech", json=other):
+        # Its first block is here; it has the only place until the gate lets the second one through, which is never.
+        server.wait_for(lambda: server.parts.service.limiter.computing == 1)
+        server.speaker.hold_after = 1
         tab.page.get_by_role("button", name="Speak").click()
         tab.page.locator("#status", has_text="place 1 of 1, 1 being made").wait_for()
     tab.page.locator("#status", has_text=" s made").wait_for()

@@ -222,6 +222,16 @@ def test_places_keep_their_number_while_ray_cannot_be_asked() -> None:
     assert places() == 12
 
 
+def test_requests_that_wait_are_told_when_replicas_come() -> None:
+    n_replicas = 1
+    seen: set[int] = set()
+    places = Places(4, lambda: n_replicas)
+    places.on_change(lambda: seen.add(places()))
+    wait_for(lambda: seen == {4}, "the first count")
+    n_replicas = 3
+    wait_for(lambda: seen == {4, 12}, "the count of the others")
+
+
 @pytest.mark.parametrize(
     ("given", "threads", "cpus"),
     [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Protocol
 
@@ -20,7 +20,14 @@ from openbark.audio.samples import Waveform, check_rate, check_waveform, count_c
 from openbark.audio.tags import check_tags, id3_tag, riff_chunk, wav_info
 from openbark.errors import AudioError
 
-__all__ = ["MAX_OGG_TAG_BYTES", "AudioEncoder", "Patch", "encode_audio", "open_encoder"]
+__all__ = [
+    "MAX_OGG_TAG_BYTES",
+    "AudioEncoder",
+    "Patch",
+    "encode_audio",
+    "encode_blocks",
+    "open_encoder",
+]
 
 Patch = tuple[int, bytes]
 """An offset in the file, and the bytes that belong there."""
@@ -134,9 +141,12 @@ def encode_audio(
     Raises AudioError for a waveform that is not finite mono samples, or a rate the format cannot hold.
     """
     checked = check_waveform(waveform, sample_rate)
-    encoder = open_encoder(format, sample_rate, metadata, len(checked))
-    data = bytearray(encoder.write(checked))
-    data += encoder.finish()
+    return encode_blocks(open_encoder(format, sample_rate, metadata, len(checked)), [checked])
+
+
+def encode_blocks(encoder: AudioEncoder, blocks: Iterable[Waveform]) -> bytes:
+    """The whole file of an encoder that has written nothing yet, in memory."""
+    data = bytearray().join([*(encoder.write(block) for block in blocks), encoder.finish()])
     for offset, patch in encoder.patches():
         data[offset : offset + len(patch)] = patch
     return bytes(data)

@@ -1,8 +1,9 @@
 """Limits concurrent requests to what plays without gaps: each computes a piece at a time, between those of others.
 
 A place is held while a piece is made and given back with it. The next place goes to the request whose listener
-would first run out of audio; one that has heard nothing yet does so at once. One place more is for requests that begin:
-hence short ones are served between the pieces of long ones, and no long one is kept waiting for ever. Runs on the event loop, hence without locks.
+would first run out of audio; one that has heard nothing yet does so at once. Where the model can compute more than
+plays without gaps, one place more is for requests that begin: hence short ones are served between the pieces of long
+ones, and no long one is kept waiting for ever. Runs on the event loop, hence without locks.
 """
 
 from __future__ import annotations
@@ -69,10 +70,17 @@ class ConcurrencyLimiter:
     """Places to compute in, as many as `places` says, and one more for a request that begins."""
 
     def __init__(
-        self, places: Callable[[], int], clock: Callable[[], float] = time.monotonic
+        self,
+        places: Callable[[], int],
+        capacity: Callable[[], int],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """places: how many may compute now; asked whenever a place is wanted or given back."""
+        """places: how many may compute now; capacity: how many the model computes at once, which nothing exceeds.
+
+        Both are asked whenever a place is wanted or given back.
+        """
         self._places = places
+        self._capacity = capacity
         self.clock = clock
         self._turns: dict[Turn, object] = {}
 
@@ -134,6 +142,8 @@ class ConcurrencyLimiter:
     def _has_place(self, turn: Turn) -> bool:
         """Whether there is a place; one request that begins needs none of those that others have."""
         n_computing = self.computing
+        if n_computing >= self._capacity():
+            return False
         if turn.is_beginning:
             return n_computing < self._places() + 1
         n_extra = any(each.holds and each.is_beginning for each in self._turns)

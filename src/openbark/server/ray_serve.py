@@ -4,6 +4,7 @@ in front of them. Needs the extras [server] and [ray].
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import signal
@@ -266,8 +267,10 @@ def _builder(settings: ServerSettings) -> Callable[[], FrontApp]:
         handle = serve.get_deployment_handle(_REPLICA, _MODEL)
         facts: ModelFacts = await handle.facts.remote()
         places = Places(settings.max_rows)
-        speaker = RaySpeaker(handle, facts, _library(facts), places)
-        return create_app(speaker, settings)
+        app = create_app(RaySpeaker(handle, facts, _library(facts), places), settings)
+        loop, limiter = asyncio.get_running_loop(), app.state.parts.service.limiter
+        places.on_change(lambda: loop.call_soon_threadsafe(limiter.admit))
+        return app
 
     def front() -> FrontApp:
         """Called where the application runs."""
@@ -285,18 +288,24 @@ class Places:
         self._max_rows = max_rows
         self._count = count
         self._n_replicas = 1
+        self._changed: Callable[[], object] = lambda: None
         threading.Thread(target=self._watch, name="openbark-places", daemon=True).start()
 
     def __call__(self) -> int:
         """Now; those of one replica while none is known, as one that dies is replaced within seconds."""
         return self._max_rows * self._n_replicas
 
+    def on_change(self, act: Callable[[], object]) -> None:
+        """Call `act` whenever the number may have changed: requests that wait may have a place now."""
+        self._changed = act
+
     def _watch(self) -> None:
         while True:
             try:
                 self._n_replicas = max(1, self._count())
+                self._changed()
             except Exception as error:
-                # The controller of Ray Serve restarts; the last number holds until it answers.
+                # The controller of Ray Serve restarts, or the front ends: the last number holds.
                 logging.getLogger("openbark.server").debug("replicas not counted: %s", error)
             time.sleep(1.0)
 

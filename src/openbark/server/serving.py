@@ -14,6 +14,7 @@ from contextlib import ExitStack, aclosing
 from typing import Protocol
 
 from openbark.audio import AudioEncoder, open_encoder
+from openbark.audio.encoders import encode_blocks
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.longform.speech_plan import PlanReport
 from openbark.params import check_seed
@@ -85,7 +86,7 @@ class SpeechService:
             lambda: speaker.stats.speed,
             self._scale,
         )
-        self.limiter = ConcurrencyLimiter(self._places)
+        self.limiter = ConcurrencyLimiter(self._places, self._capacity)
         self.sessions: set[Session] = set()
 
     @property
@@ -168,12 +169,15 @@ class SpeechService:
         )
 
     def _places(self) -> int:
-        stats = self.speaker.stats
-        return listeners_at_once(stats.speed, stats.places or self.settings.max_rows)
+        return listeners_at_once(self.speaker.stats.speed, self._capacity())
+
+    def _capacity(self) -> int:
+        """How many utterances the speaker computes at once."""
+        return self.speaker.stats.places or self.settings.max_rows
 
     def _scale(self) -> float:
         """How many times the places of one model the speaker has; the limits are those of one model."""
-        return max(1.0, (self.speaker.stats.places or 0) / self.settings.max_rows)
+        return max(1.0, self._capacity() / self.settings.max_rows)
 
     def content_headers(self, job: Job) -> dict[str, str]:
         """Headers of the answer besides its type."""
@@ -338,9 +342,9 @@ class SpeechService:
         except ApiError as error:
             raise VoiceError(error.message) from error
 
-    def _encoder(self, job: Job) -> AudioEncoder:
+    def _encoder(self, job: Job, n_samples: int | None = None) -> AudioEncoder:
         name = ENCODERS[job.request.response_format]
-        return open_encoder(name, self.speaker.sample_rate)
+        return open_encoder(name, self.speaker.sample_rate, n_samples=n_samples)
 
     def _progress_event(self, job: Job) -> bytes:
         return event(
@@ -354,13 +358,7 @@ class SpeechService:
         )
 
     def _encode_whole(self, job: Job, blocks: list[Block]) -> bytes:
-        n_samples = sum(len(block) for block in blocks)
-        name = ENCODERS[job.request.response_format]
-        encoder = open_encoder(name, self.speaker.sample_rate, n_samples=n_samples)
-        data = bytearray().join([*(encoder.write(block) for block in blocks), encoder.finish()])
-        for offset, patch in encoder.patches():
-            data[offset : offset + len(patch)] = patch
-        return bytes(data)
+        return encode_blocks(self._encoder(job, sum(map(len, blocks))), blocks)
 
 
 class _Clock:
