@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from openbark.training.embedded import EmbeddedRun
 from openbark.training.recipe import recipe
 from openbark.training.synth.labelled import read_labelled
 from openbark.training.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
+from openbark.training.synth.pitch import fundamental_frequency
 
 RATE, FRAME = 24_000, 600
 SPOKEN = {
@@ -104,6 +106,31 @@ def test_splits(corpus: LabelledCorpusOptions, tmp_path: Path) -> None:
     speech = read_shards(tmp_path / "speech")
     assert [u.speaker for u in speech] == ["recorded-17"] * 2
     assert {u.key for u in speech} == {"17-0001-00", "17-0001-01"}
+
+
+def test_recordings_at_other_rates_have_their_pitch_moved(
+    corpus: LabelledCorpusOptions, tmp_path: Path
+) -> None:
+    times = np.arange(2 * 16_000) / 16_000
+    tone = sum(np.sin(2 * np.pi * 120.0 * k * times) / k for k in range(1, 12))
+    (tmp_path / "people").mkdir()
+    soundfile.write(tmp_path / "people" / "31-0001.flac", 0.1 * tone, 16_000)
+    options = replace(corpus, recordings=tmp_path / "people", rates=(0.8, 1.25))
+    build_labelled_corpus(options, tmp_path / "made")
+    found = {u.speaker: u for u in read_shards(tmp_path / "made" / "codec_only")}
+    assert set(found) == {"recorded-31x0.8", "recorded-31x1.25"}
+    for rate, seconds in ((0.8, 1.5 / 0.8), (1.25, 1.5 / 1.25)):
+        copy = found[f"recorded-31x{rate:g}"]
+        assert copy.waveform is not None and copy.pitch is not None
+        assert len(copy.waveform) == 480 * len(copy.pitch)
+        assert abs(len(copy.waveform) - seconds * RATE) < 480
+        # What the copy's labels say is what a pitch tracker hears in it.
+        heard = fundamental_frequency(copy.waveform.astype(np.float32) / 32768, RATE)
+        middle = slice(10, len(heard) - 10)
+        np.testing.assert_allclose(heard[middle], 120.0 * rate, rtol=0.02)
+        np.testing.assert_allclose(copy.pitch[middle] / 10, 120.0 * rate, rtol=0.02)
+    with pytest.raises(TrainingError, match=r"allowed: 0\.5 to 2\.0"):
+        replace(corpus, rates=(3.0,))
 
 
 def test_a_changed_corpus_does_not_replace_what_is_there(

@@ -83,7 +83,7 @@ _VOICE_PRESETS = (
     Preset("af_bella", "bella", "American woman, lively"),
     Preset("am_puck", "puck", "American man, bright"),
     Preset("am_fenrir", "fenrir", "American man, firm"),
-    Preset("bf_isabella", "isabella", "British woman, soft"),
+    Preset("af_nicole", "nicole", "American woman, close to the microphone, almost a whisper"),
 )
 
 

@@ -1,7 +1,8 @@
 """A labelled corpus, texts with labels alone, and plain recordings, brought into the recipe's shards.
 
 Splits: train and valid (sound, tokens, pitch), texts and texts_valid (tokens only, for the semantic stage), speech (sound
-and pitch of recordings without text, for codec, coarse and fine). Every split is written once and kept.
+and pitch of recordings without text, for codec, coarse and fine), codec_only (those recordings at other rates, for the
+codec). Every split is written once and kept.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 _SPEAKER = re.compile(r"[^-_]+")
 # Recordings are brought to the teacher's level, so that one speaker's level is not a trait of the voice.
 _PEAK = 0.6
+# Beyond these, what is heard is not a human voice any more.
+_SLOWEST, _FASTEST = 0.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,8 @@ class LabelledCorpusOptions:
         held_out: texts that must not be trained on, one a line; None for no file.
         valid_every: every so many-th line is held out.
         stretch_seconds: recordings are cut into pieces of this length, so that one can be the history of another.
+        rates: the codec also hears each recording this many times as fast. Pitch and formants move together, so a copy
+            stands for a speaker of another size.
     """
 
     spoken: Path
@@ -51,7 +56,15 @@ class LabelledCorpusOptions:
     held_out: Path | None = None
     valid_every: int = 97
     stretch_seconds: float = 4.0
+    rates: tuple[float, ...] = (0.84, 0.92, 1.09, 1.18)
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        for rate in self.rates:
+            if not _SLOWEST <= rate <= _FASTEST:
+                raise TrainingError(
+                    f"rates: {rate} is not allowed; allowed: {_SLOWEST} to {_FASTEST}"
+                )
 
 
 def build_labelled_corpus(options: LabelledCorpusOptions, directory: Path) -> None:
@@ -67,7 +80,11 @@ def build_labelled_corpus(options: LabelledCorpusOptions, directory: Path) -> No
         _write(directory / "texts", train)
         _write(directory / "texts_valid", valid)
     if options.recordings is not None:
-        _write(directory / "speech", list(_stretches(options)))
+        speech = list(_stretches(options))
+        _write(directory / "speech", speech)
+        if options.rates:
+            faster = [_at_rate(each, rate) for each in speech for rate in options.rates]
+            _write(directory / "codec_only", faster)
 
 
 def _utterances(folder: Path, prefix: str) -> list[Utterance]:
@@ -119,6 +136,24 @@ def _recorded(stem: str, index: int, speaker: str, piece: NDArray[np.float32]) -
     pitch = np.round(fundamental_frequency(piece, SAMPLE_RATE) * 10).astype(np.int16)
     blank = Utterance(f"{stem}-{index:02d}", "", f"recorded-{speaker}")
     return replace(blank, waveform=pcm, pitch=pitch)
+
+
+def _at_rate(recorded: Utterance, rate: float) -> Utterance:
+    """The recording `rate` times as fast, its pitch with it; cut to whole frames."""
+    if recorded.waveform is None or recorded.pitch is None:
+        raise TypeError("recordings have a waveform and its pitch")
+    samples = recorded.waveform.astype(np.float32) / 32767
+    faster = resample(samples, round(SAMPLE_RATE * rate), SAMPLE_RATE)
+    n_frames = len(faster) // _FRAME
+    source = ((np.arange(n_frames) + 0.5) * rate).astype(np.int64)
+    pitch = recorded.pitch[np.minimum(source, len(recorded.pitch) - 1)] * rate
+    return replace(
+        recorded,
+        key=f"{recorded.key}x{rate:g}",
+        speaker=f"{recorded.speaker}x{rate:g}",
+        waveform=np.round(np.clip(faster[: n_frames * _FRAME], -1, 1) * 32767).astype(np.int16),
+        pitch=np.round(pitch).astype(np.int16),
+    )
 
 
 def _write(directory: Path, utterances: Sequence[Utterance]) -> None:
