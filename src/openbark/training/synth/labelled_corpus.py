@@ -142,7 +142,7 @@ def _at_rate(recorded: Utterance, rate: float) -> Utterance:
     """The recording `rate` times as fast, its pitch with it; cut to whole frames."""
     if recorded.waveform is None or recorded.pitch is None:
         raise TypeError("recordings have a waveform and its pitch")
-    samples = recorded.waveform.astype(np.float32) / 32767
+    samples = recorded.waveform.astype(np.float32) / np.float32(32767)
     faster = resample(samples, round(SAMPLE_RATE * rate), SAMPLE_RATE)
     n_frames = len(faster) // _FRAME
     source = ((np.arange(n_frames) + 0.5) * rate).astype(np.int64)
