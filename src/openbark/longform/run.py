@@ -136,6 +136,7 @@ class LongForm:
         self._options = options
         self._scorer = scorer
         self._cancel = cancel
+        self._eager = eager
         self._window = options.ahead if eager else 1
         self._plan = plan
         self._latency = "sentence"
@@ -256,6 +257,7 @@ class LongForm:
                 seed,
                 row.voice,
                 continues=row.piece.index > 0 and row in self._next_rows(),
+                begins=row.piece.index == 0 and not self._eager,
                 latency=self._latency,
             )
             try:
