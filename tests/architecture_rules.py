@@ -18,6 +18,7 @@ PACKAGE = ROOT / "src" / "openbark"
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"config", "params", "errors", "extras", "files", "forks", "keywords", "scalars"}),
+    frozenset({"types"}),
     frozenset({"text", "audio", "assets"}),
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),

@@ -16,15 +16,7 @@ from openbark.backends.base import Backend
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.engine import Engine
-from openbark.engine.request import (
-    Cancel,
-    CascadeResult,
-    Listen,
-    Progress,
-    Request,
-    Tokens,
-    Waveform,
-)
+from openbark.engine.request import CascadeResult, Listen, Request
 from openbark.errors import ParamError, VoiceError
 from openbark.keywords import offers_keywords
 from openbark.loading import LoadOptions, load_model
@@ -38,6 +30,7 @@ from openbark.result import Clip, ModelOrigin
 from openbark.stages.coarse import CoarseWindow
 from openbark.text.reader import TextReader
 from openbark.text.tokenizer import Tokenizer
+from openbark.types import Cancel, Progress, Tokens, Waveform
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from openbark.config import BarkConfig
-from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
+from openbark.engine.request import CascadeResult, Request
 from openbark.errors import TextError
 from openbark.longform.speech_plan import SpeechPlan
 from openbark.narration import Manner, Model, Narration, narrate_plan, plan_of_text
 from openbark.params import check_params, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin
+from openbark.types import Tokens, Waveform
 from openbark.voices.voice import Voice
 
 __all__ = ["Asked", "ask", "clip_of", "notify", "request_of", "told_at_the_end"]

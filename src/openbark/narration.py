@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from openbark.audio import Waveform
-from openbark.engine.request import Cancel, Listen, Progress, check_latency
+from openbark.engine.request import Listen, check_latency
 from openbark.errors import ParamError
 from openbark.longform.join import Placed, SpokenPiece, join_parts, join_pieces
 from openbark.longform.live import LiveForm, check_live_options
@@ -29,6 +29,7 @@ from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
 from openbark.text.reader import TextReader
 from openbark.text.scripts.items import Speech
+from openbark.types import Cancel, Progress
 from openbark.voices.voice import Voice
 
 __all__ = [

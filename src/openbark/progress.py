@@ -16,7 +16,7 @@ from openbark.errors import ParamError
 from openbark.scalars import read_flag
 
 if TYPE_CHECKING:
-    from openbark.engine.request import Progress
+    from openbark.types import Progress
 
 __all__ = ["ProgressBar", "can_show_progress", "progress_of"]
 

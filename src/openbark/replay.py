@@ -16,7 +16,6 @@ from openbark.api import Bark, VoiceLike
 from openbark.assets import EMBEDDED_NAME
 from openbark.audio import Edits, read_tags
 from openbark.checkpoints.hub.download import cached, is_hub_id
-from openbark.engine.request import Progress
 from openbark.errors import AudioError, VoiceError
 from openbark.longform.options import LongFormOptions
 from openbark.narration import Manner, Script, narrate_script, plan_of_text
@@ -33,6 +32,7 @@ from openbark.recipe_fields import (
 )
 from openbark.result import Clip, ModelOrigin
 from openbark.text.reader import TextReader
+from openbark.types import Progress
 from openbark.voices.voice import Voice
 
 __all__ = ["MAX_LETTERS", "Recipe", "load_model", "make_again", "model_difference", "read_recipe"]

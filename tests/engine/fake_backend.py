@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Drawn, DrawRun, Flag, Logits
+from openbark.backends.base import Drawn, DrawRun, Flag
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run
 from openbark.engine.request import CascadeResult, Request
@@ -20,6 +20,7 @@ from openbark.engine.stats import EngineStats
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
+from openbark.types import Logits
 from openbark.voices.voice import Voice
 
 Tokens = NDArray[np.int64]

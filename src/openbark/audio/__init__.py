@@ -13,10 +13,11 @@ from openbark.audio.joining import Joiner
 from openbark.audio.loudness import loudness, with_loudness
 from openbark.audio.playback import LivePlayer, find_player, play
 from openbark.audio.resample import resample
-from openbark.audio.samples import Waveform, count_clipped, pcm16
+from openbark.audio.samples import count_clipped, pcm16
 from openbark.audio.stretch import Stretcher, stretch
 from openbark.audio.tags import read_tags
 from openbark.audio.trim import speech_bounds, trim_silence
+from openbark.types import Waveform
 
 __all__ = [
     "FORMATS",

@@ -9,8 +9,8 @@ import importlib.util
 
 import numpy as np
 
-from openbark.audio.samples import Waveform
 from openbark.errors import AudioError
+from openbark.types import Waveform
 
 __all__ = ["AacWriter", "has_aac"]
 

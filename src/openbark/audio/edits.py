@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 from openbark.audio.loudness import check_loudness, with_loudness
 from openbark.audio.resample import resample
-from openbark.audio.samples import Waveform, check_waveform
+from openbark.audio.samples import check_waveform
 from openbark.audio.stretch import check_speed, stretch
 from openbark.audio.trim import speech_bounds
 from openbark.errors import ParamError
 from openbark.scalars import read_flag, read_number, read_whole
+from openbark.types import Waveform
 
 __all__ = ["MAX_RATE", "MIN_RATE", "Edits"]
 

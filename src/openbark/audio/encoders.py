@@ -16,9 +16,10 @@ import numpy as np
 
 from openbark.audio.aac import AacWriter
 from openbark.audio.formats import check_format
-from openbark.audio.samples import Waveform, check_rate, check_waveform, count_clipped, pcm16
+from openbark.audio.samples import check_rate, check_waveform, count_clipped, pcm16
 from openbark.audio.tags import check_tags, id3_tag, riff_chunk, wav_info
 from openbark.errors import AudioError
+from openbark.types import Waveform
 
 __all__ = [
     "MAX_OGG_TAG_BYTES",

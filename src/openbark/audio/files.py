@@ -12,9 +12,9 @@ import numpy as np
 from openbark.audio.bounded import open_from_start
 from openbark.audio.encoders import encode_audio
 from openbark.audio.formats import output_format
-from openbark.audio.samples import Waveform
 from openbark.errors import AudioError
 from openbark.files import check_writable, write_atomically
+from openbark.types import Waveform
 
 __all__ = ["check_output", "read_audio", "stored_format", "write_audio"]
 

@@ -10,8 +10,9 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.audio.samples import Waveform, check_rate, check_waveform
+from openbark.audio.samples import check_rate, check_waveform
 from openbark.errors import ParamError
+from openbark.types import Waveform
 
 __all__ = ["MAX_CROSSFADE_SECONDS", "SILENCE_SECONDS", "Joiner"]
 

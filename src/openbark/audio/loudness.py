@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.audio.resample import resample
-from openbark.audio.samples import Waveform, check_waveform
+from openbark.audio.samples import check_waveform
 from openbark.errors import ParamError
 from openbark.scalars import read_number
+from openbark.types import Waveform
 
 __all__ = ["MAX_LOUDNESS", "MIN_LOUDNESS", "check_loudness", "loudness", "with_loudness"]
 

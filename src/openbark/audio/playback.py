@@ -17,8 +17,9 @@ from types import TracebackType
 from typing import IO
 
 from openbark.audio.files import write_audio
-from openbark.audio.samples import Waveform, pcm16
+from openbark.audio.samples import pcm16
 from openbark.errors import AudioError
+from openbark.types import Waveform
 
 __all__ = ["PLAYERS", "LivePlayer", "Player", "find_player", "play"]
 

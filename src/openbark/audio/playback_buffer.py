@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from openbark.audio.samples import Waveform
+from openbark.types import Waveform
 
 __all__ = ["PlaybackBuffer", "seconds_to_hold"]
 

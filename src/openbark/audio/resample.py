@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.audio.samples import Waveform, check_rate, check_waveform
+from openbark.audio.samples import check_rate, check_waveform
+from openbark.types import Waveform
 
 __all__ = ["resample"]
 

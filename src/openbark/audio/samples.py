@@ -7,11 +7,9 @@ from numpy.typing import NDArray
 
 from openbark.errors import AudioError
 from openbark.scalars import read_whole
+from openbark.types import Waveform
 
-__all__ = ["Waveform", "check_rate", "check_waveform", "count_clipped", "pcm16"]
-
-Waveform = NDArray[np.float32]
-"""Mono samples [L] in [-1, 1]."""
+__all__ = ["check_rate", "check_waveform", "count_clipped", "pcm16"]
 
 _PCM16_SCALE = 32767.0
 

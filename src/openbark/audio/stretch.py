@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.audio.samples import Waveform, check_rate, check_waveform
+from openbark.audio.samples import check_rate, check_waveform
 from openbark.errors import AudioError, ParamError
 from openbark.scalars import read_number
+from openbark.types import Waveform
 
 __all__ = ["MAX_SPEED", "MIN_SPEED", "Stretcher", "check_speed", "stretch"]
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.audio.samples import Waveform, check_waveform
+from openbark.audio.samples import check_waveform
 from openbark.errors import ParamError
+from openbark.types import Waveform
 
 __all__ = ["MAX_KEEP_SECONDS", "speech_bounds", "trim_silence"]
 

@@ -13,11 +13,11 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Tokens
 from openbark.config import BarkConfig
 from openbark.stages.coarse import coarse_context, coarse_window_prompt, codebook_ids
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, semantic_prompt
+from openbark.types import Tokens
 
 __all__ = ["Agreement", "Forced", "RowSource", "agreement", "forced_sequences"]
 

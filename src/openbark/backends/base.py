@@ -18,6 +18,7 @@ from openbark.errors import CheckpointUnsupportedError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
+from openbark.types import Logits, Tokens
 
 __all__ = [
     "Backend",
@@ -29,18 +30,13 @@ __all__ = [
     "DrawingSession",
     "Drawn",
     "Flag",
-    "Logits",
     "Network",
     "SharedBackend",
     "StreamingBackend",
-    "Tokens",
     "require_network",
 ]
 
 Network = TypeVar("Network")
-
-Tokens = NDArray[np.int64]
-Logits = NDArray[np.floating]
 
 Flag = NDArray[np.int32]
 """One number [1] that any thread may set to 1 to stop a run of draws before its next step."""

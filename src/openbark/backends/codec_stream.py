@@ -16,9 +16,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Backend, CodecStream, StreamingBackend, Tokens
+from openbark.backends.base import Backend, CodecStream, StreamingBackend
 from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import InputError
+from openbark.types import Tokens
 
 __all__ = [
     "WHOLE",

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Tokens
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.config import GPTConfig
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
+from openbark.types import Tokens
 
 __all__ = ["PlainNetworks"]
 

@@ -28,7 +28,7 @@ from openbark.errors import ParamError
 __all__ = [
     "PROGRESS_FILE",
     "SUMMARY_FILE",
-    "Progress",
+    "JobProgress",
     "Tracker",
     "count_quarantined",
     "finish",
@@ -47,7 +47,7 @@ _ROWS_PER_MANIFEST = 1_000_000
 
 
 @dataclass
-class Progress:
+class JobProgress:
     """Numbers of a batch. The rate and the time left are of this run alone."""
 
     lines: int
@@ -84,7 +84,7 @@ class Tracker:
         price: float | None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.progress = Progress(plan.n_lines, shards=len(plan.shards), workers=n_workers)
+        self.progress = JobProgress(plan.n_lines, shards=len(plan.shards), workers=n_workers)
         self._directory = directory
         self._price = price
         self._clock = clock
@@ -191,7 +191,7 @@ def status(directory: Path) -> dict[str, Any]:
 
 
 @contextmanager
-def metrics_server(port: int | None, progress: Progress) -> Iterator[None]:
+def metrics_server(port: int | None, progress: JobProgress) -> Iterator[None]:
     """Prometheus' text at http://127.0.0.1:PORT/metrics while the block runs; None for none."""
     if port is None:
         yield

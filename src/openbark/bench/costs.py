@@ -13,10 +13,10 @@ from types import MappingProxyType
 
 import numpy as np
 
-from openbark.backends.base import Tokens
 from openbark.config import BarkConfig, GPTConfig
 from openbark.stages.coarse import coarse_context, coarse_window_prompt, n_coarse_steps
 from openbark.stages.fine import fine_canvas, fine_windows
+from openbark.types import Tokens
 from openbark.voices.voice import Voice
 
 __all__ = ["BITS", "Cost", "Widths", "clip_costs", "decode_cost", "prefill_operations"]

@@ -8,8 +8,9 @@ from typing import TypeVar
 from openbark.config import BarkConfig
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
-from openbark.engine.request import CascadeResult, Progress, Request
+from openbark.engine.request import CascadeResult, Request
 from openbark.errors import ParamError
+from openbark.types import Progress
 
 __all__ = ["Many", "batch_progress", "refuse_lists", "run_batch", "spread"]
 

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
-from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
+from openbark.engine.request import CascadeResult, Request
 from openbark.engine.runner import Runner
 from openbark.engine.sequence import Sequence
 from openbark.engine.stages import (
@@ -20,6 +20,7 @@ from openbark.engine.stages import (
 )
 from openbark.errors import CancelledError
 from openbark.stages.semantic import StopReason
+from openbark.types import Tokens, Waveform
 
 __all__ = ["run", "run_coarse", "run_codec", "run_fine", "run_semantic"]
 

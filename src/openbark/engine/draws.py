@@ -17,14 +17,13 @@ from openbark.backends.base import (
     DrawingSession,
     Drawn,
     Flag,
-    Logits,
-    Tokens,
 )
 from openbark.config import BarkConfig
 from openbark.params import SamplingParams
 from openbark.stages.coarse import codebook_ids
 from openbark.stages.sampling import Noise, Stage, draw, probabilities
 from openbark.stages.semantic import Prompt, StopReason, drawable_logits, early_stop
+from openbark.types import Logits, Tokens
 
 __all__ = ["NoiseSampler", "Sampler", "SteppedSession", "draw_fine", "drawing_session"]
 

@@ -19,7 +19,7 @@ from openbark.backends.base import Backend, SharedBackend
 from openbark.engine.forecast import Forecast
 from openbark.engine.handle import Handle
 from openbark.engine.overlap import OverlapWorker
-from openbark.engine.request import CascadeResult, Request, Waveform
+from openbark.engine.request import CascadeResult, Request
 from openbark.engine.runner import Runner
 from openbark.engine.scheduler import Batch, Overlap, Scheduler
 from openbark.engine.sequence import Sequence
@@ -28,16 +28,16 @@ from openbark.engine.stats import Counts, EngineStats
 from openbark.engine.work import CodecDecode, Decode, Work
 from openbark.errors import BusyError, CancelledError, ParamError
 from openbark.forks import tell_after_fork
+from openbark.types import Waveform
 
 __all__ = ["Engine"]
 
 _IDLE_SECONDS = 1.0
+_MOST_STEPS = 128
 
 _BATCH_SECONDS = 0.03
 """A lone sequence decodes for about this long before the engine looks at its queue again: short enough for a request
 that joins, long enough that looking costs nothing beside a small model's steps."""
-
-_MOST_STEPS = 128
 
 
 @dataclass(frozen=True, eq=False)

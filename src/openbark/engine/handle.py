@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from openbark.backends.base import Flag
-from openbark.engine.request import CascadeResult, Request, Waveform
+from openbark.engine.request import CascadeResult, Request
 from openbark.errors import CancelledError
 from openbark.forks import tell_after_fork
+from openbark.types import Waveform
 
 __all__ = ["Handle"]
 

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-import numpy as np
-from numpy.typing import NDArray
 
 from openbark.engine.draws import Sampler
 from openbark.errors import ParamError
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
+from openbark.types import Cancel, Progress, Tokens, Waveform, stopped
 from openbark.voices.voice import Voice
 
 __all__ = [
     "LATENCIES",
     "STAGES",
-    "Cancel",
     "CascadeResult",
     "Listen",
-    "Progress",
     "Request",
-    "Tokens",
-    "Waveform",
     "check_latency",
 ]
-
-Tokens = NDArray[np.int64]
-"""Token ids [T] or codes [K, F]."""
-
-Waveform = NDArray[np.float32]
-"""Mono samples [L]."""
-
-Cancel = Callable[[], bool] | threading.Event
-"""True, or a set event, to stop; checked before every step."""
-
-Progress = Callable[[str, float, float | None], None]
-"""Called with (stage, seconds of audio done in it, seconds in all); None while the end is not known."""
 
 Listen = Callable[[Waveform], None]
 """Called with samples [L] as they are made."""
@@ -86,10 +67,7 @@ class Request:
     @property
     def stopped(self) -> bool:
         """Whether `cancel` says so now."""
-        cancel = self.cancel
-        if cancel is None:
-            return False
-        return cancel.is_set() if isinstance(cancel, threading.Event) else cancel()
+        return stopped(self.cancel)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ import numpy as np
 
 from openbark.backends.codec_stream import codec_lookahead
 from openbark.config import BarkConfig
-from openbark.engine.request import STAGES, CascadeResult, Request, Tokens, Waveform
+from openbark.engine.request import STAGES, CascadeResult, Request
 from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill, Work
 from openbark.errors import ParamError, TextError
 from openbark.params import SamplingParams
@@ -32,6 +32,7 @@ from openbark.stages.coarse import (
 from openbark.stages.fine import fine_canvas, fine_windows
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import StopReason, semantic_prompt, token_limit
+from openbark.types import Tokens, Waveform
 
 __all__ = [
     "BlockSchedule",

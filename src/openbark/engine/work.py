@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
+from openbark.types import Tokens
 
-__all__ = ["CodecDecode", "Decode", "FineStep", "Prefill", "Tokens", "Work"]
-
-Tokens = NDArray[np.int64]
+__all__ = ["CodecDecode", "Decode", "FineStep", "Prefill", "Work"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from openbark.audio.joining import Joiner
 from openbark.audio.stretch import Stretcher
-from openbark.engine.request import CascadeResult, Waveform
+from openbark.engine.request import CascadeResult
 from openbark.longform.options import LongFormOptions
 from openbark.longform.plan import Plan, PlannedPiece
 from openbark.stages.semantic import StopReason
+from openbark.types import Waveform
 
 __all__ = [
     "Advance",

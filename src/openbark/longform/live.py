@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from openbark.engine.request import Cancel
 from openbark.errors import ParamError
 from openbark.longform.join import PiecePart, SpokenPiece
 from openbark.longform.options import AUTO, LongFormOptions
@@ -17,6 +16,7 @@ from openbark.longform.plan import Plan
 from openbark.longform.run import LongForm, PieceEngine, Row
 from openbark.longform.scoring import Scorer
 from openbark.params import GenerationParams
+from openbark.types import Cancel
 
 __all__ = ["LiveForm", "check_live_options"]
 

@@ -15,7 +15,8 @@ from openbark.text.left_out import LeftOut
 from openbark.text.scripts.items import Pause, ScriptItem, Speech
 from openbark.text.speech_length import expected_seconds
 from openbark.text.split.pieces import Boundary, Budget, Piece, iter_pieces
-from openbark.voices.voice import Tokens, Voice
+from openbark.types import Tokens
+from openbark.voices.voice import Voice
 
 __all__ = [
     "MAX_TOTAL_SECONDS",

@@ -6,7 +6,6 @@ joined `openbark.audio.joining`. Holds no more pieces than `ahead`. Knows no tex
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 from openbark.audio.stretch import stretch
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
-from openbark.engine.request import Cancel, CascadeResult, Request, Waveform
+from openbark.engine.request import CascadeResult, Request
 from openbark.errors import BusyError, CancelledError, TextError
 from openbark.longform.join import AttemptReport, SpokenPiece
 from openbark.longform.options import LongFormOptions
@@ -27,6 +26,7 @@ from openbark.longform.scoring import Attempt, Score, Scorer, measured, sound_pr
 from openbark.longform.voices import blended_voice, spoken_voice, waits_for
 from openbark.params import GenerationParams
 from openbark.stages.sampling import philox4x32_single
+from openbark.types import Cancel, Waveform, stopped
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -216,10 +216,7 @@ class LongForm:
             yield from row.tries
 
     def _is_cancelled(self) -> bool:
-        cancel = self._cancel
-        if cancel is None:
-            return False
-        return cancel.is_set() if isinstance(cancel, threading.Event) else cancel()
+        return stopped(self._cancel)
 
     def _begin(self, row: Row) -> bool:
         """Give a piece its voice once that is known. False when it has to wait."""

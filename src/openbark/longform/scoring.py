@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from openbark.audio.trim import speech_bounds
 from openbark.config import BarkConfig
-from openbark.engine.request import Waveform
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
+from openbark.types import Waveform
 
 __all__ = [
     "Attempt",

@@ -22,7 +22,7 @@ from openbark.text.scripts.items import Speech
 from openbark.text.scripts.read import read_script, script_format
 from openbark.text.split.pieces import has_lines
 from openbark.text.tokenizer import squeeze
-from openbark.voices.voice import Tokens
+from openbark.types import Tokens
 
 __all__ = ["PieceReport", "PlanReport", "SpeechPlan", "TextAsked", "plan_speech"]
 

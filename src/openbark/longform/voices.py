@@ -13,7 +13,8 @@ import numpy as np
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
 from openbark.longform.options import LongFormOptions
-from openbark.voices.voice import Tokens, Voice
+from openbark.types import Tokens
+from openbark.voices.voice import Voice
 
 __all__ = ["blended_voice", "spoken_voice", "waits_for"]
 

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from openbark.engine.engine import Engine
-from openbark.engine.request import CascadeResult, Request, Waveform
+from openbark.engine.request import CascadeResult, Request
 from openbark.errors import BusyError, CancelledError
 from openbark.longform.run import PieceHandle
+from openbark.types import Waveform
 
 __all__ = ["PieceLane"]
 

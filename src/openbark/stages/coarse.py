@@ -18,12 +18,12 @@ from openbark.params import SamplingParams
 from openbark.scalars import read_whole
 from openbark.stages.sampling import draw, probabilities
 from openbark.stages.semantic import Prompt
+from openbark.types import Tokens
 
 __all__ = [
     "ALIGNMENT_CUT",
     "CoarseContext",
     "CoarseWindow",
-    "Tokens",
     "choose_coarse",
     "coarse_alignment",
     "coarse_codes",
@@ -35,8 +35,6 @@ __all__ = [
     "n_coarse_steps",
     "with_coarse_window",
 ]
-
-Tokens = NDArray[np.int64]
 
 ALIGNMENT_CUT = 2
 """Coarse tokens dropped from the end of a voice's history to line it up in time (docs/parity.md S37)."""

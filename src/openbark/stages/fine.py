@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 from openbark.config import BarkConfig
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage, draw, probabilities
+from openbark.types import Tokens
 
-__all__ = ["FineCanvas", "FineWindow", "Tokens", "choose_fine", "fine_canvas", "fine_windows"]
-
-Tokens = NDArray[np.int64]
+__all__ = ["FineCanvas", "FineWindow", "choose_fine", "fine_canvas", "fine_windows"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
 from openbark.params import GenerationParams, SamplingParams
@@ -29,18 +28,14 @@ from openbark.stages.semantic import (
     semantic_prompt,
     token_limit,
 )
+from openbark.types import Logits, Tokens
 
 __all__ = [
-    "Logits",
     "Network",
-    "Tokens",
     "reference_coarse",
     "reference_fine",
     "reference_semantic",
 ]
-
-Tokens = NDArray[np.int64]
-Logits = NDArray[np.floating]
 
 
 class Network(Protocol):

@@ -17,20 +17,18 @@ from openbark.config import SemanticRules
 from openbark.errors import TextError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.sampling import draw, probabilities
+from openbark.types import Tokens
 
 __all__ = [
     "Prompt",
     "StopReason",
     "TokenLimit",
-    "Tokens",
     "choose_semantic",
     "drawable_logits",
     "early_stop",
     "semantic_prompt",
     "token_limit",
 ]
-
-Tokens = NDArray[np.int64]
 
 
 class StopReason(StrEnum):

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -32,10 +31,13 @@ from openbark.training.batching import VoicePool, corrupt, step_rng
 from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 from openbark.training.semantic import IGNORED, guided_attention_loss
+from openbark.types import Tokens
 
-__all__ = ["CoarseBatch", "CoarseOptions", "CoarseTask", "Tokens"]
-
-Tokens = NDArray[np.int64]
+__all__ = [
+    "CoarseBatch",
+    "CoarseOptions",
+    "CoarseTask",
+]
 
 
 @dataclass(frozen=True)

@@ -15,17 +15,14 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
 from openbark.files import expanded
+from openbark.types import Tokens
 from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
-__all__ = ["Tokens", "Voice", "check_name", "check_new_name"]
-
-Tokens = NDArray[np.int64]
-"""Token ids or codes, any shape."""
+__all__ = ["Voice", "check_name", "check_new_name"]
 
 _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))

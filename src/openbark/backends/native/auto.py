@@ -19,7 +19,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.agreement import Agreement, agreement
-from openbark.backends.base import Tokens
 from openbark.backends.native.backend import NativeBackend
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import is_large, packed_file_for
@@ -31,6 +30,7 @@ from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMA
 from openbark.files import write_atomically
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
+from openbark.types import Tokens
 
 __all__ = ["LEAST_OVERLAP", "EngineRows", "load_auto"]
 

@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, Tokens, require_network
+from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, require_network
 from openbark.backends.native.codec import native_codec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
@@ -33,6 +33,7 @@ from openbark.forks import ForkSafeLock
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
+from openbark.types import Tokens
 
 __all__ = ["Codec", "NativeBackend", "StageSession"]
 

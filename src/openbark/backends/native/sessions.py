@@ -14,11 +14,12 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Flag, Tokens
+from openbark.backends.base import Flag
 from openbark.backends.native.capi import CausalHandle, FineHandle, StageHandle
 from openbark.backends.native.structs import DrawRules, Run, Sampling
 from openbark.backends.native.weights import Transformer
 from openbark.stages.semantic import Prompt
+from openbark.types import Tokens
 
 __all__ = ["CausalStage", "Draw", "FineSession", "NativeSession", "Stop"]
 

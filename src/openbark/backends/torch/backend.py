@@ -21,11 +21,9 @@ from openbark.errors import DeviceError, ParamError
 from openbark.forks import tell_after_fork
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
+from openbark.types import Logits, Tokens
 
-__all__ = ["Codec", "Logits", "Tokens", "TorchBackend", "TorchSession"]
-
-Tokens = NDArray[np.int64]
-Logits = NDArray[np.floating]
+__all__ = ["Codec", "TorchBackend", "TorchSession"]
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from openbark.backends.base import CodecStream, Tokens
+from openbark.backends.base import CodecStream
 from openbark.backends.codec_stream import (
     WHOLE,
     BoundedCodecStream,
@@ -41,6 +41,7 @@ from openbark.backends.torch.harmonic import (
 from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.seanet import ResidualLSTM
 from openbark.errors import InputError
+from openbark.types import Tokens
 
 __all__ = ["EncodecStream", "HarmonicStream", "codec_stream"]
 

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from openbark.errors import CheckpointCorruptError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Stage
+from openbark.types import Logits, Tokens
 
-__all__ = ["Logits", "SunoSampler", "Tokens"]
-
-Tokens = NDArray[np.int64]
-Logits = NDArray[np.floating]
+__all__ = [
+    "SunoSampler",
+]
 
 
 class SunoSampler:

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from openbark.backends.base import Tokens
 from openbark.backends.torch.backend import TorchBackend
 from openbark.backends.torch.gpt import Block, CausalGPT
 from openbark.bench.contestant import Round
@@ -31,6 +30,7 @@ from openbark.stages.coarse import (
 from openbark.stages.fine import fine_canvas, fine_windows
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, semantic_prompt
+from openbark.types import Tokens
 
 __all__ = ["GrowingRow", "SunoAlgorithm"]
 

@@ -13,7 +13,6 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from openbark.api import Bark as _Bark
 from openbark.checkpoints.checkpoint import open_checkpoint
@@ -32,13 +31,15 @@ from openbark.compat.suno.stage_runs import (
     run_semantic_stage,
 )
 from openbark.errors import CheckpointNotFoundError, OpenBarkError, TrainingError, VoiceError
+from openbark.types import Tokens, Waveform
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.voice import Voice
 
-__all__ = ["Bark", "Folders", "History", "Tokens", "Waveform"]
-
-Tokens = NDArray[np.int64]
-Waveform = NDArray[np.float32]
+__all__ = [
+    "Bark",
+    "Folders",
+    "History",
+]
 
 History = Sequence[Any] | None
 """Three arrays: semantic [T], coarse [2, F], fine [8, F]; or three times None, or None (C6)."""

@@ -34,8 +34,8 @@ from openbark.compat.infinity.text_processing import (
     split_text,
 )
 from openbark.config import BarkConfig
-from openbark.engine.request import Progress
 from openbark.errors import ParamError, TextError
+from openbark.types import Progress
 from openbark.voices.voice import Voice
 
 __all__ = [

@@ -22,13 +22,14 @@ from openbark.compat.suno.defaults import given_or_own
 from openbark.compat.suno.reading import readable_text
 from openbark.config import BarkConfig
 from openbark.engine.cascade import run_coarse, run_codec, run_fine, run_semantic
-from openbark.engine.request import Progress, Request
+from openbark.engine.request import Request
 from openbark.errors import CheckpointCorruptError, ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.coarse import n_coarse_steps
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, StopReason
 from openbark.text.split.pieces import Budget, split_text
+from openbark.types import Progress
 from openbark.voices.voice import Voice
 
 __all__ = [

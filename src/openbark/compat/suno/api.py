@@ -18,18 +18,15 @@ from openbark.compat.suno.generation import (
     generate_text_semantic,
 )
 from openbark.compat.suno.history import HistoryPrompt, save_prompt
+from openbark.types import Waveform
 
 __all__ = [
     "FullGeneration",
-    "Waveform",
     "generate_audio",
     "save_as_prompt",
     "semantic_to_waveform",
     "text_to_semantic",
 ]
-
-Waveform = NDArray[np.float32]
-"""Mono samples [L] at 24 kHz."""
 
 FullGeneration = dict[str, NDArray[Any]]
 """`semantic_prompt` [T], `coarse_prompt` [2, F], `fine_prompt` [8, F]."""

@@ -43,6 +43,7 @@ from openbark.config import BarkConfig
 from openbark.errors import ParamError
 from openbark.params import SamplingParams
 from openbark.text.tokenizer import Tokenizer
+from openbark.types import Tokens
 from openbark.voices.npz import ARRAY_KEYS
 
 __all__ = [
@@ -64,7 +65,6 @@ __all__ = [
     "TEXT_ENCODING_OFFSET",
     "TEXT_PAD_TOKEN",
     "InferenceContext",
-    "Tokens",
     "clean_models",
     "codec_decode",
     "generate_coarse",
@@ -76,8 +76,6 @@ __all__ = [
     "models_devices",
     "preload_models",
 ]
-
-Tokens = NDArray[np.int64]
 
 _SUNO = BarkConfig()
 _TEMP = Unset(0.7)

@@ -10,17 +10,13 @@ from __future__ import annotations
 import logging
 import unicodedata
 
-import numpy as np
-from numpy.typing import NDArray
-
 from openbark.api import Bark
 from openbark.config import SemanticRules
 from openbark.errors import TextError
 from openbark.text.split.pieces import Budget, split_text
+from openbark.types import Tokens
 
-__all__ = ["Tokens", "readable_text", "text_pieces"]
-
-Tokens = NDArray[np.int64]
+__all__ = ["readable_text", "text_pieces"]
 
 _LOG = logging.getLogger(__name__)
 _HANGUL = "HANGUL SYLLABLE "

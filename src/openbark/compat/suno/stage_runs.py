@@ -20,24 +20,22 @@ from openbark.compat.suno.reading import text_pieces
 from openbark.config import BarkConfig, CoarseRules
 from openbark.engine.cascade import run_coarse, run_fine, run_semantic
 from openbark.engine.draws import Sampler
-from openbark.engine.request import Progress, Request
+from openbark.engine.request import Request
 from openbark.errors import ParamError, TextError
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.progress import ProgressBar
 from openbark.stages.coarse import n_coarse_steps
 from openbark.stages.semantic import token_limit
+from openbark.types import Progress, Tokens
 from openbark.voices.voice import Voice
 
 __all__ = [
-    "Tokens",
     "run_coarse_stage",
     "run_codec_stage",
     "run_fine_stage",
     "run_semantic_stage",
     "stage_sampling",
 ]
-
-Tokens = NDArray[np.int64]
 
 _MIN_HISTORY = 60
 
