@@ -17,7 +17,7 @@ DEMO_OUT ?= hello.wav
 PIP_ARGS ?=
 PYTEST_ARGS ?= -n auto --maxprocesses 8
 # Folders of tests whose coverage is measured.
-COVERED := stages engine text audio voices
+COVERED := stages engine longform text audio voices
 BENCH_ARGS ?=
 
 NATIVE_SRC := src/openbark/backends/native/src

@@ -39,9 +39,9 @@ from benchmarks.word_errors import Score, edit_distance, pooled_rate
 from openbark import __version__
 from openbark.api import Bark
 from openbark.audio import pcm16
-from openbark.engine.longform_options import POLICIES, LongFormOptions
-from openbark.engine.spoken import Placed
 from openbark.errors import OpenBarkError, ParamError
+from openbark.longform.join import Placed
+from openbark.longform.options import POLICIES, LongFormOptions
 from openbark.narration import Manner, narrate_text
 from openbark.params import GenerationParams
 from openbark.training.synth.grammar import Grammar

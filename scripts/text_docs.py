@@ -19,7 +19,7 @@ END = "<!-- End of the table. -->\n"
 def table() -> str:
     """The rules in their order, each with its examples."""
     sys.path.insert(0, str(ROOT / "src"))
-    from openbark.text.english import READING_RULES
+    from openbark.text.normalize.english import READING_RULES
 
     lines = ["| | rule | written | spoken |", "|---|---|---|---|"]
     for number, rule in enumerate(READING_RULES, start=1):

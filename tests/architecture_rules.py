@@ -22,6 +22,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"stages"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
+    frozenset({"longform"}),
     frozenset(
         {
             "api",
@@ -82,7 +83,7 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "soundfile": ("",),
     "av": ("openbark.audio",),
     "tqdm": ("",),
-    "markdown_it": ("openbark.text.markdown",),
+    "markdown_it": ("openbark.text.scripts.markdown",),
     "click": ("openbark.cli",),
     "torch": TORCH_ROOMS,
     "tensorboard": ("openbark.training",),

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from openbark import Bark
-from openbark.engine.longform import piece_seed
-from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.scoring import Attempt, DefaultScorer, Score
 from openbark.errors import CancelledError, ParamError, TextError, VoiceError
+from openbark.longform.options import LongFormOptions, Pauses
+from openbark.longform.run import piece_seed
+from openbark.longform.scoring import Attempt, DefaultScorer, Score
 from openbark.narration import Manner, narrate_text
 from openbark.params import GenerationParams
 from openbark.replay import make_again, read_recipe

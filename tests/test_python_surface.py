@@ -21,7 +21,6 @@ import openbark
 from openbark import Bark, Clip, GenerationParams, LongFormOptions, SamplingParams, Voice
 from openbark.audio import Edits
 from openbark.config import BarkConfig
-from openbark.engine.longform_options import Pauses
 from openbark.errors import (
     AudioError,
     CheckpointNotFoundError,
@@ -30,6 +29,7 @@ from openbark.errors import (
     TextError,
     VoiceError,
 )
+from openbark.longform.options import Pauses
 from openbark.params import MAX_SEED, check_seed
 from openbark.scalars import read_flag, read_number, read_whole
 from openbark.voices.library import VoiceLibrary

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from openbark.api import Bark
     from openbark.config import BarkConfig
-    from openbark.engine.longform_options import LongFormOptions, Pauses
     from openbark.errors import (
         AudioError,
         BusyError,
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
         TrainingError,
         VoiceError,
     )
+    from openbark.longform.options import LongFormOptions, Pauses
     from openbark.params import GenerationParams, SamplingParams
     from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
     from openbark.voices.library import VoiceLibrary
@@ -74,7 +74,7 @@ __all__ = [
 _HOMES = (
     ("openbark.api", ("Bark",)),
     ("openbark.config", ("BarkConfig",)),
-    ("openbark.engine.longform_options", ("LongFormOptions", "Pauses")),
+    ("openbark.longform.options", ("LongFormOptions", "Pauses")),
     ("openbark.params", ("GenerationParams", "SamplingParams")),
     ("openbark.result", ("Clip", "ClipTokens", "ModelOrigin", "Segment")),
     ("openbark.voices.library", ("VoiceLibrary",)),

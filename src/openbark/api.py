@@ -16,7 +16,6 @@ from openbark.backends.base import Backend
 from openbark.config import BarkConfig
 from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
 from openbark.engine.engine import Engine
-from openbark.engine.longform_options import LongFormOptions
 from openbark.engine.request import (
     Cancel,
     CascadeResult,
@@ -26,11 +25,12 @@ from openbark.engine.request import (
     Tokens,
     Waveform,
 )
-from openbark.engine.scoring import Scorer
-from openbark.engine.speech_plan import SpeechPlan
 from openbark.errors import ParamError, VoiceError
 from openbark.keywords import offers_keywords
 from openbark.loading import LoadOptions, load_model
+from openbark.longform.options import LongFormOptions
+from openbark.longform.scoring import Scorer
+from openbark.longform.speech_plan import SpeechPlan
 from openbark.narration import Manner, Narration, Script, narrate_script, plan_of_text
 from openbark.params import GenerationParams
 from openbark.progress import progress_of
@@ -196,9 +196,9 @@ class Bark:
         shows a bar on a terminal or in a notebook; a function is told (stage, seconds done, expected or None), of
         text in pieces the stage "speech", of a list "batch".
         options: how pieces are cut, joined, and made again; scorer: judges attempts at pieces,
-        `engine.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
+        `longform.scoring.DefaultScorer` for None. Either, given, also holds for text that fits.
         listen: told float32 samples [L] of one text as its pieces are made; together they are the clip.
-        input_format: a key of `text.documents.INPUT_FORMATS`; None is "auto", and "text" for models that read raw text,
+        input_format: a key of `text.scripts.documents.INPUT_FORMATS`; None is "auto", and "text" for models that read raw text,
         such as Suno's. What has no sound is left out with one warning of the log; strict refuses it instead.
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
@@ -314,7 +314,7 @@ class Bark:
 
         speakers: the names that may stand before a colon, each with its voice; `[voice:x]` and SSML's
         <voice name="x"> look here first, then in `voices`. voice: of everything else. format: a key of
-        `text.script.SCRIPT_FORMATS`, None tells "ssml" from "text". markup: what is outside
+        `text.scripts.read.SCRIPT_FORMATS`, None tells "ssml" from "text". markup: what is outside
         the subset is passed over with one notice, the words in it spoken ("read"), said as it is written ("speak") or
         refused ("error", which `strict` means too). The rest as `generate`. In the clip, `segments` say where
         each piece is in `source`, and how late a subtitle came.

@@ -11,8 +11,8 @@ from typing import Any
 
 from openbark.config import BarkConfig
 from openbark.engine.request import CascadeResult, Request, Tokens, Waveform
-from openbark.engine.speech_plan import SpeechPlan
 from openbark.errors import TextError
+from openbark.longform.speech_plan import SpeechPlan
 from openbark.narration import Manner, Model, Narration, narrate_plan, plan_of_text
 from openbark.params import check_params, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin

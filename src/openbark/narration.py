@@ -1,6 +1,6 @@
 """Long texts and scripts to clips: a plan run on an engine, and what came of each piece reported.
 
-Between `openbark.api`, which knows models and voices, and `openbark.engine.longform`, which knows neither text
+Between `openbark.api`, which knows models and voices, and `openbark.longform.run`, which knows neither text
 nor clips.
 """
 
@@ -15,20 +15,20 @@ from typing import Any, Protocol
 import numpy as np
 
 from openbark.audio import Waveform
-from openbark.engine.live_longform import LiveForm, check_live_options
-from openbark.engine.longform import LongForm, PieceEngine
-from openbark.engine.longform_options import LongFormOptions, Pauses
-from openbark.engine.plan import Plan, VoiceOf
 from openbark.engine.request import Cancel, Listen, Progress, check_latency
-from openbark.engine.scoring import DefaultScorer, Scorer
-from openbark.engine.speech_plan import PlanReport, SpeechPlan, TextAsked, plan_speech
-from openbark.engine.spoken import Placed, SpokenPiece, join_parts, join_pieces
 from openbark.errors import ParamError
+from openbark.longform.join import Placed, SpokenPiece, join_parts, join_pieces
+from openbark.longform.live import LiveForm, check_live_options
+from openbark.longform.options import LongFormOptions, Pauses
+from openbark.longform.plan import Plan, VoiceOf
+from openbark.longform.run import LongForm, PieceEngine
+from openbark.longform.scoring import DefaultScorer, Scorer
+from openbark.longform.speech_plan import PlanReport, SpeechPlan, TextAsked, plan_speech
 from openbark.params import GenerationParams, check_params, check_seed
 from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
 from openbark.stages.semantic import StopReason
 from openbark.text.reader import TextReader
-from openbark.text.script_items import Speech
+from openbark.text.scripts.items import Speech
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -61,7 +61,7 @@ class Narration:
     no piece is made again, compared or trimmed. planned: how the plan came about, with what it leaves out.
 
     Raises ParamError for another latency than LATENCIES, and for "low" with what it cannot do
-    (`engine.live_longform.check_live_options`).
+    (`longform.live.check_live_options`).
     """
 
     text: str
@@ -180,7 +180,7 @@ class Model(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Manner:
-    """How a text is to be spoken, as callers say it; see `Bark.generate`. lazily: see `engine.plan.plan_script`.
+    """How a text is to be spoken, as callers say it; see `Bark.generate`. lazily: see `longform.plan.plan_script`.
     in_pieces: a piece a sentence even where the text fits one request."""
 
     seed: int | None = None

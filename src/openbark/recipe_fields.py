@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from openbark.audio import Edits
-from openbark.engine.longform_options import LongFormOptions
 from openbark.errors import ParamError
+from openbark.longform.options import LongFormOptions
 from openbark.narration import Script, options_from
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.result import ModelOrigin

@@ -15,10 +15,10 @@ from typing import Any
 from openbark.api import Bark, VoiceLike
 from openbark.assets import EMBEDDED_NAME
 from openbark.audio import Edits, read_tags
-from openbark.checkpoints.hub import cached, is_hub_id
-from openbark.engine.longform_options import LongFormOptions
+from openbark.checkpoints.hub.download import cached, is_hub_id
 from openbark.engine.request import Progress
 from openbark.errors import AudioError, VoiceError
+from openbark.longform.options import LongFormOptions
 from openbark.narration import Manner, Script, narrate_script, plan_of_text
 from openbark.params import GenerationParams
 from openbark.recipe_fields import (

@@ -30,9 +30,9 @@ from openbark.audio import (
     write_audio,
 )
 from openbark.config import BarkConfig
-from openbark.engine.spoken import AttemptReport
 from openbark.errors import AudioError, ParamError
 from openbark.files import expanded, write_atomically
+from openbark.longform.join import AttemptReport
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
 from openbark.text.timings import TextTiming, format_timings

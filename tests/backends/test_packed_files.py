@@ -18,7 +18,7 @@ from openbark.backends.native.library import Pool, load_library
 from openbark.backends.native.packed_files import find_packed_files, packed_directory
 from openbark.backends.native.structs import Precision
 from openbark.checkpoints import Checkpoint, open_checkpoint, random_checkpoint, save_checkpoint
-from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
+from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.params import SUNO_PARAMS
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from openbark.checkpoints.config_json import config_json, read_sizes
-from openbark.checkpoints.generation_json import assemble, generation_json, read_defaults
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
+from openbark.checkpoints.layouts.config_json import config_json, read_sizes
+from openbark.checkpoints.layouts.generation_json import assemble, generation_json, read_defaults
 from openbark.config import (
     BarkConfig,
     EncodecConfig,

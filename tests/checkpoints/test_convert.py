@@ -20,7 +20,7 @@ from openbark.checkpoints.convert import (
     convert_to_suno,
     ready_checkpoint,
 )
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
 from openbark.errors import CheckpointError, CheckpointUnsupportedError
 
 ROOT = Path(__file__).parents[2]

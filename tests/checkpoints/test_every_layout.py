@@ -16,7 +16,11 @@ from safetensors.numpy import load_file
 
 from openbark.checkpoints import open_checkpoint
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors, write_torch_file
+from openbark.checkpoints.formats.tensor_writer import (
+    TensorEntry,
+    write_safetensors,
+    write_torch_file,
+)
 from openbark.cli.main import cli
 
 Make = Callable[[Path, Path, Path], Path]

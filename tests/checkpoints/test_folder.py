@@ -16,7 +16,7 @@ from openbark.checkpoints import (
     random_checkpoint,
     save_checkpoint,
 )
-from openbark.checkpoints.shapes import weight_normed
+from openbark.checkpoints.layouts.shapes import weight_normed
 from openbark.config import BarkConfig
 from openbark.errors import (
     CheckpointCorruptError,

@@ -8,7 +8,7 @@ import pytest
 from hub_runs import NAME, NO_SOCKETS, openbark
 from loopback_hub import COMMIT, Hub
 
-from openbark.checkpoints.hub import choose_files, is_hub_id
+from openbark.checkpoints.hub.download import choose_files, is_hub_id
 from openbark.errors import CheckpointUnsupportedError
 
 

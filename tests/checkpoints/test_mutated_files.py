@@ -23,10 +23,10 @@ import pytest
 
 from openbark.checkpoints import open_checkpoint, random_checkpoint
 from openbark.checkpoints.checkpoint import open_suno_stage
-from openbark.checkpoints.encodec_names import to_encodec
-from openbark.checkpoints.suno_folder import CodecFile, SunoFile, read_suno_file
-from openbark.checkpoints.suno_names import COMPILED_PREFIX, model_args, to_suno
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.layouts.encodec_names import to_encodec
+from openbark.checkpoints.layouts.suno_folder import CodecFile, SunoFile, read_suno_file
+from openbark.checkpoints.layouts.suno_names import COMPILED_PREFIX, model_args, to_suno
 from openbark.config import BarkConfig, FineGPTConfig
 from openbark.errors import (
     CheckpointCorruptError,

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from openbark.checkpoints import expected_shapes, random_checkpoint
-from openbark.checkpoints.shapes import fine_head_aliases, weight_normed
+from openbark.checkpoints.layouts.shapes import fine_head_aliases, weight_normed
 from openbark.config import (
     BarkConfig,
     EncodecConfig,

@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 
 from openbark.checkpoints import open_checkpoint
-from openbark.checkpoints.encodec_names import from_encodec, to_encodec
-from openbark.checkpoints.stored_tensor import StoredTensor
-from openbark.checkpoints.suno_folder import CodecFile, SunoFile, read_suno_file, read_suno_folder
-from openbark.checkpoints.suno_names import from_suno, to_suno
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
-from openbark.checkpoints.torch_file import read_torch_file
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.torch_file import read_torch_file
+from openbark.checkpoints.layouts.encodec_names import from_encodec, to_encodec
+from openbark.checkpoints.layouts.suno_folder import (
+    CodecFile,
+    SunoFile,
+    read_suno_file,
+    read_suno_folder,
+)
+from openbark.checkpoints.layouts.suno_names import from_suno, to_suno
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 
 from openbark.checkpoints import open_checkpoint
-from openbark.checkpoints.pickle_reader import read_pickle
-from openbark.checkpoints.stored_tensor import StoredTensor
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
-from openbark.checkpoints.torch_file import read_torch_file
+from openbark.checkpoints.formats.pickle_reader import read_pickle
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.torch_file import read_torch_file
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointError,
@@ -288,8 +288,8 @@ MEASURE = """
 import resource, sys
 from pathlib import Path
 import openbark.checkpoints
-from openbark.checkpoints.torch_file import read_torch_file
-from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors
+from openbark.checkpoints.formats.torch_file import read_torch_file
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_safetensors
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 content = read_torch_file(Path(sys.argv[1]))
 entries = [TensorEntry(k, t.dtype, t.shape, t.raw) for k, t in content["model"].items()]

@@ -366,12 +366,12 @@ def test_choices_are_those_of_the_library() -> None:
     from openbark.audio import FORMATS
     from openbark.backends.native.structs import DTYPES
     from openbark.backends.select import BACKENDS
-    from openbark.engine.longform_options import POLICIES, WHOLE
     from openbark.engine.request import LATENCIES
-    from openbark.text.script import SCRIPT_FORMATS
-    from openbark.text.script_items import MARKUPS
-    from openbark.text.sentence_words import LANGUAGES
-    from openbark.text.split import SPLITS
+    from openbark.longform.options import POLICIES, WHOLE
+    from openbark.text.scripts.items import MARKUPS
+    from openbark.text.scripts.read import SCRIPT_FORMATS
+    from openbark.text.split.pieces import SPLITS
+    from openbark.text.split.sentence_words import LANGUAGES
 
     assert set(FORMAT.choices) == {*FORMATS, "opus"}
     assert set(BACKEND.choices) == set(BACKENDS)

@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 from safetensors.numpy import load_file
 
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
 
 Run = Callable[..., Result]
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
 from openbark.voices.voice import Voice
 
 Run = Callable[..., Result]

@@ -74,7 +74,7 @@ def _play(script: list[Request | int | tuple[str, int]], max_batch: int, shared:
         match event:
             case Request():
                 try:
-                    handles.append(engine.submit(event))
+                    handles.append(engine.submit(replace(event, begins=event.seed % 3 == 0)))
                 except BusyError as error:
                     n_rejected += 1
                     assert error.retry_after is not None and 1 <= error.retry_after <= 120

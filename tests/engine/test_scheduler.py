@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -27,6 +28,7 @@ class Waiting:
 
     items: list[Work]
     checks_every_step: bool = False
+    begins: bool = False
 
     @property
     def work(self) -> Work | None:
@@ -130,6 +132,52 @@ def test_overlapped_work_continues_while_others_run(
             away.items.pop(0)
             away, n_left = None, n_left - 1
     assert n_left == 0
+
+
+def _run(scheduler: Scheduler, sequences: list[Waiting]) -> list[Waiting]:
+    """Execute one batch; its sequences."""
+    batch = scheduler.next(sequences)
+    assert batch is not None
+    for sequence in batch.sequences:
+        sequence.items.pop(0)
+    return list(batch.sequences)
+
+
+@pytest.mark.parametrize("stage", [SEMANTIC, COARSE], ids=["semantic", "coarse"])
+def test_one_other_sequence_runs_beside_one_that_begins(stage: Decode) -> None:
+    others = [Waiting([stage] * 9) for _ in range(4)]
+    short = Waiting([stage] * 3, begins=True)
+    scheduler = Scheduler(n_beside=1)
+    for _ in range(3):
+        assert _run(scheduler, [*others, short]) == [others[0], short]
+    assert [len(each.items) for each in others] == [6, 9, 9, 9]
+    assert _run(scheduler, [*others, short]) == others, "they resume when it has ended"
+    short.items, everyone = [stage], Scheduler()
+    assert _run(everyone, [*others, short]) == [*others, short]
+
+
+def test_what_begins_is_prefilled_and_finished_first() -> None:
+    for item in (PREFILL, FINISH):
+        other, short = Waiting([item]), Waiting([item], begins=True)
+        assert _run(Scheduler(n_beside=1), [other, short]) == [short]
+
+
+@pytest.mark.parametrize(("own", "other"), [(SEMANTIC, COARSE), (COARSE, SEMANTIC)])
+def test_most_batches_are_of_the_stage_of_what_begins_and_none_starves(
+    own: Decode, other: Decode
+) -> None:
+    long, short = Waiting([other] * 9), Waiting([own] * 9, begins=True)
+    scheduler = Scheduler(n_beside=1)
+    order = [_run(scheduler, [long, short])[0] for _ in range(8)]
+    assert order == [short, short, short, long] * 2
+
+
+def test_a_row_of_requests_that_begin_does_not_stop_the_others() -> None:
+    others = [Waiting([SEMANTIC] * 5) for _ in range(3)]
+    scheduler = Scheduler(n_beside=1)
+    for _ in range(15):
+        _run(scheduler, [*others, Waiting([SEMANTIC], begins=True)])
+    assert not any(each.items for each in others)
 
 
 def test_finishing_overlaps_a_large_batch_and_precedes_a_small_one() -> None:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from openbark.api import Bark
 from openbark.cli.main import cli
-from openbark.engine.longform_options import LongFormOptions
+from openbark.longform.options import LongFormOptions
 from openbark.params import GenerationParams, SamplingParams
 from openbark.server.bark_speaker import BarkSpeaker, BarkSpeech
 from openbark.server.speaker import Utterance

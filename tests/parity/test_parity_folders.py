@@ -15,8 +15,8 @@ from transformers_oracle import GREEDY
 
 from openbark.backends.torch.backend import TorchBackend
 from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint
-from openbark.checkpoints.config_json import config_json
-from openbark.checkpoints.generation_json import generation_json
+from openbark.checkpoints.layouts.config_json import config_json
+from openbark.checkpoints.layouts.generation_json import generation_json
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.params import SUNO_PARAMS
 from openbark.stages.reference import reference_coarse, reference_fine, reference_semantic

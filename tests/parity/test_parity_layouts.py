@@ -14,7 +14,7 @@ from transformers import AutoProcessor, BarkModel
 from openbark.api import Bark
 from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint
 from openbark.checkpoints.convert import convert_to_hf, convert_to_suno
-from openbark.checkpoints.torch_file import read_torch_file
+from openbark.checkpoints.formats.torch_file import read_torch_file
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointUnsafeError, CheckpointUnsupportedError
 from openbark.params import SUNO_PARAMS, GenerationParams

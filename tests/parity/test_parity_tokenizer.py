@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from transformers import BertTokenizer
 
-from openbark.checkpoints.tokenizer_files import tokenizer_files
+from openbark.checkpoints.layouts.tokenizer_files import tokenizer_files
 from openbark.text.tokenizer import Tokenizer
 
 LANGUAGES: dict[str, str] = {

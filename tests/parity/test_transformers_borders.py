@@ -18,8 +18,8 @@ from transformers.models.bark import generation_configuration_bark as their_rule
 from transformers_oracle import random_voice
 
 from openbark.checkpoints import random_checkpoint, save_checkpoint
-from openbark.checkpoints.config_json import config_json
-from openbark.checkpoints.generation_json import generation_json
+from openbark.checkpoints.layouts.config_json import config_json
+from openbark.checkpoints.layouts.generation_json import generation_json
 from openbark.compat.transformers import BarkModel
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.params import SUNO_PARAMS

@@ -22,7 +22,7 @@ from transformers.models.bark.generation_configuration_bark import (
 from openbark.backends.base import CausalSession
 from openbark.backends.torch.backend import TorchBackend
 from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint
-from openbark.checkpoints.generation_json import generation_json
+from openbark.checkpoints.layouts.generation_json import generation_json
 from openbark.config import BarkConfig
 from openbark.params import SUNO_PARAMS, GenerationParams
 from openbark.stages.coarse import coarse_ids

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from openbark.engine.speech_plan import PieceReport, PlanReport
 from openbark.errors import BusyError, CancelledError, TextError
+from openbark.longform.speech_plan import PieceReport, PlanReport
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, SpeakerStats, SpeechReport, StageTime, Utterance
 from openbark.voices.library import VoiceLibrary

@@ -18,8 +18,8 @@ from ray import serve
 
 from openbark.api import Bark
 from openbark.audio import pcm16
-from openbark.engine.longform_options import LongFormOptions
 from openbark.errors import ParamError
+from openbark.longform.options import LongFormOptions
 from openbark.server.ray_serve import RayOptions, deploy
 from openbark.server.ray_speaker import ModelOptions
 from openbark.server.settings import load_settings

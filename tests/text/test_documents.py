@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from openbark.errors import OpenBarkError, ParamError, TextError
-from openbark.text.documents import Document, detect_format, format_of_file, read_document
-from openbark.text.script_items import Pause, Speech
+from openbark.text.scripts.documents import Document, detect_format, format_of_file, read_document
+from openbark.text.scripts.items import Pause, Speech
 
 
 def shown(found: Document) -> list[str]:

@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointUnsupportedError, TextError
-from openbark.text.english import ENGLISH_CHARACTERS
-from openbark.text.normalize import normalize
+from openbark.text.normalize.english import ENGLISH_CHARACTERS
+from openbark.text.normalize.normalizers import normalize
 
 CASES = [
     # plain text stays

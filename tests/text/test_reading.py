@@ -10,8 +10,13 @@ from hypothesis import strategies as st
 from reading_cases import READINGS
 
 from openbark.errors import TextError
-from openbark.text.english import ENGLISH_CHARACTERS, READING_RULES, normalize_english, read_english
 from openbark.text.left_out import notice_of
+from openbark.text.normalize.english import (
+    ENGLISH_CHARACTERS,
+    READING_RULES,
+    normalize_english,
+    read_english,
+)
 
 EXAMPLES = [(rule.name, text, spoken) for rule in READING_RULES for text, spoken in rule.examples]
 CASES = [

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbark.errors import OpenBarkError, ParamError, TextError
-from openbark.text.script import SCRIPT_FORMATS, parse_script, read_script, script_format
-from openbark.text.script_items import Pause, ScriptItem, Speech
-from openbark.text.split import Boundary
+from openbark.text.scripts.items import Pause, ScriptItem, Speech
+from openbark.text.scripts.read import SCRIPT_FORMATS, parse_script, read_script, script_format
+from openbark.text.split.pieces import Boundary
 
 CAST = ("ANNA", "Old Ben")
 

@@ -11,9 +11,9 @@ from split_cases import CASES
 
 from openbark.errors import ParamError, TextError
 from openbark.text.language import guess_language
-from openbark.text.sentence_words import LANGUAGES
 from openbark.text.speech_length import expected_seconds, running_seconds
-from openbark.text.split import SPLITS, Boundary, Budget, Piece, iter_pieces, split_text
+from openbark.text.split.pieces import SPLITS, Boundary, Budget, Piece, iter_pieces, split_text
+from openbark.text.split.sentence_words import LANGUAGES
 
 WIDE = Budget(max_tokens=10**6, max_seconds=1e6, min_seconds=0.0)
 SMALL = Budget(max_tokens=30, max_seconds=2.0, min_seconds=0.5)

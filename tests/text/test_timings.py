@@ -8,8 +8,8 @@ import json
 import pytest
 
 from openbark.errors import ParamError
-from openbark.text.script import parse_script
-from openbark.text.script_items import Speech
+from openbark.text.scripts.items import Speech
+from openbark.text.scripts.read import parse_script
 from openbark.text.timings import TextTiming, format_timings, word_timings
 
 SENTENCES = (

@@ -11,7 +11,7 @@ from tokenizers.normalizers import Lowercase
 from tokenizers.pre_tokenizers import Split, Whitespace
 
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, TextError
-from openbark.text.english import ENGLISH_CHARACTERS
+from openbark.text.normalize.english import ENGLISH_CHARACTERS
 from openbark.text.tokenizer import Tokenizer, squeeze
 from openbark.training.embedded_config import character_tokenizer_json
 

@@ -85,7 +85,7 @@ def test_steps_name_what_they_need(tmp_path: Path) -> None:
 
 
 def test_embedded_checkpoint_fits_twenty_megabytes() -> None:
-    from openbark.checkpoints.shapes import expected_shapes
+    from openbark.checkpoints.layouts.shapes import expected_shapes
 
     for preset in ("cpu", "gpu"):
         weights = sum(

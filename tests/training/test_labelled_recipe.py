@@ -11,7 +11,7 @@ import pytest
 import soundfile
 
 import openbark
-from openbark.checkpoints.shapes import expected_shapes
+from openbark.checkpoints.layouts.shapes import expected_shapes
 from openbark.errors import TrainingError
 from openbark.training.data import read_shards
 from openbark.training.embedded import EmbeddedRun

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
 from openbark.compat.coqui.voice_folders import read_pth
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from openbark.backends.base import Tokens
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
+from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.config import GPTConfig
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt

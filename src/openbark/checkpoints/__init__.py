@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from openbark.checkpoints.convert import convert_to_hf, convert_to_suno, ready_checkpoint
+from openbark.checkpoints.layouts.shapes import expected_shapes
 from openbark.checkpoints.random import checkpoint_of_random_weights, random_checkpoint
 from openbark.checkpoints.save import save_checkpoint
-from openbark.checkpoints.shapes import expected_shapes
 
 __all__ = [
     "Checkpoint",

@@ -22,13 +22,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.checkpoints.canonical import Source, check_tied_heads, locate, part_of
-from openbark.checkpoints.config_json import read_sizes
-from openbark.checkpoints.generation_json import GENERATION_FILE, assemble, read_defaults
-from openbark.checkpoints.json_file import read_json
-from openbark.checkpoints.shapes import CODEC_PREFIX, FINE_PREFIX
-from openbark.checkpoints.stored_tensor import StoredTensor
-from openbark.checkpoints.suno_folder import (
+from openbark.checkpoints.formats.json_file import read_json
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.layouts.canonical import Source, check_tied_heads, locate, part_of
+from openbark.checkpoints.layouts.config_json import read_sizes
+from openbark.checkpoints.layouts.generation_json import GENERATION_FILE, assemble, read_defaults
+from openbark.checkpoints.layouts.shapes import CODEC_PREFIX, FINE_PREFIX
+from openbark.checkpoints.layouts.suno_folder import (
     CODEC_REPOSITORY,
     STAGE_PREFIXES,
     TOKENIZER_REPOSITORIES,
@@ -40,7 +40,7 @@ from openbark.checkpoints.suno_folder import (
     read_suno_file,
     read_suno_folder,
 )
-from openbark.checkpoints.tensor_files import (
+from openbark.checkpoints.layouts.tensor_files import (
     INDEX_FILE,
     PICKLED_FILE,
     WEIGHTS_FILE,

@@ -20,7 +20,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.checkpoints.canonical import Source
 from openbark.checkpoints.checkpoint import (
     TOKENIZER_FILE,
     VOCABULARY_FILE,
@@ -28,21 +27,22 @@ from openbark.checkpoints.checkpoint import (
     open_checkpoint,
     source_files,
 )
-from openbark.checkpoints.encodec_names import to_encodec
-from openbark.checkpoints.save import derived_entries, write_folder, write_model
-from openbark.checkpoints.shapes import (
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
+from openbark.checkpoints.layouts.canonical import Source
+from openbark.checkpoints.layouts.encodec_names import to_encodec
+from openbark.checkpoints.layouts.shapes import (
     COARSE_PREFIX,
     CODEC_PREFIX,
     FINE_PREFIX,
     SEMANTIC_PREFIX,
     fine_head_aliases,
 )
-from openbark.checkpoints.stored_tensor import StoredTensor
-from openbark.checkpoints.suno_folder import LARGE_LAYERS
-from openbark.checkpoints.suno_names import COMPILED_PREFIX, STAGES, model_args, to_suno
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file
-from openbark.checkpoints.tokenizer_files import read_tokenizer_json, tokenizer_files
-from openbark.checkpoints.weight_norm import spellings, unfold
+from openbark.checkpoints.layouts.suno_folder import LARGE_LAYERS
+from openbark.checkpoints.layouts.suno_names import COMPILED_PREFIX, STAGES, model_args, to_suno
+from openbark.checkpoints.layouts.tokenizer_files import read_tokenizer_json, tokenizer_files
+from openbark.checkpoints.layouts.weight_norm import spellings, unfold
+from openbark.checkpoints.save import derived_entries, write_folder, write_model
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointError, CheckpointUnsupportedError
 from openbark.files import locked

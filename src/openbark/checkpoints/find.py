@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from openbark.assets import EMBEDDED_NAME, embedded_directory
-from openbark.checkpoints.hub import HubAccess, download, is_hub_id
+from openbark.checkpoints.hub.download import HubAccess, download, is_hub_id
 from openbark.errors import CheckpointNotFoundError
 from openbark.files import expanded
 

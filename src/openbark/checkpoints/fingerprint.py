@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
 
 __all__ = ["fingerprint"]
 

@@ -6,8 +6,8 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from openbark.checkpoints.canonical import Source
-from openbark.checkpoints.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.layouts.canonical import Source
 
 __all__ = ["weights_identity"]
 

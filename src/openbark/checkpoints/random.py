@@ -18,9 +18,9 @@ from typing import IO, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.checkpoints.canonical import Source
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.shapes import CODEC_PREFIX, Shape, expected_shapes
+from openbark.checkpoints.layouts.canonical import Source
+from openbark.checkpoints.layouts.shapes import CODEC_PREFIX, Shape, expected_shapes
 from openbark.config import BarkConfig
 from openbark.params import SUNO_PARAMS
 

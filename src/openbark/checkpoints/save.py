@@ -20,19 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.checkpoints.checkpoint import CONFIG_FILE
-from openbark.checkpoints.config_json import config_json
-from openbark.checkpoints.generation_json import GENERATION_FILE, generation_json
-from openbark.checkpoints.shapes import (
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_safetensors
+from openbark.checkpoints.layouts.config_json import config_json
+from openbark.checkpoints.layouts.generation_json import GENERATION_FILE, generation_json
+from openbark.checkpoints.layouts.shapes import (
     COARSE_PREFIX,
     CODEC_PREFIX,
     SEMANTIC_PREFIX,
     expected_shapes,
     weight_normed,
 )
-from openbark.checkpoints.tensor_files import INDEX_FILE, WEIGHTS_FILE
-from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors
-from openbark.checkpoints.tokenizer_files import tokenizer_files
-from openbark.checkpoints.weight_norm import spellings, unfold
+from openbark.checkpoints.layouts.tensor_files import INDEX_FILE, WEIGHTS_FILE
+from openbark.checkpoints.layouts.tokenizer_files import tokenizer_files
+from openbark.checkpoints.layouts.weight_norm import spellings, unfold
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointCorruptError, CheckpointError
 from openbark.params import GenerationParams

@@ -41,7 +41,7 @@ def check_flags(flag: str, sources: list[Source], whole: Mapping[str, bool]) -> 
 
 def check_latency(asked: Asked) -> None:
     """Raise ParamError for options that low latency cannot do."""
-    from openbark.engine.live_longform import check_live_options
+    from openbark.longform.live import check_live_options
 
     if asked.latency == "low" and asked.options is not None:
         check_live_options(asked.options)

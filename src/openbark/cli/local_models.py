@@ -71,7 +71,7 @@ def _of_the_hub() -> Iterator[LocalModel]:
 
 
 def _is_bark(folder: Path) -> bool:
-    from openbark.checkpoints.json_file import read_json
+    from openbark.checkpoints.formats.json_file import read_json
     from openbark.compat.suno.model_cache import trios
 
     config = folder / "config.json"

@@ -95,7 +95,7 @@ def _download(name: str, directory: str | None, revision: str | None) -> None:
     Say it again after an interruption: it goes on where it stopped. HF_HOME moves the cache,
     HF_ENDPOINT names a mirror, HF_TOKEN opens private models.
     """
-    from openbark.checkpoints.hub import HubAccess, download
+    from openbark.checkpoints.hub.download import HubAccess, download
 
     def announce(line: str) -> None:
         click.echo(line, err=True)
@@ -131,7 +131,7 @@ def _open(model: str | None) -> Checkpoint:
 
     from openbark.checkpoints.checkpoint import open_checkpoint
     from openbark.checkpoints.find import find_checkpoint
-    from openbark.checkpoints.hub import cached, is_hub_id
+    from openbark.checkpoints.hub.download import cached, is_hub_id
     from openbark.errors import CheckpointNotFoundError
 
     if model is not None and is_hub_id(model) and not Path(model).exists():
@@ -215,7 +215,7 @@ def _limits(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def _missing(checkpoint: Checkpoint) -> list[str]:
     """Parts that speech needs and that were not found."""
-    from openbark.checkpoints.shapes import CODEC_PREFIX
+    from openbark.checkpoints.layouts.shapes import CODEC_PREFIX
 
     missing = []
     if not any(name.startswith(CODEC_PREFIX) for name in checkpoint.sources):

@@ -8,8 +8,8 @@ from openbark.cli.inputs import Source
 from openbark.cli.speech_options import ScriptAsked
 
 if TYPE_CHECKING:
-    from openbark.engine.longform_options import LongFormOptions
-    from openbark.engine.speech_plan import SpeechPlan, TextAsked
+    from openbark.longform.options import LongFormOptions
+    from openbark.longform.speech_plan import SpeechPlan, TextAsked
     from openbark.text.reader import TextReader
 
 __all__ = [
@@ -34,7 +34,7 @@ def script_of(
 
 def format_of(source: Source) -> str | None:
     """The format that the file's name tells."""
-    from openbark.text.documents import format_of_file
+    from openbark.text.scripts.documents import format_of_file
 
     return format_of_file(source.path)
 
@@ -43,7 +43,7 @@ def text_asked(
     source: Source, script: ScriptAsked | None, input_format: str | None, strict: bool
 ) -> TextAsked:
     """How a source is to be read. Raises ParamError for an unknown format."""
-    from openbark.engine.speech_plan import TextAsked
+    from openbark.longform.speech_plan import TextAsked
 
     own = script_of(source, script, input_format)
     if own is not None:
@@ -62,7 +62,7 @@ def plan_without_voices(
     reader: TextReader, asked: TextAsked, options: LongFormOptions | None
 ) -> SpeechPlan:
     """What will be spoken; the voices that a script names are not looked up. Raises TextError or ParamError."""
-    from openbark.engine.speech_plan import plan_speech
+    from openbark.longform.speech_plan import plan_speech
 
     return plan_speech(
         reader, asked, lambda speech: (speech.voice or speech.speaker, None), options

@@ -15,7 +15,7 @@ from openbark.cli.choices import LANGUAGE, MARKUP, POLICY, SCRIPT, SPLIT
 
 if TYPE_CHECKING:
     from openbark.audio import Edits
-    from openbark.engine.longform_options import LongFormOptions
+    from openbark.longform.options import LongFormOptions
     from openbark.params import GenerationParams
 
 __all__ = [
@@ -131,7 +131,7 @@ def speech_options(command: _Command) -> _Command:
 
 def given_long_form(ctx: click.Context) -> LongFormOptions | None:
     """How long text is spoken; None where no option was given. Raises ParamError for values outside."""
-    from openbark.engine.longform_options import LongFormOptions
+    from openbark.longform.options import LongFormOptions
 
     given = _given(ctx, _LONG_FORM)
     return LongFormOptions(**given) if given else None

@@ -17,7 +17,7 @@ from openbark.cli.speech_options import (
 )
 
 if TYPE_CHECKING:
-    from openbark.engine.speech_plan import PlanReport
+    from openbark.longform.speech_plan import PlanReport
 
 __all__ = ["text"]
 

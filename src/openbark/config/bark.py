@@ -112,7 +112,7 @@ class BarkConfig:
     """A whole Bark: three transformers, one codec, and the rules that tie their tokens together.
 
     The default is the published suno/bark-small. `text_normalizer` names the rules of
-    `openbark.text.normalize` that text passes before the tokenizer ("none" for Suno's checkpoints).
+    `openbark.text.normalize.normalizers` that text passes before the tokenizer ("none" for Suno's checkpoints).
     """
 
     semantic: GPTConfig = field(default_factory=lambda: _small(129_600, 10_048))

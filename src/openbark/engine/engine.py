@@ -55,6 +55,10 @@ class _Running:
     def checks_every_step(self) -> bool:
         return self.sequence.checks_every_step
 
+    @property
+    def begins(self) -> bool:
+        return self.handle.request.begins
+
 
 class Engine:
     """Serves requests on one backend.
@@ -78,8 +82,8 @@ class Engine:
         self.backend = backend
         self._limits = (max_batch, max_queued, max_queued_seconds)
         self._runner = Runner(backend)
-        self._scheduler = Scheduler()
         self._can_overlap = isinstance(backend, SharedBackend) and backend.shares_cores
+        self._scheduler = Scheduler(n_beside=1 if self._can_overlap else None)
         self._forecast = Forecast(backend.config)
         self._counts = Counts()
         self._closed = self._moves_itself = False

@@ -63,7 +63,8 @@ class Request:
     text_tokens: tokenizer ids [N], without offset. params: resolved, all three stages set.
     voice: validated against the model, or None. sampler: samples one token at a time of this
     sequence alone; None samples from `seed`. continues: its audio follows audio that is being played, so it is queued
-    before requests that start new audio. latency: one of LATENCIES.
+    before requests that start new audio. begins: a listener waits for its first audio, so it is computed before what
+    others hear later. latency: one of LATENCIES.
 
     Raises ParamError for another latency.
     """
@@ -76,6 +77,7 @@ class Request:
     progress: Progress | None = None
     sampler: Sampler | None = None
     continues: bool = False
+    begins: bool = False
     latency: str = "sentence"
 
     def __post_init__(self) -> None:

@@ -9,6 +9,10 @@ never holds back a finished clip. Where the backend can overlap two items, two f
 and a fine step runs beside decoding, which waits for memory while the fine step computes. Then fine steps get no step
 of their own while most sequences decode; when few decode, clips are finished first, and sequences gather for larger
 batches. Of fine steps, those closest to their end come first, then the earliest request.
+
+While a sequence begins, which a listener waits for, only the earliest of the others run beside it, where each further
+sequence makes a step slower; its prefills and fine steps come first, and most decode batches are of its stage. The
+others keep their caches and resume after it. The earliest of them never stops, so none starves.
 """
 
 from __future__ import annotations
@@ -47,6 +51,11 @@ class Schedulable(Protocol):
         """Whether cancellation has to be checked before every token."""
         ...
 
+    @property
+    def begins(self) -> bool:
+        """Whether a listener waits for its first audio."""
+        ...
+
 
 _Item = TypeVar("_Item", bound=Schedulable)
 
@@ -69,13 +78,17 @@ class Batch(Generic[_Item]):
 class Scheduler:
     """Picks one batch after the other."""
 
-    def __init__(self, n_steps: int = 8, semantic_batches: int = 3) -> None:
+    def __init__(
+        self, n_steps: int = 8, semantic_batches: int = 3, n_beside: int | None = None
+    ) -> None:
         """n_steps: tokens between two moments at which sequences can join and leave; semantic_batches: batches of the
-        semantic stage for one of the coarse stage, while sequences decode in both."""
+        preferred stage, the semantic one, for one of the other, while sequences decode in both; n_beside: sequences
+        that run beside those that begin, None for all."""
         self._n_steps = n_steps
-        self._semantic_batches = semantic_batches
+        self._preferred_batches = semantic_batches
+        self._n_beside = n_beside
         self._decoded_last = False
-        self._n_semantic = 0
+        self._n_preferred = 0
 
     def next(
         self,
@@ -90,7 +103,7 @@ class Scheduler:
         decoding: dict[Stage, list[_Item]] = {}
         prefilling: list[_Item] = []
         finishing: list[_Item] = []
-        for sequence in sequences:
+        for sequence in self._allowed(sequences):
             match sequence.work:
                 case Prefill():
                     prefilling.append(sequence)
@@ -98,7 +111,8 @@ class Scheduler:
                     decoding.setdefault(stage, []).append(sequence)
                 case FineStep() | CodecDecode():
                     finishing.append(sequence)
-        finishing.sort(key=_passes_left)
+        prefilling.sort(key=lambda each: not each.begins)
+        finishing.sort(key=lambda each: (not each.begins, _passes_left(each)))
         if prefilling:
             return Batch(prefilling[:1], 1, _overlapped((*prefilling[1:], *finishing), overlap))
         if finishing and (
@@ -114,13 +128,26 @@ class Scheduler:
         most = 1 if checked else max(self._n_steps, n_steps or 0)
         return Batch(together, most, _overlapped(finishing, overlap))
 
+    def _allowed(self, sequences: Iterable[_Item]) -> list[_Item]:
+        """Those that may run now: all, or those that begin and the earliest others."""
+        every = [sequence for sequence in sequences if sequence.work is not None]
+        if self._n_beside is None or not any(sequence.begins for sequence in every):
+            return every
+        beside = [sequence for sequence in every if not sequence.begins][: self._n_beside]
+        return [sequence for sequence in every if sequence.begins or sequence in beside]
+
     def _stage(self, decoding: Mapping[Stage, Sequence[_Item]]) -> Stage:
-        """The stage that decodes next: the semantic one, except for one batch in so many."""
-        if len(decoding) == 1 or self._n_semantic == self._semantic_batches:
-            self._n_semantic = 0
+        """The stage that decodes next: the preferred one, except for one batch in so many."""
+        if len(decoding) == 1:
+            self._n_preferred = 0
             return max(decoding)
-        self._n_semantic += 1
-        return Stage.SEMANTIC
+        begun = {stage for stage, each in decoding.items() if any(one.begins for one in each)}
+        preferred = begun.pop() if len(begun) == 1 else Stage.SEMANTIC
+        if self._n_preferred == self._preferred_batches:
+            self._n_preferred = 0
+            return next(stage for stage in decoding if stage is not preferred)
+        self._n_preferred += 1
+        return preferred
 
 
 def _overlapped(sequences: Sequence[_Item], overlap: Overlap) -> _Item | None:

@@ -16,13 +16,13 @@ from typing import TypeVar
 
 from openbark.api import Bark
 from openbark.config import BarkConfig
-from openbark.engine.continuity import spoken_voice
 from openbark.engine.engine import Engine
-from openbark.engine.longform_options import LongFormOptions, Pauses
 from openbark.engine.request import STAGES, CascadeResult
-from openbark.engine.speech_plan import PlanReport
-from openbark.engine.spoken import Placed
 from openbark.errors import CancelledError
+from openbark.longform.join import Placed
+from openbark.longform.options import LongFormOptions, Pauses
+from openbark.longform.speech_plan import PlanReport
+from openbark.longform.voices import spoken_voice
 from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
 from openbark.params import GenerationParams
 from openbark.result import ModelOrigin

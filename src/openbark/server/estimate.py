@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from openbark.engine.longform_options import Pauses
+from openbark.longform.options import Pauses
 from openbark.server.protocol import SpeechRequest
-from openbark.text.script import parse_script
-from openbark.text.script_items import Pause
+from openbark.text.scripts.items import Pause
+from openbark.text.scripts.read import parse_script
 from openbark.text.speech_length import expected_seconds
 
 __all__ = ["Estimate", "estimate_request"]

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from openbark.engine.engine import Engine
-from openbark.engine.longform import PieceHandle
 from openbark.engine.request import CascadeResult, Request, Waveform
 from openbark.errors import BusyError, CancelledError
+from openbark.longform.run import PieceHandle
 
 __all__ = ["PieceLane"]
 

@@ -15,7 +15,7 @@ from openbark.server.errors import invalid
 from openbark.server.estimate import Estimate
 from openbark.server.protocol import SpeechRequest, VoiceId
 from openbark.server.settings import ServerSettings
-from openbark.text.sentence_words import LANGUAGES
+from openbark.text.split.sentence_words import LANGUAGES
 
 __all__ = [
     "ENCODERS",
@@ -169,7 +169,7 @@ def _check_characters(text: str) -> None:
 
 
 def _check_latency(request: SpeechRequest) -> None:
-    """Refuse before the queue what `engine.live_longform.check_live_options` refuses in it."""
+    """Refuse before the queue what `longform.live.check_live_options` refuses in it."""
     if request.latency != "low":
         return
     for name, value, most in (("retries", request.retries, 0), ("best_of", request.best_of, 1)):

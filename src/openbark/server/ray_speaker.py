@@ -16,8 +16,8 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
-from openbark.engine.speech_plan import PlanReport
 from openbark.errors import BusyError, DeadlineError, DeviceError
+from openbark.longform.speech_plan import PlanReport
 from openbark.params import GenerationParams
 from openbark.server.bark_speaker import BarkSpeaker
 from openbark.server.speaker import (
@@ -29,7 +29,7 @@ from openbark.server.speaker import (
     no_voice,
 )
 from openbark.server.watched import WatchedSpeaker, WatchLimits
-from openbark.text.script import parse_script
+from openbark.text.scripts.read import parse_script
 from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 
-from openbark.text.split import Budget, split_text
+from openbark.text.split.pieces import Budget, split_text
 
 __all__ = ["SentenceBuffer", "whole_sentences"]
 

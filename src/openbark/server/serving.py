@@ -15,8 +15,8 @@ from typing import Protocol
 
 from openbark.audio import AudioEncoder, open_encoder
 from openbark.audio.encoders import encode_blocks
-from openbark.engine.speech_plan import PlanReport
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
+from openbark.longform.speech_plan import PlanReport
 from openbark.params import check_seed
 from openbark.server.admission import Admission
 from openbark.server.encoding import Encoding

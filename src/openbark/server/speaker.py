@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.engine.speech_plan import PlanReport
 from openbark.errors import VoiceError
+from openbark.longform.speech_plan import PlanReport
 from openbark.params import GenerationParams
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
@@ -44,9 +44,9 @@ class Utterance:
     """One request, checked: what to say, in which voice, and how.
 
     params: every stage filled in. latency: "low" starts below the sentence. input_format, strict: as in `Bark.generate`. script: how the text is read, "off"
-    as it stands, else a key of `text.script.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
+    as it stands, else a key of `text.scripts.read.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
     find_voice: the voice of any other name in it, raises VoiceError. language: a code for the rules of splitting, None
-    guesses. The rest as in `engine.longform_options`; None leaves its default.
+    guesses. The rest as in `longform.options`; None leaves its default.
     """
 
     text: str

@@ -19,7 +19,7 @@ from openbark.errors import ParamError
 from openbark.server.errors import ApiError, invalid
 from openbark.server.protocol import VoiceCard
 from openbark.server.uploads import StoredVoice, UploadedVoices
-from openbark.text.sentence_words import LANGUAGES
+from openbark.text.split.sentence_words import LANGUAGES
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 

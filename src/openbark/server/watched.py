@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from openbark.engine.speech_plan import PlanReport
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError
+from openbark.longform.speech_plan import PlanReport
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, Speaker, SpeakerStats, Speech, SpeechReport, Utterance
 from openbark.voices.library import VoiceLibrary

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from openbark.errors import ParamError
-from openbark.text.sentence_words import LANGUAGES, SENTENCE_WORDS
+from openbark.text.split.sentence_words import LANGUAGES, SENTENCE_WORDS
 
 __all__ = ["check_language", "guess_language"]
 

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointCorruptError, TextError
-from openbark.text.english import Reading
 from openbark.text.left_out import notice_of
-from openbark.text.normalize import read_text
+from openbark.text.normalize.english import Reading
+from openbark.text.normalize.normalizers import read_text
 from openbark.text.tokenizer import Tokenizer, squeeze
 
 __all__ = ["RAW", "TextReader"]

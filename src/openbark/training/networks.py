@@ -15,8 +15,8 @@ from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT
 from openbark.backends.torch.semantic_encoder import SemanticEncoder
 from openbark.checkpoints.checkpoint import Checkpoint
+from openbark.checkpoints.layouts.tokenizer_files import read_tokenizer_json
 from openbark.checkpoints.save import save_checkpoint
-from openbark.checkpoints.tokenizer_files import read_tokenizer_json
 from openbark.errors import CheckpointUnsupportedError
 
 __all__ = [

@@ -16,8 +16,8 @@ from bark.model import GPT, GPTConfig  # noqa: E402
 from bark.model_fine import FineGPT, FineGPTConfig  # noqa: E402
 from openbark.backends.torch.backend import TorchBackend  # noqa: E402
 from openbark.checkpoints import open_checkpoint  # noqa: E402
-from openbark.checkpoints.suno_folder import SunoFile, read_suno_file  # noqa: E402
-from openbark.checkpoints.tensor_writer import TensorEntry, write_torch_file  # noqa: E402
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file  # noqa: E402
+from openbark.checkpoints.layouts.suno_folder import SunoFile, read_suno_file  # noqa: E402
 from openbark.errors import (  # noqa: E402
     CheckpointCorruptError,
     CheckpointNotFoundError,

@@ -23,7 +23,7 @@ from suno_oracle import Draw  # noqa: E402
 from bark.model import GPT  # noqa: E402
 from bark.model_fine import FineGPT  # noqa: E402
 from openbark.checkpoints import open_checkpoint, random_checkpoint, save_checkpoint  # noqa: E402
-from openbark.checkpoints.suno_names import to_suno  # noqa: E402
+from openbark.checkpoints.layouts.suno_names import to_suno  # noqa: E402
 from openbark.config import BarkConfig  # noqa: E402
 from openbark.params import SUNO_PARAMS  # noqa: E402
 

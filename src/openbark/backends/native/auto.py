@@ -27,7 +27,7 @@ from openbark.backends.native.structs import Precision
 from openbark.backends.plain import PlainNetworks
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.convert import Announce
-from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
+from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.files import write_atomically
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt

@@ -19,9 +19,9 @@ from openbark.backends.native.packed_files import fill_packed, packed_file_for
 from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
 from openbark.backends.native.structs import DTYPES, DrawRules, Precision, sampling_struct
 from openbark.backends.native.weights import Transformer, stage_shapes
-from openbark.checkpoints.canonical import part_of
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.shapes import (
+from openbark.checkpoints.layouts.canonical import part_of
+from openbark.checkpoints.layouts.shapes import (
     COARSE_PREFIX,
     CODEC_PREFIX,
     FINE_PREFIX,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from openbark.backends.native.capi import MemoryHandle, ModelHandle
 from openbark.backends.native.library import Pool
 from openbark.backends.native.structs import MAX_HEAD_PARTS, Precision, Shape
-from openbark.checkpoints.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
+from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
 
 __all__ = [

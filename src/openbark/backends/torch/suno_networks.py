@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from openbark.backends.torch.fine import FineGPT as StageFineGPT
 from openbark.backends.torch.gpt import Block, CausalGPT, KVCache
-from openbark.checkpoints.suno_folder import SunoFile, read_suno_file
-from openbark.checkpoints.suno_names import to_suno
+from openbark.checkpoints.layouts.suno_folder import SunoFile, read_suno_file
+from openbark.checkpoints.layouts.suno_names import to_suno
 from openbark.config import FineGPTConfig, GPTConfig
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, ParamError
 

@@ -19,7 +19,7 @@ from openbark.backends.torch.backend import TorchBackend
 from openbark.backends.torch.codec_network import CodecNetwork, CodecQuantizer
 from openbark.backends.torch.suno_networks import GPT, FineGPT
 from openbark.checkpoints.checkpoint import Checkpoint
-from openbark.checkpoints.suno_names import to_suno
+from openbark.checkpoints.layouts.suno_names import to_suno
 from openbark.config import BarkConfig, CodecConfig, EncodecConfig
 from openbark.errors import InputError, ParamError
 from openbark.stages.sampling import Stage

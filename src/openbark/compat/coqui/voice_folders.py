@@ -16,8 +16,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from openbark.checkpoints.stored_tensor import StoredTensor
-from openbark.checkpoints.torch_file import read_torch_file
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.torch_file import read_torch_file
 from openbark.errors import CheckpointError, VoiceError
 from openbark.voices.npz import ARRAY_KEYS, MAX_VOICE_BYTES, check_keys
 from openbark.voices.voice import Voice

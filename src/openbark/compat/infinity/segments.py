@@ -28,7 +28,7 @@ from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.coarse import n_coarse_steps
 from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, StopReason
-from openbark.text.split import Budget, split_text
+from openbark.text.split.pieces import Budget, split_text
 from openbark.voices.voice import Voice
 
 __all__ = [

@@ -17,8 +17,8 @@ from pathlib import Path
 from openbark.assets import EMBEDDED_NAME, embedded_directory
 from openbark.checkpoints.checkpoint import is_suno
 from openbark.checkpoints.find import find_checkpoint
-from openbark.checkpoints.suno_folder import SunoFile, scan_folder
-from openbark.checkpoints.suno_names import STAGES
+from openbark.checkpoints.layouts.suno_folder import SunoFile, scan_folder
+from openbark.checkpoints.layouts.suno_names import STAGES
 from openbark.compat.suno.environment import MODEL_VARIABLE, cache_folder
 from openbark.errors import CheckpointNotFoundError
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from openbark.api import Bark
 from openbark.config import SemanticRules
 from openbark.errors import TextError
-from openbark.text.split import Budget, split_text
+from openbark.text.split.pieces import Budget, split_text
 
 __all__ = ["Tokens", "readable_text", "text_pieces"]
 

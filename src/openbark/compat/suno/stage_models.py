@@ -22,7 +22,7 @@ from openbark.checkpoints.checkpoint import (
     open_suno_stage,
 )
 from openbark.checkpoints.convert import ready_checkpoint
-from openbark.checkpoints.suno_folder import cached_tokenizer
+from openbark.checkpoints.layouts.suno_folder import cached_tokenizer
 from openbark.compat.suno.model import stage_networks
 from openbark.compat.suno.model_cache import Notices, Place, find_place
 from openbark.config import BarkConfig

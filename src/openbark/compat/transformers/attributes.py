@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self, TypeVar, Unpack
 
 import torch
 
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
 from openbark.compat.transformers.locating import FromHub, locate
 from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.errors import CheckpointError, ParamError

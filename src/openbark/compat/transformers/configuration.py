@@ -12,8 +12,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, Unpack
 
-from openbark.checkpoints.config_json import ModelSizes, read_sizes
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
+from openbark.checkpoints.layouts.config_json import ModelSizes, read_sizes
 from openbark.compat.transformers.attributes import NamedAttributes, part_of
 from openbark.compat.transformers.locating import FromHub, locate
 from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig

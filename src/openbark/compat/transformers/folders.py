@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import nn
 
 from openbark.checkpoints.checkpoint import CONFIG_FILE, Checkpoint, open_checkpoint
-from openbark.checkpoints.config_json import config_json
 from openbark.checkpoints.convert import ready_checkpoint
-from openbark.checkpoints.generation_json import GENERATION_FILE, assemble, generation_json
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
+from openbark.checkpoints.layouts.config_json import config_json
+from openbark.checkpoints.layouts.generation_json import GENERATION_FILE, assemble, generation_json
 from openbark.checkpoints.save import save_checkpoint
 from openbark.compat.transformers.configuration import BarkConfig
 from openbark.compat.transformers.generation_configuration import BarkGenerationConfig

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypedDict
 
 from openbark.checkpoints.find import find_checkpoint
-from openbark.checkpoints.hub import HubAccess
+from openbark.checkpoints.hub.download import HubAccess
 from openbark.errors import ParamError
 
 __all__ = ["FromHub", "locate"]

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor, nn
 
 from openbark.checkpoints.checkpoint import CONFIG_FILE, open_checkpoint
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_safetensors
+from openbark.checkpoints.layouts.tensor_files import WEIGHTS_FILE, find_tensors
 from openbark.checkpoints.save import write_folder, write_json
-from openbark.checkpoints.tensor_files import WEIGHTS_FILE, find_tensors
-from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors
 from openbark.compat.transformers.configuration import BarkSubModelConfig
 from openbark.compat.transformers.folders import load_folder
 from openbark.compat.transformers.generation_configuration import GenerationConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypedDict
 
-from openbark.checkpoints.upload import HubTarget, upload
+from openbark.checkpoints.hub.upload import HubTarget, upload
 from openbark.errors import ParamError
 
 __all__ = ["PushToHub", "ToHub", "save"]

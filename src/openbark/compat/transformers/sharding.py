@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_safetensors
+from openbark.checkpoints.layouts.tensor_files import INDEX_FILE, WEIGHTS_FILE, find_tensors
 from openbark.checkpoints.save import write_json
-from openbark.checkpoints.stored_tensor import StoredTensor
-from openbark.checkpoints.tensor_files import INDEX_FILE, WEIGHTS_FILE, find_tensors
-from openbark.checkpoints.tensor_writer import TensorEntry, write_safetensors
 from openbark.errors import CheckpointError, ParamError
 
 __all__ = ["parse_size", "split_weights"]

@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
 from openbark.errors import VoiceError
 from openbark.files import write_atomically
 from openbark.voices.folders import VOICES_FOLDER, user_folders

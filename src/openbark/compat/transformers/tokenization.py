@@ -16,13 +16,13 @@ import numpy as np
 from torch import Tensor
 
 from openbark.checkpoints.checkpoint import CONFIG_FILE, TOKENIZER_FILE, VOCABULARY_FILE
-from openbark.checkpoints.json_file import read_json
+from openbark.checkpoints.formats.json_file import read_json
 from openbark.compat.transformers.batches import BatchEncoding, as_tensors, check_tensors
 from openbark.compat.transformers.locating import FromHub, locate
 from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.errors import CheckpointError, ParamError, TextError
 from openbark.files import write_atomically
-from openbark.text.normalize import normalize
+from openbark.text.normalize.normalizers import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
 
 __all__ = ["AutoTokenizer", "BarkTokenizer"]

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from openbark.text.numbers import cardinal, ordinal
+from openbark.text.normalize.numbers import cardinal, ordinal
 from openbark.training.synth import numbers
 from openbark.training.synth.inflect import Inflector, with_articles
 from openbark.training.synth.words import load_lexicon

@@ -1,13 +1,13 @@
 """Random times, dates and prices in English words, for the corpus.
 
-The spelling of the numbers is `openbark.text.numbers`, so that what is trained is what is normalised. Knows no sentences.
+The spelling of the numbers is `openbark.text.normalize.numbers`, so that what is trained is what is normalised. Knows no sentences.
 """
 
 from __future__ import annotations
 
 from random import Random
 
-from openbark.text.numbers import cardinal, ordinal
+from openbark.text.normalize.numbers import cardinal, ordinal
 
 __all__ = [
     "random_clock_time",
