@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import ExitStack
 
 import pytest
@@ -36,6 +37,43 @@ def test_what_has_been_made_is_given_back() -> None:
             assert admission.seconds == 1000.0
         first.made(10_000.0)
         assert admission.seconds == 0.0
+
+
+def test_one_that_waits_for_room_is_told_when_there_is_some() -> None:
+    async def test() -> None:
+        admission = Admission(max_requests=2, max_seconds=100.0, per_key=1)
+        first, second = admission.ticket("a", 60.0), admission.ticket("b", 30.0)
+        held = first.__enter__()
+        second.__enter__()
+        admitted: list[str] = []
+
+        async def wait(owner: str, seconds: float) -> None:
+            await admission.wait_for_room(owner, seconds)
+            with admission.ticket(owner, seconds):
+                admitted.append(owner)
+                await asyncio.sleep(0)
+
+        async def settle() -> None:
+            for _ in range(10):
+                await asyncio.sleep(0)
+
+        waiting = [asyncio.ensure_future(wait(owner, 60.0)) for owner in ("a", "c", "d")]
+        await settle()
+        assert admitted == []
+        second.__exit__(None, None, None)
+        await settle()
+        assert admitted == [], "there is a place, and too much audio"
+        held.made(30.0)
+        await settle()
+        assert admitted == ["c", "d"], (
+            "one after the other; the key of the first has its request still"
+        )
+        first.__exit__(None, None, None)
+        await asyncio.gather(*waiting)
+        assert admitted == ["c", "d", "a"]
+        assert (admission.rejected, admission.in_flight) == (0, 0)
+
+    asyncio.run(test())
 
 
 def test_a_start_that_would_come_too_late_is_refused_at_once() -> None:

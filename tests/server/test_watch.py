@@ -197,21 +197,21 @@ def test_a_slow_engine_is_not_stuck(tmp_path: Path) -> None:
     moment = 0.0
     speaker = FakeSpeaker(VoiceLibrary([tmp_path]))
     watched = WatchedSpeaker(speaker, WatchLimits(10.0), clock=lambda: moment)
-    assert watched.look() is None
+    assert watched.check_progress() is None
     moment = 100.0
-    assert watched.look() is None, "idle is not stuck"
+    assert watched.check_progress() is None, "idle is not stuck"
     speaker.running = 1
     for _ in range(5):
         moment += 9.0
         speaker.progress += 1
-        assert watched.look() is None
+        assert watched.check_progress() is None
     moment += 9.0
-    assert watched.look() is None
+    assert watched.check_progress() is None
     moment += 2.0
-    found = watched.look()
+    found = watched.check_progress()
     assert found is not None and found.kind == "stuck"
     speaker.progress += 1
-    assert watched.look() is None
+    assert watched.check_progress() is None
 
 
 def test_a_replica_that_stands_still_fails_the_check_of_ray(tmp_path: Path) -> None:
@@ -228,13 +228,13 @@ def test_a_replica_that_stands_still_fails_the_check_of_ray(tmp_path: Path) -> N
     async def hear() -> None:
         fake.stuck = True
         hearing = asyncio.ensure_future(anext(aiter(replica.speak(say))))
-        await reached(lambda: replica._speaker.look() is not None)
+        await reached(lambda: replica._speaker.check_progress() is not None)
         with pytest.raises(DeviceError, match="no step"):
             await replica.check_health()
         with pytest.raises(DeadlineError):
             await hearing
         fake.stuck = False
-        await reached(lambda: replica._speaker.look() is None)
+        await reached(lambda: replica._speaker.check_progress() is None)
         await replica.check_health()
 
     asyncio.run(hear())

@@ -5,13 +5,14 @@ Asked before a text is tokenised or a model touched. Runs on the event loop, hen
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from openbark.server.errors import MAX_RETRY_AFTER, busy, quota_exceeded
+from openbark.server.errors import MAX_RETRY_AFTER, ApiError, busy, quota_exceeded
 
 __all__ = ["Admission", "Ticket"]
 
@@ -28,18 +29,21 @@ def _unknown_rate() -> float | None:
 
 @dataclass(eq=False)
 class Ticket:
-    """An admitted request. seconds: of its audio that are still to be made."""
+    """An admitted request. seconds: of its audio that are still to be made; changed: called when there may be room."""
 
     seconds: float
+    changed: Callable[[], None] = lambda: None
     waits: bool = True
 
     def begin(self) -> None:
         """It is being computed now."""
         self.waits = False
+        self.changed()
 
     def made(self, seconds: float) -> None:
         """So much of its audio has been sent and is no longer held."""
         self.seconds = max(0.0, self.seconds - seconds)
+        self.changed()
 
 
 @dataclass(eq=False)
@@ -63,6 +67,7 @@ class Admission:
     _tickets: set[Ticket] = field(default_factory=set)
     _of_key: Counter[str] = field(default_factory=Counter)
     _learned_rate: float | None = None
+    _change: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def in_flight(self) -> int:
@@ -82,7 +87,7 @@ class Admission:
         request alone is always admitted, however long.
         """
         self._check(owner, seconds)
-        ticket = Ticket(seconds)
+        ticket = Ticket(seconds, self._tell_waiting)
         self._tickets.add(ticket)
         self._of_key[owner] += 1
         try:
@@ -92,6 +97,17 @@ class Admission:
             self._of_key[owner] -= 1
             if not self._of_key[owner]:
                 del self._of_key[owner]
+            self._tell_waiting()
+
+    def _tell_waiting(self) -> None:
+        # Each event is set once: those that wait look again, and wait for the next one.
+        self._change.set()
+        self._change = asyncio.Event()
+
+    async def wait_for_room(self, owner: str, seconds: float) -> None:
+        """Wait until a `ticket` would be given now; it has to be asked for before anything is awaited."""
+        while self._refusal(owner, seconds) is not None:
+            await self._change.wait()
 
     def check_room(self, owner: str) -> None:
         """Raise as `ticket` where a request is refused whatever its length; cheap, before a body is read."""
@@ -109,10 +125,16 @@ class Admission:
             self._learned_rate = rate
 
     def _check(self, owner: str, seconds: float) -> None:
+        refusal = self._refusal(owner, seconds)
+        if refusal is not None:
+            self.rejected += 1
+            raise refusal
+
+    def _refusal(self, owner: str, seconds: float) -> ApiError | None:
+        """Why there is no ticket now, None when there is one."""
         held = self.seconds
         if owner and self._of_key[owner] >= self.per_key:
-            self.rejected += 1
-            raise quota_exceeded(
+            return quota_exceeded(
                 f"this key has {self.per_key} requests running, its limit; wait for one to end",
                 _spread(held / max(1, self.in_flight) / self._rate),
             )
@@ -121,20 +143,19 @@ class Admission:
         share = max_seconds / max_requests
         crowded = self._tickets and seconds > share and held + seconds > max_seconds
         if self.in_flight >= max_requests or crowded:
-            self.rejected += 1
-            raise busy(
+            return busy(
                 f"the server has {self.in_flight} requests and {held:.0f} s of audio to make "
                 f"(limits {max_requests} and {max_seconds:.0f}); try again later",
                 self.wait(),
             )
         wait = self._wait_for_start()
         if wait > self.max_wait:
-            self.rejected += 1
-            raise busy(
+            return busy(
                 f"a request would start in about {wait:.0f} s, the limit is {self.max_wait:g} s (queue_timeout); "
                 "try again later",
                 _spread(wait),
             )
+        return None
 
     @property
     def _rate(self) -> float:

@@ -11,6 +11,7 @@ import base64
 import json
 from collections import deque
 from collections.abc import AsyncGenerator, Iterable
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -24,8 +25,7 @@ __all__ = ["BatchLine", "answer_lines", "read_lines"]
 
 _URL = "/v1/audio/speech"
 _AT_ONCE = 4
-_FULL = 503
-_WAIT_SECONDS = 0.5
+_FULL = (429, 503)
 
 
 class BatchLine(BaseModel):
@@ -130,15 +130,18 @@ async def _spoken(
     service: SpeechService, request: SpeechRequest, owner: str, request_id: str
 ) -> tuple[bytes, Usage, int]:
     """The file of a line. A line waits while the server is full: its batch was admitted."""
-    end = asyncio.get_running_loop().time() + service.settings.progress_timeout
+    job = await service.prepare(request, owner, request_id, waits=True)
+    clock = asyncio.get_running_loop().time
+    end = clock() + service.settings.progress_timeout
     while True:
+        # Without room by then the line is refused as any request is.
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(end):
+                await service.admission.wait_for_room(owner, job.estimate.held)
         try:
-            job = await service.prepare(request, owner, request_id)
             data, usage = await service.whole(job)
         except ApiError as error:
-            is_late = asyncio.get_running_loop().time() > end
-            if error.status not in (_FULL, 429) or is_late:
+            if error.status not in _FULL or clock() > end:
                 raise
-            await asyncio.sleep(_WAIT_SECONDS)
         else:
             return data, usage, job.seed

@@ -78,7 +78,7 @@ async def keep_watch(speaker: WatchedSpeaker, readiness: Readiness, stuck_second
     looks = 0
     while True:
         await asyncio.sleep(period)
-        fault = speaker.look()
+        fault = speaker.check_progress()
         looks += 1
         stuck = fault is not None and fault.kind == "stuck"
         if not (readiness.ready or readiness.loading or stuck or looks % _LOOKS_PER_TRY):
@@ -94,7 +94,7 @@ async def _try_again(speaker: WatchedSpeaker, readiness: Readiness, seconds: flo
         _log.debug("the trial clip failed", exc_info=error)
         return
     if readiness.ready:
-        speaker.forgive()
+        speaker.reset()
         _log.info("ready again")
 
 

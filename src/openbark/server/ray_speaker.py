@@ -97,7 +97,7 @@ class Replica:
 
     async def check_health(self) -> None:
         """Called by Ray every few seconds; raises DeviceError for a copy that is to be replaced."""
-        fault = self._speaker.look()
+        fault = self._speaker.check_progress()
         if fault is not None:
             raise DeviceError(fault.message)
 

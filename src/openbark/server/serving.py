@@ -38,8 +38,8 @@ from openbark.server.preparation import (
 )
 from openbark.server.protocol import SpeechRequest, Usage
 from openbark.server.settings import ServerSettings
-from openbark.server.speaker import Block, Speaker, Speech, SpeechReport, Utterance
-from openbark.server.tempo import Tempo
+from openbark.server.speaker import Block, Speaker, SpeechReport, Utterance
+from openbark.server.tempo import at_speed
 from openbark.server.tracing import Tracing
 from openbark.server.voice_book import VoiceBook
 from openbark.voices.voice import Voice
@@ -100,9 +100,12 @@ class SpeechService:
         """Connections with text that is not yet spoken."""
         return sum(session.is_busy for session in self.sessions)
 
-    async def prepare(self, request: SpeechRequest, owner: str, request_id: str) -> Job:
-        """Check everything that costs little, room first. Raises ApiError naming the field, or InputError."""
-        self.check_room(owner)
+    async def prepare(
+        self, request: SpeechRequest, owner: str, request_id: str, waits: bool = False
+    ) -> Job:
+        """Check everything that costs little, room first unless it `waits` for it. Raises ApiError, InputError."""
+        if not waits:
+            self.check_room(owner)
         self.check_model(request.model)
         check_request(request, self.settings)
         language = language_of(request)
@@ -269,7 +272,7 @@ class SpeechService:
                 per_second = job.estimate.held / max(job.estimate.audio, 1e-3)
                 speech = self.speaker.start(await asyncio.to_thread(self.utterance, job))
                 rate = self.speaker.sample_rate
-                async with aclosing(_tempo(speech, job.request.speed, rate)) as made:
+                async with aclosing(at_speed(speech, job.request.speed, rate)) as made:
                     while (block := await self._next(made, turn)) is not None:
                         clock.first()
                         seconds = len(block) / rate
@@ -382,17 +385,3 @@ class _Clock:
         self._metrics.total.observe(self.elapsed)
         if audio_seconds > 0:
             self._metrics.real_time_factor.observe(self.elapsed / audio_seconds)
-
-
-async def _tempo(speech: Speech, speed: float, sample_rate: int) -> AsyncGenerator[Block, None]:
-    try:
-        if speed == 1.0:
-            async for block in speech:
-                yield block
-            return
-        tempo = Tempo(speed, sample_rate)
-        async for block in speech:
-            yield await asyncio.to_thread(tempo.push, block)
-        yield await asyncio.to_thread(tempo.finish)
-    finally:
-        await speech.aclose()

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
+from collections.abc import AsyncGenerator
 
 import numpy as np
 
 from openbark.audio import Waveform
 from openbark.audio.stretch import MAX_SPEED, MIN_SPEED, Stretcher
+from openbark.server.speaker import Block, Speech
 
-__all__ = ["Tempo"]
+__all__ = ["Tempo", "at_speed"]
 
 
 class Tempo:
@@ -33,3 +36,18 @@ class Tempo:
             tail = stage.push(tail)
             tail = np.concatenate([tail, stage.finish()])
         return tail
+
+
+async def at_speed(speech: Speech, speed: float, sample_rate: int) -> AsyncGenerator[Block, None]:
+    """The blocks of an utterance at another tempo; the utterance is closed with it."""
+    try:
+        if speed == 1.0:
+            async for block in speech:
+                yield block
+            return
+        tempo = Tempo(speed, sample_rate)
+        async for block in speech:
+            yield await asyncio.to_thread(tempo.push, block)
+        yield await asyncio.to_thread(tempo.finish)
+    finally:
+        await speech.aclose()

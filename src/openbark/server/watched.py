@@ -2,7 +2,7 @@
 
 A stalled engine is seen from outside. Everything else may be the fault of a request, so a clip of the server's own
 is tried first: only when that fails too, the server is at fault. What follows for readiness is
-`openbark.server.health`; a replica of Ray Serve asks `look` itself. Runs on the event loop, hence without locks.
+`openbark.server.health`; a replica of Ray Serve asks `check_progress` itself. Runs on the event loop, hence without locks.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class WatchedSpeaker:
     """A speaker whose `fault` says what is wrong with it, None when nothing is.
 
     A stalled engine fails what it was saying with DeadlineError and takes nothing new until it moves again; the
-    other faults last until `forgive`.
+    other faults last until `reset`.
     """
 
     def __init__(
@@ -150,7 +150,7 @@ class WatchedSpeaker:
             self._closing.start()
         self._closing.join(_CLOSE_SECONDS)
 
-    def look(self) -> Fault | None:
+    def check_progress(self) -> Fault | None:
         """Find out whether the engine moves, and what is wrong; called every now and then."""
         stats = self._speaker.stats
         idle = stats.running + stats.waiting == 0 or stats.progress is None
@@ -165,11 +165,11 @@ class WatchedSpeaker:
                     alarm.set_result(None)
         return self.fault
 
-    def forgive(self) -> None:
+    def reset(self) -> None:
         """Forget what was wrong: it was tried, and went well."""
         self.fault, self._failures = None, 0
 
-    def judge(self, block: Block) -> None:
+    def validate_block(self, block: Block) -> None:
         """Raise DeviceError for samples that are not numbers, and find out whether the model is at fault."""
         if not np.isfinite(block).all():
             self._suspect("sound", "the engine made values that are no numbers")
@@ -177,7 +177,7 @@ class WatchedSpeaker:
                 "the audio holds values that are no numbers; the server looks into it"
             )
 
-    def went(self, error: Exception | None) -> None:
+    def record_outcome(self, error: Exception | None) -> None:
         """How an utterance ended: None is well. What the caller is at fault with, and a lack of memory for one
         request, count for nothing."""
         if error is None:
@@ -216,7 +216,7 @@ class WatchedSpeaker:
                 if not np.isfinite(block).all():
                     raise DeviceError("the trial clip holds values that are no numbers")
         finally:
-            await self.leave(asyncio.ensure_future(speech.aclose()))
+            await self.close_within(asyncio.ensure_future(speech.aclose()))
 
     def alarm(self) -> asyncio.Future[None]:
         """Done when the engine is found to be stalled; for `drop` when it is not needed any more."""
@@ -229,7 +229,7 @@ class WatchedSpeaker:
         self._alarms.discard(alarm)
         alarm.cancel()
 
-    async def leave(self, closing: asyncio.Future[None]) -> None:
+    async def close_within(self, closing: asyncio.Future[None]) -> None:
         """Wait for a speech to close, but not for a stalled engine: it closes when that moves."""
         self._leaving.add(closing)
         closing.add_done_callback(self._left)
@@ -273,18 +273,18 @@ class WatchedSpeech:
         blocks = aiter(self._speech)
         try:
             while (block := await self._next(blocks, alarm)) is not None:
-                self._speaker.judge(block)
+                self._speaker.validate_block(block)
                 yield block
         except Exception as error:
-            self._speaker.went(error)
+            self._speaker.record_outcome(error)
             raise
         finally:
             self._speaker.drop(alarm)
-        self._speaker.went(None)
+        self._speaker.record_outcome(None)
 
     async def aclose(self) -> None:
         """Stop, and free the place."""
-        await self._speaker.leave(asyncio.ensure_future(self._speech.aclose()))
+        await self._speaker.close_within(asyncio.ensure_future(self._speech.aclose()))
 
     async def _next(
         self, blocks: AsyncIterator[Block], alarm: asyncio.Future[None]
