@@ -93,6 +93,7 @@ types: venv ## mypy --strict on the package
 docs-check: venv ## docs/cli.md is what --help says, docs/parity.md what tests are called; docs agree with the tree
 	$(BIN)/python scripts/cli_docs.py --check
 	$(BIN)/python scripts/parity_docs.py --check
+	$(BIN)/python scripts/architecture_docs.py --check
 	$(BIN)/python -m pytest -q tests/docs
 
 architecture: venv ## import levels, light import, sizes, __all__, no clocks in tests
@@ -103,9 +104,10 @@ commits: venv ## subjects of new commits have at most 72 characters
 
 check-fast: lint architecture commits ## what takes seconds: ruff, the architecture test, commit subjects
 
-docs: venv ## write docs/cli.md from --help and docs/parity.md from the names of the tests
+docs: venv ## write docs/cli.md from --help, docs/parity.md from the tests' names, the diagram from the imports
 	$(BIN)/python scripts/cli_docs.py
 	$(BIN)/python scripts/parity_docs.py
+	$(BIN)/python scripts/architecture_docs.py
 
 format: venv ## let ruff format and fix what it can
 	$(BIN)/ruff check --fix .
