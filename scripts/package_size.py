@@ -1,6 +1,6 @@
 """Prints lines, modules and the share of imports and `__all__` of the core: the package without batch jobs and corpora.
 
-Figures to watch: a core that grows without a new behaviour, and modules that mostly import from each other.
+They show whether the core grows without new behaviour, and how much of it is imports.
 """
 
 from __future__ import annotations

@@ -274,10 +274,10 @@ def test_what_auto_stands_for_is_written_down(bark: Bark) -> None:
 def test_low_latency_refuses_what_it_cannot_do(bark: Bark) -> None:
     for name, value in (("best_of", 2), ("retries", 2), ("keep_seconds", 0.05)):
         with pytest.raises(
-            ParamError, match=f"{name} is {value} with latency 'low'; legal: .*; leave"
+            ParamError, match=f"{name} is {value} with latency 'low'; allowed: .*; leave"
         ):
             bark.stream(TEXT, options=LongFormOptions(**{name: value}), latency="low")
-    with pytest.raises(ParamError, match=r"scorer is .* with latency 'low'; legal: None"):
+    with pytest.raises(ParamError, match=r"scorer is .* with latency 'low'; allowed: None"):
         bark.stream("Yes.", scorer=DefaultScorer(), latency="low")
     with pytest.raises(ParamError, match="latency is 'now'"):
         bark.stream(TEXT, latency="now")

@@ -79,7 +79,7 @@ def test_short_and_empty_speech() -> None:
 
 
 def test_bad_values() -> None:
-    with pytest.raises(ParamError, match=r"crossfade_seconds is 0\.1; legal: 0 to 0\.02"):
+    with pytest.raises(ParamError, match=r"crossfade_seconds is 0\.1; allowed: 0 to 0\.02"):
         Joiner(RATE, 0.1)
     with pytest.raises(AudioError):
         Joiner(RATE).add(np.zeros((2, 3), np.float32))

@@ -67,7 +67,7 @@ BAD = [
     ("low latency and no stream", ("Hi.", "--latency", "low"), 2, "give --stream"),
     ("low latency and retries",
      ("Hi.", "--stream", "-", "--latency", "low", "--retries", "1"), 2,
-     "retries is 1 with latency 'low'; legal: 'auto' or 0"),
+     "retries is 1 with latency 'low'; allowed: 'auto' or 0"),
     ("low latency and the best", ("Hi.", "--stream", "-", "--latency", "low", "--best-of", "2"), 2,
      "leave out best_of, or take latency 'sentence'"),
     ("stream to a file", ("Hi.", "--stream", "a.wav"), 2, "unexpected extra argument 'a.wav'"),

@@ -38,7 +38,9 @@ def test_low_latency_takes_effect(tiny_checkpoint_dir: Path) -> None:
         assert len(low.report.segments) == len(speaker.plan(asked).pieces)
         with pytest.raises(ParamError, match="best_of is 3 with latency 'low'"):
             asyncio.run(_hear(speaker.start(replace(asked, best_of=3))))
-        with pytest.raises(ParamError, match="retries is 1 with latency 'low'; legal: 'auto' or 0"):
+        with pytest.raises(
+            ParamError, match="retries is 1 with latency 'low'; allowed: 'auto' or 0"
+        ):
             asyncio.run(_hear(speaker.start(replace(asked, retries=1))))
         again = asyncio.run(_hear(speaker.start(replace(asked, retries=0, best_of=1))))
         np.testing.assert_array_equal(np.concatenate(again), np.concatenate(blocks))

@@ -59,7 +59,7 @@ def inspect_recording(data: bytes, bounds: AudioBounds) -> RecordingFacts:
             low, high = bounds.rates
             if not 1 <= n_channels <= bounds.channels or not low <= rate <= high:
                 raise AudioError(
-                    f"the recording has {n_channels} channels at {rate} Hz; legal: 1 to "
+                    f"the recording has {n_channels} channels at {rate} Hz; allowed: 1 to "
                     f"{bounds.channels} channels at {low} to {high} Hz"
                 )
             n_frames = 0

@@ -30,7 +30,7 @@ class Joiner:
         check_rate("sample_rate", sample_rate)
         if not 0 <= crossfade_seconds <= MAX_CROSSFADE_SECONDS:
             raise ParamError(
-                f"crossfade_seconds is {crossfade_seconds!r}; legal: 0 to {MAX_CROSSFADE_SECONDS:g}"
+                f"crossfade_seconds is {crossfade_seconds!r}; allowed: 0 to {MAX_CROSSFADE_SECONDS:g}"
             )
         self.sample_rate = sample_rate
         self._n_fade = round(crossfade_seconds * sample_rate)

@@ -29,7 +29,7 @@ def check_tags(metadata: Mapping[str, str] | None) -> dict[str, str]:
     tags = dict(metadata or {})
     for name in tags:
         if name not in TAG_NAMES:
-            raise AudioError(f"unknown metadata field {name!r}; legal: {', '.join(TAG_NAMES)}")
+            raise AudioError(f"unknown metadata field {name!r}; allowed: {', '.join(TAG_NAMES)}")
     return {name: text.replace("\0", " ") for name, text in tags.items()}
 
 

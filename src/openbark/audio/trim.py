@@ -45,7 +45,7 @@ def speech_bounds(
     """First sample and end of what `trim_silence` keeps; (0, L) where nothing is loud enough to be speech."""
     if isinstance(keep_seconds, bool) or not 0 <= keep_seconds <= MAX_KEEP_SECONDS:
         raise ParamError(
-            f"keep_seconds is {keep_seconds!r}; legal: 0 to {MAX_KEEP_SECONDS:g} seconds of silence"
+            f"keep_seconds is {keep_seconds!r}; allowed: 0 to {MAX_KEEP_SECONDS:g} seconds of silence"
         )
     samples = check_waveform(waveform, sample_rate)
     frame = max(1, round(_FRAME_SECONDS * sample_rate))

@@ -78,7 +78,7 @@ def _load(name: str, workload: Workload, dtype: str) -> Contestant:
         raise MissingExtraError(
             f'the peer {name!r} is not installed ({error}); pip install "openbark[test]"'
         ) from error
-    raise ParamError(f"contestant is {name!r}; legal: {', '.join((OWN, *PEERS))}")
+    raise ParamError(f"contestant is {name!r}; allowed: {', '.join((OWN, *PEERS))}")
 
 
 def _steps(contestant: Contestant, workload: Workload) -> dict[str, Any]:

@@ -62,10 +62,10 @@ class Race:
         ):
             unknown = [value for value in given if value not in legal]
             if unknown:
-                raise ParamError(f"{name}: {', '.join(unknown)}; legal: {', '.join(legal)}")
+                raise ParamError(f"{name}: {', '.join(unknown)}; allowed: {', '.join(legal)}")
         for name, count in (("--repeat", self.repeat), ("--peer-repeat", self.peer_repeat)):
             if count < 1:
-                raise ParamError(f"{name} is {count}; legal: 1 or more")
+                raise ParamError(f"{name} is {count}; allowed: 1 or more")
         self.workload.n_semantic(model_config(self.workload.model))
 
 

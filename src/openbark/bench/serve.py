@@ -31,7 +31,7 @@ def serve_report(
         ("--for", serving.seconds, 0.1),
     ):
         if value < least:
-            raise ParamError(f"{name} is {value}; legal: {least} or more")
+            raise ParamError(f"{name} is {value}; allowed: {least} or more")
     checkpoint = load_model(workload, workload.window)
     backend = NativeBackend.load(checkpoint, dtype, workload.threads)
     traffic = Traffic(workload, checkpoint.config)

@@ -85,7 +85,9 @@ def model_config(model: str) -> BarkConfig:
     if model == "shape:small":
         return small
     if model != "shape:large":
-        raise ParamError(f"--model is {model!r}; legal: {', '.join(SHAPES)}, embedded, or a folder")
+        raise ParamError(
+            f"--model is {model!r}; allowed: {', '.join(SHAPES)}, embedded, or a folder"
+        )
     return replace(
         small,
         name="bark",

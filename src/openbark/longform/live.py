@@ -32,7 +32,7 @@ def check_live_options(options: LongFormOptions, scorer: Scorer | None = None) -
         if value not in legal:
             values = " or ".join(repr(each) for each in legal)
             raise ParamError(
-                f"{name} is {value!r} with latency 'low'; legal: {values}, as a piece is heard while it is "
+                f"{name} is {value!r} with latency 'low'; allowed: {values}, as a piece is heard while it is "
                 f"made; leave out {name}, or take latency 'sentence'"
             )
 

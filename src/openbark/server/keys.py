@@ -37,7 +37,7 @@ def key_line(name: str, key: str) -> str:
     line = f"{name} {hash_key(key)}"
     if not _LINE.fullmatch(line):
         raise ParamError(
-            f"{name!r} is no name for a key; legal: up to 64 letters, digits, '.', '_', '-', the first "
+            f"{name!r} is not a name for a key; allowed: up to 64 letters, digits, '.', '_', '-', the first "
             "a letter or digit"
         )
     return line

@@ -69,7 +69,7 @@ def _candidates(name: str, table: Mapping[str, Any], label: str) -> tuple[str, .
     found = [value] if isinstance(value, str) else value
     if not (isinstance(found, list) and found and all(isinstance(item, str) for item in found)):
         raise ParamError(
-            f"the voice map {label} has {name} = {value!r}; legal: a voice's name, or a list of names"
+            f"the voice map {label} has {name} = {value!r}; allowed: a voice's name, or a list of names"
         )
     return tuple(found)
 

@@ -60,7 +60,7 @@ def with_coarse_window(config: BarkConfig, window: CoarseWindow | None) -> BarkC
         pair = (window[0], window[1])
     else:
         raise ParamError(
-            f"coarse_window is {window!r}; legal: 'stock', 'wide', or (history, hop) in coarse tokens"
+            f"coarse_window is {window!r}; allowed: 'stock', 'wide', or (history, hop) in coarse tokens"
         )
     history, hop = (read_whole(number) for number in pair)
     if history is None or hop is None:
@@ -76,7 +76,7 @@ def with_coarse_window(config: BarkConfig, window: CoarseWindow | None) -> BarkC
         or history + hop > most
     ):
         raise ParamError(
-            f"coarse_window is ({history}, {hop}); legal: multiples of {n_codebooks} from {n_codebooks}, "
+            f"coarse_window is ({history}, {hop}); allowed: multiples of {n_codebooks} from {n_codebooks}, "
             f"{most} together at most"
         )
     return replace(config, coarse_rules=replace(rules, max_history=history, sliding_window=hop))

@@ -67,7 +67,7 @@ class EmbeddedRun:
         """Do the steps of `only`, in order, and leave the checkpoint in `output`."""
         unknown = sorted(set(only) - set(STEPS))
         if unknown:
-            raise TrainingError(f"steps {unknown} unknown; legal: {', '.join(STEPS)}")
+            raise TrainingError(f"steps {unknown} unknown; allowed: {', '.join(STEPS)}")
         actions: dict[str, Callable[[], None]] = {
             "corpus": self._corpus,
             "codec": self._codec,

@@ -104,7 +104,7 @@ class FitOptions:
             if not getattr(self, name) > 0:
                 raise TrainingError(f"{name} must be positive, is {getattr(self, name)}")
         if self.precision not in ("bf16", "fp32"):
-            raise TrainingError(f"precision {self.precision!r}: legal are 'bf16' and 'fp32'")
+            raise TrainingError(f"precision {self.precision!r}; allowed: 'bf16' and 'fp32'")
         if not 0.0 <= self.decay_fraction <= 1.0:
             raise TrainingError(f"decay_fraction must be in [0, 1], is {self.decay_fraction}")
 

@@ -112,7 +112,7 @@ def prepare(
     CheckpointUnsupportedError when the checkpoint has no semantic encoder, TrainingError when nothing is usable.
     """
     if not 0.0 < valid_share < 1.0:
-        raise TrainingError(f"valid_share is {valid_share}; legal: more than 0, less than 1")
+        raise TrainingError(f"valid_share is {valid_share}; allowed: more than 0, less than 1")
     if checkpoint.config.semantic_encoder is None:
         raise CheckpointUnsupportedError(
             f"{checkpoint.directory} has no semantic encoder, so audio cannot become semantic tokens; "
@@ -202,7 +202,7 @@ class _Encoder:
         limit = self._config.semantic_rules.max_text_tokens
         if not 0 < n_tokens <= limit:
             raise TextError(
-                f"the text has {n_tokens} tokens; legal: 1..{limit}; cut the recording into sentences"
+                f"the text has {n_tokens} tokens; allowed: 1..{limit}; cut the recording into sentences"
             )
         waveform, rate = read_audio(recording.audio)
         waveform = resample(waveform, rate, self._config.sample_rate)
