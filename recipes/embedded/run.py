@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from openbark.backends.torch.codecs import build_codec
 from openbark.backends.torch.fine import FineGPT
 from openbark.backends.torch.gpt import CausalGPT, initialise
-from openbark.backends.torch.harmonic import HarmonicCodec
 from openbark.backends.torch.istft import IstftCodec
+from openbark.backends.torch.residual import ResidualCodec
 from openbark.backends.torch.semantic_encoder import SemanticEncoder
 from openbark.config import GPTConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import TrainingError
@@ -28,7 +29,7 @@ from openbark.training.coarse import CoarseTask
 from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
 from openbark.training.data import Utterance, read_shards, write_shards
 from openbark.training.fine import FineTask
-from openbark.training.harmonic_codec import HarmonicCodecTask, HarmonicTrainee, clips_of
+from openbark.training.harmonic_codec import HarmonicCodecTask, clips_of
 from openbark.training.loop import FitOptions, FitResult, Task, fit, torch_threads
 from openbark.training.run_state import load_state
 from openbark.training.semantic import SemanticTask
@@ -123,15 +124,8 @@ class EmbeddedRun:
         module.load_state_dict(state["module"])
         return module.eval()
 
-    def _trained_codec(self) -> IstftCodec | HarmonicCodec:
-        config = self._recipe.config.codec
-        trainee: CodecTrainee | HarmonicTrainee
-        if isinstance(config, HarmonicCodecConfig):
-            trainee = HarmonicTrainee(config)
-        elif isinstance(config, IstftCodecConfig):
-            trainee = CodecTrainee(config)
-        else:
-            raise TrainingError("the embedded recipe trains an iSTFT or a harmonic codec")
+    def _trained_codec(self) -> ResidualCodec:
+        trainee = CodecTrainee(build_codec(self._recipe.config.codec))
         self._trained("codec", trainee, self._recipe.codec_fit)
         return trainee.codec
 
@@ -261,9 +255,7 @@ def _waveforms(utterances: Sequence[Utterance]) -> list[NDArray[np.int16]]:
     return [u.waveform for u in utterances if u.waveform is not None]
 
 
-def _with_tokens(
-    utterance: Utterance, codec: IstftCodec | HarmonicCodec, encoder: SemanticEncoder
-) -> Utterance:
+def _with_tokens(utterance: Utterance, codec: ResidualCodec, encoder: SemanticEncoder) -> Utterance:
     """The utterance with codes, and with semantic tokens if it has none."""
     if utterance.waveform is None:
         raise TrainingError(f"utterance {utterance.key} has no waveform to encode")

@@ -24,7 +24,7 @@ from openbark.backends.codec_stream import (
     harmonic_reach,
     open_codec_stream,
 )
-from openbark.backends.native.codec import NativeEncodec, native_codec
+from openbark.backends.native.codec import NativeCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.torch.codec_streams import codec_stream
 from openbark.config import EncodecConfig, HarmonicCodecConfig
@@ -64,7 +64,7 @@ def codec_of(kind: str, name: str, backend: str) -> Codec:
 
         return lambda: codec_stream(module), whole, module.config
     pool = Pool(2)
-    codec = native_codec(module.config, tensors, pool)
+    codec = NativeCodec(module.config, tensors, pool)
     return codec.stream, codec.decode, module.config
 
 
@@ -198,7 +198,7 @@ def test_the_published_encodec_native() -> None:
 def codec_of_published() -> Codec:
     config = EncodecConfig()
     _, tensors = encodec(config)
-    codec = NativeEncodec(config, tensors, Pool(2))
+    codec = NativeCodec(config, tensors, Pool(2))
     return codec.stream, codec.decode, config
 
 

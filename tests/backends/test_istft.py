@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from openbark.backends.torch.convnext import LogMelFrames, mel_filterbank
-from openbark.backends.torch.istft import IstftCodec, ResidualQuantizer, overlap_add
+from openbark.backends.torch.istft import IstftCodec, overlap_add
+from openbark.backends.torch.residual import ResidualQuantizer
 from openbark.config import IstftCodecConfig
 from openbark.errors import InputError
 

@@ -29,9 +29,7 @@ from numpy.typing import NDArray
 
 from openbark.backends.native import codec_layout, spectra
 from openbark.backends.native.codec import (
-    NativeEncodec,
-    NativeHarmonicCodec,
-    NativeIstftCodec,
+    NativeCodec,
     NativeSemanticEncoder,
 )
 from openbark.backends.native.library import Pool
@@ -99,7 +97,7 @@ def _assert_nearest(module: Any, waveform: NDArray[np.float32], codes: NDArray[n
 def test_encodec_decode_equals_torch(name: str, kernels: str) -> None:
     config = ENCODEC[name]
     module, tensors = encodec(config)
-    native = NativeEncodec(config, tensors, _pool(2, kernels))
+    native = NativeCodec(config, tensors, _pool(2, kernels))
     for frames in (1, 2, 3, 9, 40, 131):
         _assert_same_waveform(module, native, codes_of(config, frames))
     for count in range(1, config.n_codebooks):
@@ -111,7 +109,7 @@ def test_encodec_decode_equals_torch(name: str, kernels: str) -> None:
 def test_encodec_encode_equals_torch(name: str, kernels: str) -> None:
     config = ENCODEC[name]
     module, tensors = encodec(config)
-    native = NativeEncodec(config, tensors, _pool(2, kernels))
+    native = NativeCodec(config, tensors, _pool(2, kernels))
     hop = config.hop_length
     for length in (1, 2, hop - 1, hop, hop + 1, 9 * hop + 5, 131 * hop - 7):
         if config.norm_type == "time_group_norm" and length <= hop:
@@ -126,7 +124,7 @@ def test_encodec_encode_equals_torch(name: str, kernels: str) -> None:
 def test_the_published_encodec() -> None:
     config = EncodecConfig()
     module, tensors = encodec(config)
-    native = NativeEncodec(config, tensors, _pool())
+    native = NativeCodec(config, tensors, _pool())
     _assert_same_waveform(module, native, codes_of(config, 40)[:8])
     waveform = _waveform(320 * 20 + 11)
     codes = native.encode(waveform, n_codebooks=8)
@@ -139,7 +137,7 @@ def test_the_published_encodec() -> None:
 def test_istft_codec_equals_torch(name: str, kernels: str) -> None:
     config = ISTFT[name]
     module, tensors = istft(config)
-    native = NativeIstftCodec(config, tensors, _pool(2, kernels))
+    native = NativeCodec(config, tensors, _pool(2, kernels))
     hop = config.hop_length
     for frames in (1, 2, 5, 70):
         codes = codes_of(config, frames)
@@ -156,7 +154,7 @@ def test_istft_codec_equals_torch(name: str, kernels: str) -> None:
 def test_loud_predictions_do_not_overflow() -> None:
     _, tensors = istft(TINY_ISTFT)
     loud = tensors | {"decoder.head.bias": np.full_like(tensors["decoder.head.bias"], 500.0)}
-    waveform = NativeIstftCodec(TINY_ISTFT, loud, _pool()).decode(codes_of(TINY_ISTFT, 9))
+    waveform = NativeCodec(TINY_ISTFT, loud, _pool()).decode(codes_of(TINY_ISTFT, 9))
     assert np.isfinite(waveform).all()
 
 
@@ -190,7 +188,7 @@ def test_threads_and_stretches_do_not_change_the_result(name: str) -> None:
     config = ENCODEC[name]
     _, tensors = encodec(config)
     codes, waveform = codes_of(config, 300), _waveform(300 * config.hop_length - 5)
-    one, five = (NativeEncodec(config, tensors, _pool(threads)) for threads in (1, 5))
+    one, five = (NativeCodec(config, tensors, _pool(threads)) for threads in (1, 5))
     np.testing.assert_allclose(five.decode(codes), one.decode(codes), atol=2e-6, rtol=0)
     same = five.encode(waveform) == one.encode(waveform)
     assert same.mean() > 0.999
@@ -198,7 +196,7 @@ def test_threads_and_stretches_do_not_change_the_result(name: str) -> None:
 
 def test_one_codec_serves_several_callers() -> None:
     _, tensors = encodec(TINY_ENCODEC)
-    native = NativeEncodec(TINY_ENCODEC, tensors, _pool())
+    native = NativeCodec(TINY_ENCODEC, tensors, _pool())
     clips = [codes_of(TINY_ENCODEC, frames) for frames in (5, 33, 80)]
     expected = [native.decode(codes) for codes in clips]
     wrong: list[int] = []
@@ -231,13 +229,13 @@ def test_one_codec_serves_several_callers() -> None:
 def test_impossible_codes_are_refused(
     spoil: Callable[[NDArray[np.int64]], NDArray[Any]], problem: str
 ) -> None:
-    native = NativeIstftCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
+    native = NativeCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
     with pytest.raises(InputError, match=problem):
         native.decode(spoil(codes_of(TINY_ISTFT, 3)))
 
 
 def test_impossible_waveforms_are_refused() -> None:
-    native = NativeIstftCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
+    native = NativeCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
     for waveform in (np.zeros((2, 9)), np.zeros(9, dtype=np.int16)):
         with pytest.raises(AudioError, match="one channel"):
             native.encode(waveform)
@@ -248,7 +246,7 @@ def test_impossible_waveforms_are_refused() -> None:
 
 
 def test_other_layouts_of_memory_are_read_right() -> None:
-    native = NativeIstftCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
+    native = NativeCodec(TINY_ISTFT, istft(TINY_ISTFT)[1], _pool())
     codes, waveform = codes_of(TINY_ISTFT, 12), _waveform(400)
     np.testing.assert_array_equal(
         native.decode(np.asfortranarray(codes.astype(np.uint16))[:, ::2]),
@@ -264,8 +262,8 @@ def test_weights_that_disagree_with_the_config_are_refused() -> None:
     name = "decoder.layers.0.conv.weight"
     missing = {key: value for key, value in tensors.items() if key != name}
     with pytest.raises(CheckpointCorruptError, match=rf"{name} is missing"):
-        NativeEncodec(TINY_ENCODEC, missing, _pool()).decode(np.zeros((2, 3), dtype=np.int64))
-    misshapen = NativeEncodec(TINY_ENCODEC, tensors | {name: tensors[name][:, :1]}, _pool())
+        NativeCodec(TINY_ENCODEC, missing, _pool()).decode(np.zeros((2, 3), dtype=np.int64))
+    misshapen = NativeCodec(TINY_ENCODEC, tensors | {name: tensors[name][:, :1]}, _pool())
     with pytest.raises(CheckpointCorruptError, match=rf"{name} has shape"):
         misshapen.decode(np.zeros((2, 3), dtype=np.int64))
 
@@ -275,14 +273,14 @@ def test_codecs_the_engine_cannot_run_are_refused() -> None:
     for change in ({"audio_channels": 2}, {"pad_mode": "circular"}, {"hidden_size": 4}):
         config = replace(TINY_ENCODEC, **change)
         with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
-            NativeEncodec(config, encodec(TINY_ENCODEC)[1], pool)
+            NativeCodec(config, encodec(TINY_ENCODEC)[1], pool)
     odd = replace(TINY_ISTFT, hop_length=66, n_fft=99)
     with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
-        NativeIstftCodec(odd, istft(TINY_ISTFT)[1], pool)
+        NativeCodec(odd, istft(TINY_ISTFT)[1], pool)
     tensors = harmonic(TINY_HARMONIC)[1]
     with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
-        NativeHarmonicCodec(replace(TINY_HARMONIC, n_fft=97), tensors, pool)
-    codec = NativeHarmonicCodec(replace(TINY_HARMONIC, pitch_n_fft=193), tensors, pool)
+        NativeCodec(replace(TINY_HARMONIC, n_fft=97), tensors, pool)
+    codec = NativeCodec(replace(TINY_HARMONIC, pitch_n_fft=193), tensors, pool)
     with pytest.raises(CheckpointUnsupportedError, match="use the torch backend"):
         codec.encode(_waveform(100))
 

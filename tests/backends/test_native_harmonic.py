@@ -22,7 +22,7 @@ from native_engine import needs_engine, variants
 from numpy.typing import NDArray
 
 from openbark.backends.native import codec_layout, spectra
-from openbark.backends.native.codec import NativeHarmonicCodec, _Network
+from openbark.backends.native.codec import NativeCodec, _Network
 from openbark.backends.native.library import Pool
 from openbark.config import HarmonicCodecConfig
 from openbark.errors import CheckpointCorruptError, InputError
@@ -78,7 +78,7 @@ def test_the_same_pitch_gives_the_waveform_of_torch(
     hz: float, voicing: float | None, name: str, kernels: str
 ) -> None:
     module = _with_pitch(HARMONIC[name], hz, voicing)
-    native = NativeHarmonicCodec(module.config, tensors_of(module), _pool(2, kernels))
+    native = NativeCodec(module.config, tensors_of(module), _pool(2, kernels))
     for frames in (1, 2, 5, 41):
         codes = codes_of(module.config, frames)
         assert _difference(native.decode(codes), _decoded(module, codes)) < TOLERANCE
@@ -92,7 +92,7 @@ def test_predicted_pitch_is_that_of_torch(name: str) -> None:
     precision."""
     module, tensors = harmonic(HARMONIC[name], voiced=1.0)
     exact = copy.deepcopy(module).double()
-    native = NativeHarmonicCodec(module.config, tensors, _pool())
+    native = NativeCodec(module.config, tensors, _pool())
     for frames in (3, 30):
         codes = codes_of(module.config, frames)
         expected = _decoded(exact, codes)
@@ -108,7 +108,7 @@ def test_predicted_pitch_is_that_of_torch(name: str) -> None:
 def test_codes_are_those_of_torch(name: str, kernels: str) -> None:
     module, tensors = harmonic(HARMONIC[name])
     config = module.config
-    native = NativeHarmonicCodec(config, tensors, _pool(2, kernels))
+    native = NativeCodec(config, tensors, _pool(2, kernels))
     hop = config.hop_length
     for length in (1, 2, hop - 1, hop, hop + 1, 9 * hop + 5, 60 * hop - 7):
         waveform = _waveform(length)
@@ -123,7 +123,7 @@ def test_codes_are_those_of_torch(name: str, kernels: str) -> None:
 @pytest.mark.parametrize("kernels", variants())
 def test_silence_has_the_codes_of_torch(kernels: str) -> None:
     module, tensors = harmonic(TINY_HARMONIC)
-    native = NativeHarmonicCodec(TINY_HARMONIC, tensors, _pool(2, kernels))
+    native = NativeCodec(TINY_HARMONIC, tensors, _pool(2, kernels))
     for length in (1, 500):
         silence = np.zeros(length, dtype=np.float32)
         expected = module.encode(torch.from_numpy(silence)[None])[0].numpy()
@@ -136,14 +136,14 @@ def test_quiet_gains_give_silence_and_loud_ones_stay_finite() -> None:
     bias = tensors["decoder.filter_head.bias"]
     for value in (-200.0, 500.0):
         changed = tensors | {"decoder.filter_head.bias": np.full_like(bias, value)}
-        found = NativeHarmonicCodec(TINY_HARMONIC, changed, _pool()).decode(codes)
+        found = NativeCodec(TINY_HARMONIC, changed, _pool()).decode(codes)
         assert np.isfinite(found).all()
         assert (np.abs(found).max() < 1e-9) == (value < 0)
 
 
 def test_an_unvoiced_clip_has_the_same_noise_wherever_it_is_cut() -> None:
     _, tensors = harmonic(TINY_HARMONIC, voiced=-100.0)
-    native = NativeHarmonicCodec(TINY_HARMONIC, tensors, _pool())
+    native = NativeCodec(TINY_HARMONIC, tensors, _pool())
     codes = codes_of(TINY_HARMONIC, 90)
     # The end of a clip changes nothing at its start: the noise belongs to the sample's number.
     start = 40 * TINY_HARMONIC.hop_length
@@ -155,7 +155,7 @@ def test_an_unvoiced_clip_has_the_same_noise_wherever_it_is_cut() -> None:
 def test_threads_do_not_change_the_result() -> None:
     _, tensors = harmonic(TINY_HARMONIC, voiced=1.0)
     codes, waveform = codes_of(TINY_HARMONIC, 300), _waveform(300 * 48 - 5)
-    one, five = (NativeHarmonicCodec(TINY_HARMONIC, tensors, _pool(n)) for n in (1, 5))
+    one, five = (NativeCodec(TINY_HARMONIC, tensors, _pool(n)) for n in (1, 5))
     np.testing.assert_array_equal(five.decode(codes), one.decode(codes))
     np.testing.assert_array_equal(five.encode(waveform), one.encode(waveform))
 
@@ -185,7 +185,7 @@ def test_the_filters_are_those_of_torch() -> None:
     ],
 )
 def test_impossible_codes_are_refused(spoil: Any, problem: str) -> None:
-    native = NativeHarmonicCodec(TINY_HARMONIC, harmonic(TINY_HARMONIC)[1], _pool())
+    native = NativeCodec(TINY_HARMONIC, harmonic(TINY_HARMONIC)[1], _pool())
     with pytest.raises(InputError, match=problem):
         native.decode(spoil(codes_of(TINY_HARMONIC, 3)))
 
@@ -197,9 +197,9 @@ def test_weights_that_disagree_with_the_config_are_refused(name: str) -> None:
     _, tensors = harmonic(TINY_HARMONIC)
     missing: Tensors = {key: value for key, value in tensors.items() if key != name}
     with pytest.raises(CheckpointCorruptError, match=rf"{name} is missing"):
-        NativeHarmonicCodec(TINY_HARMONIC, missing, _pool())
+        NativeCodec(TINY_HARMONIC, missing, _pool())
     with pytest.raises(CheckpointCorruptError, match=rf"{name} has shape"):
-        NativeHarmonicCodec(TINY_HARMONIC, tensors | {name: tensors[name][:1]}, _pool())
+        NativeCodec(TINY_HARMONIC, tensors | {name: tensors[name][:1]}, _pool())
 
 
 @pytest.mark.parametrize("direction", ["decoder", "encoder"])
@@ -233,4 +233,4 @@ def test_filter_frames_that_do_not_fit_are_refused_by_the_library() -> None:
     ]
     with pytest.raises(InputError, match="do not fit"):
         _Network(_pool(), layout)
-    assert NativeHarmonicCodec(wide, tensors, _pool()).decode(codes_of(wide, 3)).size == 3 * 48
+    assert NativeCodec(wide, tensors, _pool()).decode(codes_of(wide, 3)).size == 3 * 48

@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from openbark.backends.torch.istft import IstftCodec, ResidualQuantizer
+from openbark.backends.torch.istft import IstftCodec
+from openbark.backends.torch.residual import ResidualQuantizer
 from openbark.config import IstftCodecConfig
 from openbark.errors import TrainingError
 from openbark.training.codec import CodecTask, CodecTaskOptions, DecoderClip, DecoderTask

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import sys
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from openbark.types import Tokens
 __all__ = [
     "WHOLE",
     "BoundedCodecStream",
+    "CheckedCodecStream",
     "HarmonicReach",
     "Reach",
     "Sequence",
@@ -33,7 +35,6 @@ __all__ = [
     "harmonic_reach",
     "istft_reach",
     "open_codec_stream",
-    "stretch_of_codes",
 ]
 
 Sequence = NDArray[Any]
@@ -90,7 +91,7 @@ class SlidingWindow:
         return known
 
 
-def stretch_of_codes(codes: NDArray[np.integer], n_codebooks: int | None) -> int:
+def _stretch_of_codes(codes: NDArray[np.integer], n_codebooks: int | None) -> int:
     """Frames of a piece of codes [K, F]. Raises InputError for another shape, or another K than before."""
     if codes.ndim != 2 or codes.dtype.kind not in "iu":
         raise InputError(
@@ -103,34 +104,50 @@ def stretch_of_codes(codes: NDArray[np.integer], n_codebooks: int | None) -> int
     return int(codes.shape[1])
 
 
-class BoundedCodecStream:
-    """A codec of bounded reach as a `CodecStream`: decodes windows of what arrived."""
+class CheckedCodecStream(ABC):
+    """A `CodecStream` that refuses codes of another shape than those before, and codes after `finish`."""
 
-    def __init__(
-        self, decode: Callable[[Tokens], NDArray[np.float32]], reach: Reach, hop_length: int
-    ) -> None:
-        """decode: codes [K, F] to a waveform [F * hop_length]."""
-        self.lookahead = reach.right
+    def __init__(self, lookahead: int) -> None:
+        self.lookahead = lookahead
         self._n_codebooks: int | None = None
-        self._window = SlidingWindow(lambda codes: decode(codes)[None], reach, hop_length)
         self._finished = False
 
     def push(self, codes: Tokens) -> NDArray[np.float32]:
         """Add codes [K, F]; the samples [L] that are now known. Raises InputError after `finish`."""
         if self._finished:
             raise InputError("codec: the stream is finished; open another for more codes")
-        if stretch_of_codes(codes, self._n_codebooks) == 0:
+        array = np.asarray(codes)
+        if _stretch_of_codes(array, self._n_codebooks) == 0:
             return np.zeros(0, dtype=np.float32)
-        self._n_codebooks = codes.shape[0]
-        return _samples(self._window.push(codes))
+        known = self._advance(array, False)
+        self._n_codebooks = array.shape[0]
+        return known
 
     def finish(self) -> NDArray[np.float32]:
         """The last samples."""
-        if self._finished or self._n_codebooks is None:
-            self._finished = True
+        ended, self._finished = self._finished, True
+        if ended or self._n_codebooks is None:
             return np.zeros(0, dtype=np.float32)
-        self._finished = True
-        return _samples(self._window.push(np.zeros((self._n_codebooks, 0), dtype=np.int64), True))
+        return self._advance(np.zeros((self._n_codebooks, 0), dtype=np.int64), True)
+
+    @abstractmethod
+    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
+        """The samples that are known with these codes; at the end, without codes, all others."""
+
+
+class BoundedCodecStream(CheckedCodecStream):
+    """A codec of bounded reach as a `CodecStream`: decodes windows of what arrived."""
+
+    def __init__(
+        self, decode: Callable[[Tokens], NDArray[np.float32]], reach: Reach, hop_length: int
+    ) -> None:
+        """decode: codes [K, F] to a waveform [F * hop_length]."""
+        super().__init__(reach.right)
+        self._window = SlidingWindow(lambda codes: decode(codes)[None], reach, hop_length)
+
+    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
+        known = self._window.push(codes, last)
+        return np.zeros(0, dtype=np.float32) if known is None else known[0].copy()
 
 
 def istft_reach(config: IstftCodecConfig) -> Reach:
@@ -212,7 +229,3 @@ def open_codec_stream(backend: Backend) -> CodecStream:
         return backend.codec_stream()
     hop_length = backend.config.codec.hop_length
     return BoundedCodecStream(backend.codec_decode, WHOLE, hop_length)
-
-
-def _samples(known: Sequence | None) -> NDArray[np.float32]:
-    return np.zeros(0, dtype=np.float32) if known is None else known[0].copy()

@@ -8,17 +8,17 @@ codes as the generating stages produce them. Knows nothing of text or semantic t
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from openbark.backends.torch.harmonic import HarmonicCodec
 from openbark.backends.torch.istft import IstftCodec
+from openbark.backends.torch.residual import ResidualCodec
 from openbark.config import IstftCodecConfig
 from openbark.errors import TrainingError
 from openbark.training.loop import decay_groups
@@ -26,6 +26,7 @@ from openbark.training.quantizer import EmaQuantizer
 from openbark.training.spectral import MelDistance, SpectralLoss
 
 __all__ = [
+    "Codec",
     "CodecTask",
     "CodecTaskOptions",
     "CodecTrainee",
@@ -39,6 +40,8 @@ __all__ = [
 ]
 
 Waveform = NDArray[np.int16]
+
+Codec = TypeVar("Codec", bound=ResidualCodec)
 
 
 @dataclass(frozen=True)
@@ -64,13 +67,44 @@ class CodecTaskOptions:
     validation_clips: int = 16
 
 
-class CodecTrainee(nn.Module):
+class CodecTrainee(nn.Module, Generic[Codec]):
     """The codec and the statistics of its codebooks: what a codec run saves."""
 
-    def __init__(self, config: IstftCodecConfig) -> None:
+    def __init__(self, codec: Codec) -> None:
         super().__init__()
-        self.codec = IstftCodec(config)
+        config = codec.config
+        self.codec = codec
         self.ema = EmaQuantizer(config.n_codebooks, config.codebook_size, config.codebook_dim)
+
+    def quantised(
+        self,
+        latent: Tensor,
+        options: CodecTaskOptions,
+        waveforms: Callable[[int], Tensor],
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """`latent` through the codebooks, which it moves, and the commitment loss.
+
+        The codebooks start from k-means over batches that training itself does not see: `waveforms(rank)`, for ranks
+        far above any real process.
+        """
+        if not int(self.ema.initialised):
+            ranks = range(10_000, 10_000 + options.init_batches)
+            self.ema.initialise(
+                self.codec.quantizer, self._latents(map(waveforms, ranks)), generator
+            )
+        counts = book_counts(options, self.codec.config.n_codebooks, len(latent), generator)
+        quantised, commitment, _ = self.ema(
+            self.codec.quantizer, latent, counts.to(latent.device), generator, update=True
+        )
+        return quantised, commitment
+
+    @torch.no_grad()
+    def _latents(self, batches: Iterable[Tensor]) -> Tensor:
+        """Latents ``[M, D]`` of several batches: one alone has too few frames for k-means."""
+        device = next(self.codec.parameters()).device
+        latents = [self.codec.encode_latent(batch.to(device)).float() for batch in batches]
+        return torch.cat(latents).reshape(-1, self.codec.config.codebook_dim)
 
 
 def initialise_codec(codec: IstftCodec, seed: int) -> None:
@@ -143,7 +177,7 @@ class CodecTask:
     ) -> None:
         self.config = config
         self.options = options
-        self.module = CodecTrainee(config)
+        self.module = CodecTrainee(IstftCodec(config))
         initialise_codec(self.module.codec, options.seed)
         self._crops = _Crops(waveforms, "training")
         self._validation = list(validation[: options.validation_clips])
@@ -174,35 +208,15 @@ class CodecTask:
         commitment = latent.new_zeros(())
         if step >= self.options.quantize_from:
             with torch.autocast(target.device.type, enabled=False):
-                latent, commitment = self._quantise(latent, step, generator)
+                latent, commitment = self.module.quantised(
+                    latent, self.options, lambda rank: self.batch(step, rank, 1), generator
+                )
         output = codec.decode_latent(latent)
         with torch.autocast(target.device.type, enabled=False):
             stft, mel = self._loss(output, target)
         options = self.options
         loss = stft + options.mel_weight * mel + options.commitment_weight * commitment
         return {"loss": loss, "stft": stft, "mel": mel, "commitment": commitment}
-
-    def _quantise(
-        self, latent: Tensor, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        codec, ema = self.module.codec, self.module.ema
-        if not int(ema.initialised):
-            ema.initialise(codec.quantizer, self._many_latents(step), generator)
-        counts = book_counts(self.options, self.config.n_codebooks, len(latent), generator)
-        quantised, commitment, _ = ema(
-            codec.quantizer, latent, counts.to(latent.device), generator, update=True
-        )
-        return quantised, commitment
-
-    @torch.no_grad()
-    def _many_latents(self, step: int) -> Tensor:
-        """Latents ``[M, D]`` of several batches: one alone has too few frames for k-means."""
-        codec = self.module.codec
-        device = next(codec.parameters()).device
-        # Ranks far above any real process: batches that training itself does not see.
-        batches = [self.batch(step, 10_000 + i, 1) for i in range(self.options.init_batches)]
-        latents = [codec.encode_latent(batch.to(device)).float() for batch in batches]
-        return torch.cat(latents).reshape(-1, self.config.codebook_dim)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -211,7 +225,7 @@ class CodecTask:
 
 
 def validate_codec(
-    codec: IstftCodec | HarmonicCodec, waveforms: Sequence[Waveform], distance: MelDistance
+    codec: ResidualCodec, waveforms: Sequence[Waveform], distance: MelDistance
 ) -> dict[str, float]:
     """Figures on whole held-out utterances.
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from openbark.backends.torch.harmonic import (
@@ -26,14 +26,18 @@ from openbark.backends.torch.harmonic import (
 )
 from openbark.config import HarmonicCodecConfig
 from openbark.errors import TrainingError
-from openbark.training.codec import CodecTaskOptions, book_counts, initialise_linear, validate_codec
+from openbark.training.codec import (
+    CodecTaskOptions,
+    CodecTrainee,
+    initialise_linear,
+    validate_codec,
+)
 from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 from openbark.training.pulses import pulse_phase
-from openbark.training.quantizer import EmaQuantizer
 from openbark.training.spectral import MelDistance, Resolution, SpectralLoss
 
-__all__ = ["HarmonicCodecTask", "HarmonicTrainee", "PitchedClip", "clips_of", "pitched_clip"]
+__all__ = ["HarmonicCodecTask", "PitchedClip", "clips_of", "pitched_clip"]
 
 _RESOLUTIONS = (
     Resolution(2048, 512, 80),
@@ -89,15 +93,6 @@ def clips_of(utterances: Sequence[Utterance], config: HarmonicCodecConfig) -> li
     return clips
 
 
-class HarmonicTrainee(nn.Module):
-    """The codec and the statistics of its codebooks: what a codec run saves."""
-
-    def __init__(self, config: HarmonicCodecConfig) -> None:
-        super().__init__()
-        self.codec = HarmonicCodec(config)
-        self.ema = EmaQuantizer(config.n_codebooks, config.codebook_size, config.codebook_dim)
-
-
 class HarmonicCodecTask:
     """STFT, mel, commitment, pitch and voicing losses (`training.loop.Task`)."""
 
@@ -111,7 +106,7 @@ class HarmonicCodecTask:
         options: CodecTaskOptions,
     ) -> None:
         self.config, self.options = config, options
-        self.module = HarmonicTrainee(config)
+        self.module = CodecTrainee(HarmonicCodec(config))
         initialise_linear(
             self.module.codec, self.module.codec.decoder.filter_head, seed=options.seed
         )
@@ -160,7 +155,9 @@ class HarmonicCodecTask:
         commitment = latent.new_zeros(())
         if step >= options.quantize_from:
             with torch.autocast(device.type, enabled=False):
-                latent, commitment = self._quantise(latent, step, generator)
+                latent, commitment = self.module.quantised(
+                    latent, options, lambda rank: self.batch(step, rank, 1).waveform, generator
+                )
         controls = codec.decoder.controls(latent)
         with torch.autocast(device.type, enabled=False):
             pulses = _source_pulses(f0, batch.phase.to(device), self.config)
@@ -180,28 +177,6 @@ class HarmonicCodecTask:
             "loss": loss, "stft": stft, "mel": mel, "commitment": commitment,
             "pitch": pitch, "voicing": voicing,
         }  # fmt: skip
-
-    def _quantise(
-        self, latent: Tensor, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, Tensor]:
-        codec, ema = self.module.codec, self.module.ema
-        if not int(ema.initialised):
-            ema.initialise(codec.quantizer, self._many_latents(step), generator)
-        counts = book_counts(self.options, self.config.n_codebooks, len(latent), generator)
-        quantised, commitment, _ = ema(
-            codec.quantizer, latent, counts.to(latent.device), generator, update=True
-        )
-        return quantised, commitment
-
-    @torch.no_grad()
-    def _many_latents(self, step: int) -> Tensor:
-        """Latents ``[M, D]`` of several batches: one alone has too few frames for k-means."""
-        codec = self.module.codec
-        device = next(codec.parameters()).device
-        # Ranks far above any real process: batches that training itself does not see.
-        batches = [self.batch(step, 10_000 + i, 1) for i in range(self.options.init_batches)]
-        latents = [codec.encode_latent(b.waveform.to(device)).float() for b in batches]
-        return torch.cat(latents).reshape(-1, self.config.codebook_dim)
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:

@@ -12,7 +12,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from openbark.backends.torch.istft import Codebook, ResidualQuantizer
+from openbark.backends.torch.residual import Codebook, ResidualQuantizer
 
 __all__ = ["EmaQuantizer"]
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.backends.base import CodecStream, Drawn, DrawRun, Flag, require_network
-from openbark.backends.native.codec import native_codec
+from openbark.backends.native.codec import NativeCodec
 from openbark.backends.native.library import Pool
 from openbark.backends.native.packed_files import fill_packed, packed_file_for
 from openbark.backends.native.sessions import CausalStage, Draw, FineSession, NativeSession, Stop
@@ -274,7 +274,7 @@ class NativeBackend:
 
 
 def _codec(checkpoint: Checkpoint, pool: Pool) -> Codec:
-    return native_codec(checkpoint.config.codec, checkpoint.part(CODEC_PREFIX), pool)
+    return NativeCodec(checkpoint.config.codec, checkpoint.part(CODEC_PREFIX), pool)
 
 
 def _transformers(

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +20,9 @@ from openbark.backends.base import CodecStream
 from openbark.backends.codec_stream import (
     WHOLE,
     BoundedCodecStream,
-    encodec_reaches,
-    harmonic_reach,
+    CheckedCodecStream,
+    codec_lookahead,
     istft_reach,
-    stretch_of_codes,
 )
 from openbark.backends.native import codec_layout
 from openbark.backends.native.capi import CodecHandle, CodecStreamHandle
@@ -40,11 +41,7 @@ from openbark.forks import ForkSafeLock
 __all__ = [
     "NativeCodec",
     "NativeCodecStream",
-    "NativeEncodec",
-    "NativeHarmonicCodec",
-    "NativeIstftCodec",
     "NativeSemanticEncoder",
-    "native_codec",
 ]
 
 _Codes = NDArray[np.integer]
@@ -115,41 +112,24 @@ class _Network:
         return codes.astype(np.int64)
 
 
-class NativeCodecStream:
+class NativeCodecStream(CheckedCodecStream):
     """A decoder with a memory inside the library as a `backends.base.CodecStream`."""
 
     def __init__(self, config: CodecConfig, pool: Pool, network: _Network, lookahead: int) -> None:
-        self.lookahead = lookahead
+        super().__init__(lookahead)
         self._config = config
         self._pool = pool
         # Destroyed before the network that it reads: this object holds both.
         self._network = network
         self._handle = network.stream()
-        self._n_codebooks: int | None = None
         self._n_held = 0
-        self._finished = False
         weakref.finalize(self, _destroy_stream, pool, network, self._handle)
 
-    def push(self, codes: _Codes) -> _Waveform:
-        """Add codes [K, F]; the samples [L] that are now known. Raises InputError."""
-        if self._finished:
-            raise InputError("codec: the stream is finished; open another for more codes")
-        array = np.asarray(codes)
-        if stretch_of_codes(array, self._n_codebooks) == 0:
-            return np.zeros(0, dtype=np.float32)
-        checked = _checked_codes(array, self._config.n_codebooks, self._config.codebook_size)
-        self._n_codebooks = checked.shape[0]
-        return self._pushed(checked, False)
-
-    def finish(self) -> _Waveform:
-        """The last samples."""
-        if self._finished or self._n_codebooks is None:
-            self._finished = True
-            return np.zeros(0, dtype=np.float32)
-        self._finished = True
-        return self._pushed(np.zeros((self._n_codebooks, 0), dtype=np.int32), True)
-
-    def _pushed(self, codes: NDArray[np.int32], last: bool) -> _Waveform:
+    def _advance(self, codes: _Codes, last: bool) -> _Waveform:
+        if last:
+            codes = codes.astype(np.int32)
+        else:
+            codes = _checked_codes(codes, self._config.n_codebooks, self._config.codebook_size)
         self._n_held += codes.shape[1]
         waveform = np.empty(self._n_held * self._config.hop_length, dtype=np.float32)
         n_frames = ctypes.c_int()
@@ -211,27 +191,49 @@ def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArr
     return np.ascontiguousarray(array, dtype=np.int32)
 
 
-class _NativeCodec:
-    """Both directions of a codec, each built when it is first needed: speaking needs no encoder, and until
-    the last stage no decoder, whose weights and memory are a large part of a small model's."""
+_DECODERS: Mapping[type, Callable[[Any, Tensors], Layout]] = MappingProxyType(
+    {
+        EncodecConfig: codec_layout.encodec_decoder,
+        IstftCodecConfig: codec_layout.istft_decoder,
+        HarmonicCodecConfig: codec_layout.harmonic_decoder,
+    }
+)
+_ENCODERS: Mapping[type, Callable[[Any, Tensors], Layout]] = MappingProxyType(
+    {
+        EncodecConfig: codec_layout.encodec_encoder,
+        IstftCodecConfig: codec_layout.istft_encoder,
+        HarmonicCodecConfig: codec_layout.harmonic_encoder,
+    }
+)
 
-    def __init__(
-        self,
-        config: CodecConfig,
-        pool: Pool,
-        decoder: Callable[[], Layout],
-        encoder: Callable[[], Layout],
-    ) -> None:
+
+class NativeCodec:
+    """A codec of any kind; weights as `Checkpoint.part("codec_model.")` gives them, read when needed.
+
+    Both directions are built when they are first needed: speaking needs no encoder, and until the last stage no decoder,
+    whose weights and memory are a large part of a small model's.
+    """
+
+    def __init__(self, config: CodecConfig, tensors: Tensors, pool: Pool) -> None:
+        """Raises CheckpointUnsupportedError for what the engine cannot run."""
         self.config = config
         self._pool = pool
-        self._layouts = {"decoder": decoder, "encoder": encoder}
+        self._tensors = tensors
         self._networks: dict[str, _Network] = {}
         self._lock = ForkSafeLock()
+        if isinstance(config, EncodecConfig):
+            codec_layout.check_encodec(config)
+        else:
+            # A small network: the first clip need not wait for it.
+            self._network("decoder")
 
     def _network(self, direction: str) -> _Network:
         with self._lock:
             if direction not in self._networks:
-                self._networks[direction] = _Network(self._pool, self._layouts[direction]())
+                layouts = _DECODERS if direction == "decoder" else _ENCODERS
+                self._networks[direction] = _Network(
+                    self._pool, layouts[type(self.config)](self.config, self._tensors)
+                )
                 # The arrays it was laid out in are free again: 26 MB of EnCodec that malloc would keep.
                 self._pool.library.ob_memory_trim()
             return self._networks[direction]
@@ -254,84 +256,15 @@ class _NativeCodec:
         samples = _checked_waveform(waveform)
         return self._network("encoder").encode(samples, self.config.hop_length, count)
 
-
-class NativeEncodec(_NativeCodec):
-    """EnCodec of any size; weights as `Checkpoint.part("codec_model.")` gives them, read when needed."""
-
-    config: EncodecConfig
-
-    def __init__(self, config: EncodecConfig, tensors: Tensors, pool: Pool) -> None:
-        """Raises CheckpointUnsupportedError for what the engine cannot run."""
-        codec_layout.check_encodec(config)
-        super().__init__(
-            config,
-            pool,
-            lambda: codec_layout.encodec_decoder(config, tensors),
-            lambda: codec_layout.encodec_encoder(config, tensors),
-        )
-
     def stream(self) -> CodecStream:
         """A stream of the decoder; one that normalises over whole sequences gives everything at the end."""
         config = self.config
-        if config.norm_type == "time_group_norm":
+        if isinstance(config, IstftCodecConfig):
+            return BoundedCodecStream(self.decode, istft_reach(config), config.hop_length)
+        if isinstance(config, EncodecConfig) and config.norm_type == "time_group_norm":
             return BoundedCodecStream(self.decode, WHOLE, config.hop_length)
-        lookahead = sum(reach.right for reach in encodec_reaches(config))
+        lookahead = codec_lookahead(config)
         return NativeCodecStream(config, self._pool, self._network("decoder"), lookahead)
-
-
-class NativeIstftCodec(_NativeCodec):
-    """The iSTFT codec; weights as `Checkpoint.part("codec_model.")` gives them."""
-
-    config: IstftCodecConfig
-
-    def __init__(self, config: IstftCodecConfig, tensors: Tensors, pool: Pool) -> None:
-        """Raises CheckpointUnsupportedError for what the engine cannot run."""
-        super().__init__(
-            config,
-            pool,
-            lambda: codec_layout.istft_decoder(config, tensors),
-            lambda: codec_layout.istft_encoder(config, tensors),
-        )
-        # A small network: the first clip need not wait for it.
-        self._network("decoder")
-
-    def stream(self) -> CodecStream:
-        """A stream of the decoder: windows of frames with all that these can see."""
-        return BoundedCodecStream(self.decode, istft_reach(self.config), self.config.hop_length)
-
-
-class NativeHarmonicCodec(_NativeCodec):
-    """The harmonic codec; weights as `Checkpoint.part("codec_model.")` gives them."""
-
-    config: HarmonicCodecConfig
-
-    def __init__(self, config: HarmonicCodecConfig, tensors: Tensors, pool: Pool) -> None:
-        """Raises CheckpointUnsupportedError for what the engine cannot run."""
-        super().__init__(
-            config,
-            pool,
-            lambda: codec_layout.harmonic_decoder(config, tensors),
-            lambda: codec_layout.harmonic_encoder(config, tensors),
-        )
-        # A small network: the first clip need not wait for it.
-        self._network("decoder")
-
-    def stream(self) -> CodecStream:
-        """A stream of the decoder, which carries the phase of the pulse train."""
-        lookahead = harmonic_reach(self.config).codes.right
-        return NativeCodecStream(self.config, self._pool, self._network("decoder"), lookahead)
-
-
-NativeCodec = NativeEncodec | NativeIstftCodec | NativeHarmonicCodec
-
-
-def native_codec(config: CodecConfig, tensors: Tensors, pool: Pool) -> NativeCodec:
-    """The codec of a config's kind. Raises CheckpointUnsupportedError for what the engine cannot run."""
-    if isinstance(config, EncodecConfig):
-        return NativeEncodec(config, tensors, pool)
-    if isinstance(config, IstftCodecConfig):
-        return NativeIstftCodec(config, tensors, pool)
-    return NativeHarmonicCodec(config, tensors, pool)
 
 
 class NativeSemanticEncoder:

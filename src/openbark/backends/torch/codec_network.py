@@ -16,7 +16,8 @@ from typing import Any
 from torch import Tensor, nn
 
 from openbark.backends.torch.harmonic import HarmonicDecoder, HarmonicEncoder
-from openbark.backends.torch.istft import IstftDecoder, IstftEncoder, ResidualQuantizer
+from openbark.backends.torch.istft import IstftDecoder, IstftEncoder
+from openbark.backends.torch.residual import ResidualQuantizer
 from openbark.backends.torch.seanet import SeanetDecoder, SeanetEncoder
 from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig
 from openbark.errors import InputError

@@ -22,11 +22,11 @@ from openbark.backends.base import CodecStream
 from openbark.backends.codec_stream import (
     WHOLE,
     BoundedCodecStream,
+    CheckedCodecStream,
     SlidingWindow,
     encodec_reaches,
     harmonic_reach,
     istft_reach,
-    stretch_of_codes,
 )
 from openbark.backends.torch.codecs import TorchCodec
 from openbark.backends.torch.encodec import Encodec
@@ -40,7 +40,6 @@ from openbark.backends.torch.harmonic import (
 )
 from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.seanet import ResidualLSTM
-from openbark.errors import InputError
 from openbark.types import Tokens
 
 __all__ = ["EncodecStream", "HarmonicStream", "codec_stream"]
@@ -58,7 +57,7 @@ def codec_stream(codec: TorchCodec) -> CodecStream:
     return EncodecStream(codec)
 
 
-class EncodecStream:
+class EncodecStream(CheckedCodecStream):
     """EnCodec's decoder as a `backends.base.CodecStream`."""
 
     def __init__(self, codec: Encodec) -> None:
@@ -66,10 +65,8 @@ class EncodecStream:
         self._codec = codec
         self._lstm = cast(ResidualLSTM, layers[1]).lstm
         self._memory: tuple[Tensor, Tensor] | None = None
-        self._n_codebooks: int | None = None
-        self._finished = False
         before, after = encodec_reaches(codec.config)
-        self.lookahead = before.right + after.right
+        super().__init__(before.right + after.right)
         # Mirrored steps at the start come from the sequence, not from where a part of it happens to end.
         least = 2 * max(after.left, after.right) + 2
         self._before = SlidingWindow(self._applied(layers[:1]), before, least=before.left + 1)
@@ -77,27 +74,9 @@ class EncodecStream:
         self._after = SlidingWindow(self._applied(layers[2:]), after, hop, least)
 
     @torch.inference_mode()
-    def push(self, codes: Tokens) -> NDArray[np.float32]:
-        """Add codes [K, F]; the samples [L] that are now known. Raises InputError after `finish`."""
-        if self._finished:
-            raise InputError("codec: the stream is finished; open another for more codes")
-        if stretch_of_codes(codes, self._n_codebooks) == 0:
-            return np.zeros(0, dtype=np.float32)
-        self._n_codebooks = codes.shape[0]
+    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
         tokens = torch.tensor(codes)[None].to(next(self._codec.parameters()).device)
-        return self._through(self._codec.quantizer.decode(tokens)[0].T.cpu().numpy(), False)
-
-    @torch.inference_mode()
-    def finish(self) -> NDArray[np.float32]:
-        """The last samples."""
-        if self._finished or self._n_codebooks is None:
-            self._finished = True
-            return np.zeros(0, dtype=np.float32)
-        self._finished = True
-        nothing = next(self._codec.parameters()).new_zeros(self._codec.config.hidden_size, 0)
-        return self._through(nothing.cpu().numpy(), True)
-
-    def _through(self, latent: NDArray[Any], last: bool) -> NDArray[np.float32]:
+        latent = self._codec.quantizer.decode(tokens)[0].T.cpu().numpy()
         x = self._before.push(latent, last)
         y = None
         if x is not None:
@@ -125,7 +104,7 @@ class EncodecStream:
         return apply
 
 
-class HarmonicStream:
+class HarmonicStream(CheckedCodecStream):
     """The harmonic codec's decoder as a `backends.base.CodecStream`.
 
     The controls of a stretch of frames are computed with all codes that they depend on. The pulse train is made once
@@ -135,7 +114,7 @@ class HarmonicStream:
     def __init__(self, codec: HarmonicCodec) -> None:
         self._codec = codec
         self._reach = harmonic_reach(codec.config)
-        self.lookahead = self._reach.codes.right
+        super().__init__(self._reach.codes.right)
         device = next(codec.parameters()).device
         self._codes: Tensor | None = None
         self._first_code = 0
@@ -143,30 +122,14 @@ class HarmonicStream:
         self._first_pulse = self._n_pulsed = self._n_done = 0
         # Hz, summed over all samples that have pulses.
         self._sum = torch.zeros(1, 1, dtype=torch.float64, device=device)
-        self._finished = False
 
     @torch.inference_mode()
-    def push(self, codes: Tokens) -> NDArray[np.float32]:
-        """Add codes [K, F]; the samples [L] that are now known. Raises InputError after `finish`."""
-        if self._finished:
-            raise InputError("codec: the stream is finished; open another for more codes")
-        count = None if self._codes is None else self._codes.shape[0]
-        if stretch_of_codes(codes, count) == 0:
-            return np.zeros(0, dtype=np.float32)
+    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
         added = torch.tensor(codes).to(self._pulses.device)
         self._codes = added if self._codes is None else torch.cat([self._codes, added], 1)
-        return self._advance(self._codes, False)
+        return self._decoded(self._codes, last)
 
-    @torch.inference_mode()
-    def finish(self) -> NDArray[np.float32]:
-        """The last samples."""
-        if self._finished or self._codes is None:
-            self._finished = True
-            return np.zeros(0, dtype=np.float32)
-        self._finished = True
-        return self._advance(self._codes, True)
-
-    def _advance(self, codes: Tensor, last: bool) -> NDArray[np.float32]:
+    def _decoded(self, codes: Tensor, last: bool) -> NDArray[np.float32]:
         reach, done = self._reach, self._n_done
         total = self._first_code + codes.shape[1]
         ready = total if last else total - reach.codes.right

@@ -31,7 +31,8 @@ from openbark.backends.torch.convnext import (
     LogMelFrames,
     mel_filterbank,
 )
-from openbark.backends.torch.istft import ResidualQuantizer, overlap_add
+from openbark.backends.torch.istft import overlap_add
+from openbark.backends.torch.residual import ResidualCodec
 from openbark.config import HarmonicCodecConfig
 
 __all__ = [
@@ -302,32 +303,11 @@ def _band_spread(config: HarmonicCodecConfig) -> Tensor:
     return torch.from_numpy(np.stack(rows).astype(np.float32))
 
 
-class HarmonicCodec(nn.Module):
-    """Encoder, residual quantiser and decoder behind the codec interface."""
+class HarmonicCodec(ResidualCodec):
+    """The harmonic codec."""
+
+    config: HarmonicCodecConfig
+    decoder: HarmonicDecoder
 
     def __init__(self, config: HarmonicCodecConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = HarmonicEncoder(config)
-        self.quantizer = ResidualQuantizer(
-            config.n_codebooks, config.codebook_size, config.codebook_dim
-        )
-        self.decoder = HarmonicDecoder(config)
-
-    def encode_latent(self, waveform: Tensor) -> Tensor:
-        """Unquantised latent ``[B, F, D]`` of ``waveform [B, L]`` in [-1, 1], F = ceil(L / hop)."""
-        latent: Tensor = self.encoder(waveform)
-        return latent
-
-    def encode(self, waveform: Tensor, n_codebooks: int | None = None) -> Tensor:
-        """Codes ``[B, K, F]`` (int64) of ``waveform [B, L]``."""
-        return self.quantizer.encode(self.encode_latent(waveform), n_codebooks)
-
-    def decode_latent(self, latent: Tensor) -> Tensor:
-        """Waveform ``[B, F * hop_length]`` of ``latent [B, F, D]``."""
-        waveform: Tensor = self.decoder(latent)
-        return waveform
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Waveform ``[B, F * hop_length]`` of ``codes [B, K, F]``, 1 <= K <= n_codebooks."""
-        return self.decode_latent(self.quantizer.decode(codes))
+        super().__init__(config, HarmonicEncoder(config), HarmonicDecoder(config))

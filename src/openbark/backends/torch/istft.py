@@ -18,22 +18,19 @@ out. This part always runs in float32.
 from __future__ import annotations
 
 import math
-from typing import cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from openbark.backends.torch.convnext import ConvNeXtStack, LogMelFrames
+from openbark.backends.torch.residual import ResidualCodec
 from openbark.config import IstftCodecConfig
-from openbark.errors import InputError
 
 __all__ = [
-    "Codebook",
     "IstftCodec",
     "IstftDecoder",
     "IstftEncoder",
-    "ResidualQuantizer",
     "overlap_add",
 ]
 
@@ -47,72 +44,6 @@ def overlap_add(frames: Tensor, hop: int) -> Tensor:
     for piece in range(pieces):
         total = total + F.pad(parts[:, :, piece], (0, 0, piece, pieces - 1 - piece))
     return total.view(batch, -1)
-
-
-class Codebook(nn.Module):
-    """One table of ``size`` vectors; the buffer is called ``embed`` as in EnCodec (docs/parity.md C2)."""
-
-    embed: Tensor
-
-    def __init__(self, size: int, dim: int) -> None:
-        super().__init__()
-        self.register_buffer("embed", torch.zeros(size, dim))
-
-    def nearest(self, vectors: Tensor) -> Tensor:
-        """Index of the nearest entry (Euclid, lowest index on ties) for ``vectors [..., D]``."""
-        score = self.embed.square().sum(1) - 2.0 * (vectors @ self.embed.t())
-        return score.argmin(-1)
-
-
-class _QuantizerLayer(nn.Module):
-    """Holds one codebook, for the key ``quantizer.layers.{k}.codebook.embed``."""
-
-    def __init__(self, size: int, dim: int) -> None:
-        super().__init__()
-        self.codebook = Codebook(size, dim)
-
-
-class ResidualQuantizer(nn.Module):
-    """Residual vector quantiser: codebook k quantises what codebooks 0..k-1 left over."""
-
-    def __init__(self, n_codebooks: int, size: int, dim: int) -> None:
-        super().__init__()
-        self.layers = nn.ModuleList(_QuantizerLayer(size, dim) for _ in range(n_codebooks))
-
-    def codebook(self, k: int) -> Codebook:
-        """Codebook ``k``."""
-        return cast(_QuantizerLayer, self.layers[k]).codebook
-
-    def encode(self, latent: Tensor, n_codebooks: int | None = None) -> Tensor:
-        """Codes ``[B, K, F]`` of ``latent [B, F, D]`` with the first ``n_codebooks`` (all)."""
-        count = self._checked_count(n_codebooks)
-        with torch.autocast(latent.device.type, enabled=False):
-            residual = latent.to(self.codebook(0).embed.dtype)
-            codes = []
-            for k in range(count):
-                codebook = self.codebook(k)
-                index = codebook.nearest(residual)
-                residual = residual - codebook.embed[index]
-                codes.append(index)
-            return torch.stack(codes, 1)
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Latent ``[B, F, D]`` of ``codes [B, K, F]``; K may be fewer than the codebooks."""
-        count = self._checked_count(codes.shape[1])
-        latent = self.codebook(0).embed[codes[:, 0]]
-        for k in range(1, count):
-            latent = latent + self.codebook(k).embed[codes[:, k]]
-        return latent
-
-    def _checked_count(self, n_codebooks: int | None) -> int:
-        if n_codebooks is None:
-            return len(self.layers)
-        if not 1 <= n_codebooks <= len(self.layers):
-            raise InputError(
-                f"codec: {n_codebooks} codebooks asked for or given, "
-                f"allowed are 1 to {len(self.layers)}; slice the codes or change n_codebooks"
-            )
-        return n_codebooks
 
 
 class IstftEncoder(nn.Module):
@@ -192,36 +123,15 @@ class IstftDecoder(nn.Module):
         return overlap_add(frames, self.hop)[:, start:stop] / envelope
 
 
-class IstftCodec(nn.Module):
-    """Encoder, residual quantiser and decoder behind the codec interface.
+class IstftCodec(ResidualCodec):
+    """The iSTFT codec.
 
     Padding a batch of unequal utterances changes the codes near the padding (the encoder sees
     about a third of a second around a frame): encode utterances one by one where that matters.
     """
 
+    config: IstftCodecConfig
+    decoder: IstftDecoder
+
     def __init__(self, config: IstftCodecConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.encoder = IstftEncoder(config)
-        self.quantizer = ResidualQuantizer(
-            config.n_codebooks, config.codebook_size, config.codebook_dim
-        )
-        self.decoder = IstftDecoder(config)
-
-    def encode_latent(self, waveform: Tensor) -> Tensor:
-        """Unquantised latent ``[B, F, D]`` of ``waveform [B, L]`` in [-1, 1], F = ceil(L / hop)."""
-        latent: Tensor = self.encoder(waveform)
-        return latent
-
-    def encode(self, waveform: Tensor, n_codebooks: int | None = None) -> Tensor:
-        """Codes ``[B, K, F]`` (int64) of ``waveform [B, L]``."""
-        return self.quantizer.encode(self.encode_latent(waveform), n_codebooks)
-
-    def decode_latent(self, latent: Tensor) -> Tensor:
-        """Waveform ``[B, F * hop_length]`` of ``latent [B, F, D]``; differentiable."""
-        waveform: Tensor = self.decoder(latent)
-        return waveform
-
-    def decode(self, codes: Tensor) -> Tensor:
-        """Waveform ``[B, F * hop_length]`` of ``codes [B, K, F]``, 1 <= K <= n_codebooks."""
-        return self.decode_latent(self.quantizer.decode(codes))
+        super().__init__(config, IstftEncoder(config), IstftDecoder(config))
