@@ -11,9 +11,11 @@ import pytest
 
 from openbark import Bark
 from openbark.errors import ParamError
+from openbark.longform.options import LongFormOptions
 from openbark.params import GenerationParams
 from openbark.server.bark_speaker import BarkSpeaker, BarkSpeech
 from openbark.server.speaker import Utterance
+from openbark.speech.options import SpeechOptions
 
 TEXT = "It was late. Nobody came, and he slept."
 
@@ -25,7 +27,15 @@ async def _hear(speech: BarkSpeech) -> list[np.ndarray]:
 def test_low_latency_takes_effect(tiny_checkpoint_dir: Path) -> None:
     bark = Bark.load(tiny_checkpoint_dir, threads=1)
     params = GenerationParams(max_semantic_tokens=24, allow_early_stop=False)
-    asked = Utterance(TEXT, None, 7, params.resolve(bark.default_params), latency="low")
+    asked = Utterance(
+        TEXT,
+        SpeechOptions(
+            seed=7,
+            params=params.resolve(bark.default_params),
+            long_form=LongFormOptions(),
+            latency="low",
+        ),
+    )
     speaker = BarkSpeaker(bark)
     try:
         low = speaker.start(asked)
