@@ -43,8 +43,8 @@ from openbark.audio import Waveform, open_encoder, pcm16
 from openbark.engine.cascade import run
 from openbark.engine.engine import Engine
 from openbark.engine.request import CascadeResult, Request
-from openbark.training.synth.grammar import Grammar
-from openbark.training.synth.sentences import words_of
+from recipes.embedded.synth.grammar import Grammar
+from recipes.embedded.synth.sentences import words_of
 
 __all__ = ["SENTENCES", "hold_seconds", "main", "mel_distance", "strict_wav"]
 

@@ -43,8 +43,8 @@ from openbark.errors import OpenBarkError, ParamError
 from openbark.longform.join import Placed
 from openbark.longform.options import POLICIES, LongFormOptions
 from openbark.speech.options import SpeechOptions
-from openbark.training.synth.grammar import Grammar
-from openbark.training.synth.sentences import words_of
+from recipes.embedded.synth.grammar import Grammar
+from recipes.embedded.synth.sentences import words_of
 
 __all__ = ["Options", "Run", "main", "make_text", "measure", "parse", "speak"]
 

@@ -45,7 +45,7 @@ from openbark import __version__
 from openbark.api import Bark
 from openbark.errors import OpenBarkError, ParamError
 from openbark.params import GenerationParams, SamplingParams
-from openbark.training.synth.sentences import load_spelling_words
+from recipes.embedded.synth.sentences import load_spelling_words
 
 __all__ = ["TARGETS", "Options", "main", "measure", "parse"]
 

@@ -22,7 +22,7 @@ from openbark.engine.request import Request
 from openbark.errors import ParamError, TextError
 from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
-from openbark.training.synth.speak import SAMPLE_RATE
+from recipes.embedded.synth.speak import SAMPLE_RATE
 
 __all__ = ["PARTS", "ModelSystem", "PartSystem", "Spoken", "System", "TeacherSystem", "make_part"]
 

@@ -15,16 +15,16 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.recogniser import Pronunciations
-from openbark.training.synth.corpus import CorpusOptions
-from openbark.training.synth.grammar import Grammar
-from openbark.training.synth.sentences import (
+from recipes.embedded.synth.corpus import CorpusOptions
+from recipes.embedded.synth.grammar import Grammar
+from recipes.embedded.synth.sentences import (
     TEST_PROMPTS,
     Sentence,
     make_sentence_sets,
     words_of,
 )
-from openbark.training.synth.speak import FLITE_VOICES, SAMPLE_RATE, speak_flite
-from openbark.training.synth.utterances import TARGET_LOUDNESS, loudness
+from recipes.embedded.synth.speak import FLITE_VOICES, SAMPLE_RATE, speak_flite
+from recipes.embedded.synth.utterances import TARGET_LOUDNESS, loudness
 
 __all__ = [
     "FLITE_VOICES",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "openbark"
+RECIPES = ROOT / "recipes"
 
 # From the bottom up. A room may import rooms of a lower level, and of its own level where SIDEWAYS says so.
 LEVELS: tuple[frozenset[str], ...] = (
@@ -62,6 +63,7 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
         ("replay", "speech"),
         ("replay", "result"),
         ("__main__", "cli"),
+        ("recipes", "training"),
     }
 )
 STANDARD_LIBRARY_ONLY = LEVELS[0]
@@ -70,6 +72,7 @@ TORCH_ROOMS = (
     "openbark.training",
     "openbark.compat.transformers",
     "openbark.bench.peers",
+    "recipes",
 )
 # Third-party modules by the room that may import them; "" is every room above the bottom level.
 THIRD_PARTY: dict[str, tuple[str, ...]] = {
@@ -81,12 +84,12 @@ THIRD_PARTY: dict[str, tuple[str, ...]] = {
     "av": ("openbark.audio",),
     "tqdm": ("",),
     "markdown_it": ("openbark.text.scripts.markdown",),
-    "click": ("openbark.cli",),
+    "click": ("openbark.cli", "recipes.embedded.commands"),
     "torch": TORCH_ROOMS,
     "tensorboard": ("openbark.training",),
-    "onnx": ("openbark.training.synth",),
-    "onnxruntime": ("openbark.training.synth",),
-    "piper": ("openbark.training.synth",),
+    "onnx": ("recipes.embedded.synth",),
+    "onnxruntime": ("recipes.embedded.synth",),
+    "piper": ("recipes.embedded.synth",),
     "fastapi": ("openbark.server",),
     "starlette": ("openbark.server",),
     "uvicorn": ("openbark.server",),
@@ -121,8 +124,11 @@ class Module:
 
     @property
     def room(self) -> str:
-        """First part of the name below `openbark`; empty for the package itself."""
-        return self.name.partition(".")[2].partition(".")[0]
+        """First part of the name below `openbark`, empty for the package itself; of a recipe `recipes`."""
+        top, _, below = self.name.partition(".")
+        if top == "recipes":
+            return "__main__" if below.endswith("__main__") else top
+        return below.partition(".")[0]
 
     def at(self, node: ast.AST, message: str) -> str:
         """One finding, with its place."""
@@ -161,7 +167,8 @@ def imports(module: Module) -> Iterator[tuple[ast.AST, str]]:
 
 
 def level_of(room: str) -> int | None:
-    """Index into LEVELS, or None for a room nobody declared."""
+    """Index into LEVELS, or None for a room that is not declared. Recipes are at the level of training."""
+    room = "training" if room == "recipes" else room
     return next((index for index, rooms in enumerate(LEVELS) if room in rooms), None)
 
 
@@ -192,7 +199,8 @@ def findings_third_party(module: Module) -> list[str]:
     found = []
     for node, name in imports(module):
         top = name.partition(".")[0]
-        if top == "openbark" or top in sys.stdlib_module_names:
+        ours = top == "openbark" or (top == "recipes" and module.room == "recipes")
+        if ours or top in sys.stdlib_module_names:
             continue
         if module.room in STANDARD_LIBRARY_ONLY:
             found.append(module.at(node, f"{name}: this level is standard library only"))
@@ -249,7 +257,7 @@ def declared_names(module: Module) -> list[str] | None:
 
 def findings_all(module: Module) -> list[str]:
     """`__all__` is there and says exactly what is public."""
-    if module.name == "openbark.__main__":
+    if module.name.endswith("__main__"):
         return []
     declared = declared_names(module)
     if declared is None:
@@ -335,7 +343,7 @@ def _registers_a_command(node: ast.AST) -> bool:
 
 def findings_work_at_import(module: Module) -> list[str]:
     """The top level defines things; it does nothing."""
-    if module.name == "openbark.__main__":
+    if module.name.endswith("__main__"):
         return []
     allowed = (ast.Import, ast.ImportFrom, ast.Assign, ast.AnnAssign, *DefinitionNode.__args__)
     found = []

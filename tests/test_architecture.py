@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import pytest
 from architecture_rules import (
+    RECIPES,
     ROOT,
     THIRD_PARTY,
     Module,
@@ -48,6 +49,20 @@ RULES: dict[str, tuple[Rule, str, str, str, str]] = {
         "from openbark import api\n",
         "may not import openbark.api",
         "from openbark.engine import cascade\n",
+    ),
+    "recipes stay out of the package": (
+        findings_third_party,
+        "openbark.cli.train",
+        "def f() -> None:\n    from recipes.embedded import STEPS\n",
+        "not a run-time dependency",
+        "import click\n",
+    ),
+    "recipes use training and what is below it": (
+        findings_import_levels,
+        "recipes.embedded.run",
+        "from openbark import api\n",
+        "may not import openbark.api",
+        "from openbark.training import loop\nfrom recipes.embedded import STEPS\n",
     ),
     "third-party imports": (
         findings_third_party,
@@ -170,8 +185,9 @@ RULES: dict[str, tuple[Rule, str, str, str, str]] = {
 @pytest.fixture(scope="module")
 def package() -> list[Module]:
     modules = read_package()
-    assert len(modules) > 20, "the reader has lost the package"
-    return modules
+    recipes = read_package(RECIPES)
+    assert len(modules) > 20 and len(recipes) > 20, "the reader has lost the package"
+    return [*modules, *recipes]
 
 
 @pytest.mark.parametrize("rule", sorted({entry[0] for entry in RULES.values()}, key=str))

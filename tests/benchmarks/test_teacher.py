@@ -10,7 +10,7 @@ import pytest
 from benchmarks.language_model import flat_unigrams
 from benchmarks.recogniser import PhraseRecogniser, Recogniser, load_pronunciations
 from benchmarks.teacher import Material, prepare_material, speak, teacher_of
-from openbark.training.synth.sentences import TEST_PROMPTS, sentence_key
+from recipes.embedded.synth.sentences import TEST_PROMPTS, sentence_key
 
 needs_flite = pytest.mark.skipif(shutil.which("flite") is None, reason="flite is not installed")
 

@@ -10,7 +10,7 @@ import pytest
 from architecture_rules import ROOT
 
 PAGE = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-PATHS = sorted(set(re.findall(r"`((?:src|tests|docs|scripts|benchmarks)/[^`]*)`", PAGE)))
+PATHS = sorted(set(re.findall(r"`((?:src|recipes|tests|docs|scripts|benchmarks)/[^`]*)`", PAGE)))
 TRIPS = re.findall(r"^### (.*?)\n(.*?)(?=^##)", PAGE, re.DOTALL | re.MULTILINE)
 MOST_FILES = 20
 

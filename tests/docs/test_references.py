@@ -63,7 +63,7 @@ def sources(*tops: str) -> list[Path]:
 def test_what_the_package_refers_to_exists() -> None:
     found = [
         f"{path.relative_to(ROOT)}: {problem}"
-        for path in sources("src", "scripts", "benchmarks")
+        for path in sources("src", "recipes", "scripts", "benchmarks")
         for problem in undefined(remarks(path))
     ]
     if found:

@@ -13,7 +13,7 @@ from tokenizers.pre_tokenizers import Split, Whitespace
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, TextError
 from openbark.text.normalize.english import ENGLISH_CHARACTERS
 from openbark.text.tokenizer import Tokenizer, squeeze
-from openbark.training.embedded_config import character_tokenizer_json
+from recipes.embedded.config import character_tokenizer_json
 
 LETTERS = {letter: index for index, letter in enumerate(" abcdehlo.")}
 

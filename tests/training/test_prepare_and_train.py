@@ -25,7 +25,6 @@ from openbark.errors import CheckpointUnsupportedError, TrainingError
 from openbark.text.tokenizer import Tokenizer
 from openbark.training import stage_run
 from openbark.training.data import read_shards
-from openbark.training.embedded import STEPS
 from openbark.training.loop import FitOptions, FitResult
 from openbark.training.networks import semantic_from
 from openbark.training.prepare import find_recordings, prepare
@@ -358,5 +357,3 @@ def test_the_command_line_offers_every_network_and_step() -> None:
     assert set(TRAINABLE) < set(train.commands)
     chosen = next(option for option in train.commands["fine"].params if option.name == "weights")
     assert tuple(chosen.type.choices) == WEIGHTS  # type: ignore[attr-defined]
-    only = next(option for option in train.commands["embedded"].params if option.name == "only")
-    assert tuple(only.type.choices) == STEPS  # type: ignore[attr-defined]

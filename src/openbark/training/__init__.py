@@ -1,4 +1,4 @@
-"""Training: data, losses and the loop that makes the checkpoints. Needs torch."""
+"""Training: data, losses and the loop that makes the checkpoints. Needs torch. Recipes are in `recipes/`."""
 
 from __future__ import annotations
 

@@ -20,18 +20,18 @@ from typing import Any, Literal
 from openbark.errors import TrainingError
 from openbark.files import write_atomically
 from openbark.training.data import shard_path, write_shard
-from openbark.training.synth.calibrate import calibrate
-from openbark.training.synth.parallel import Workers
-from openbark.training.synth.sentences import (
+from recipes.embedded.synth.calibrate import calibrate
+from recipes.embedded.synth.parallel import Workers
+from recipes.embedded.synth.sentences import (
     SPELLING_LIST,
     TEST_PROMPTS,
     Sentence,
     load_spelling_words,
     make_sentence_sets,
 )
-from openbark.training.synth.speak import FLITE_VOICES
-from openbark.training.synth.statistics import corpus_report
-from openbark.training.synth.utterances import Calibration, Line, speak_line
+from recipes.embedded.synth.speak import FLITE_VOICES
+from recipes.embedded.synth.statistics import corpus_report
+from recipes.embedded.synth.utterances import Calibration, Line, speak_line
 
 __all__ = ["SPLITS", "CorpusOptions", "build_corpus", "plan_corpus"]
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.training.data import Utterance
-from openbark.training.synth.align import LetterTable, align_letters, fit_letter_table
-from openbark.training.synth.kokoro import FRAME_SAMPLES, SAMPLE_RATE
-from openbark.training.synth.labelled import LabelledLine, resampled_f0
-from openbark.training.synth.phones import (
+from recipes.embedded.synth.align import LetterTable, align_letters, fit_letter_table
+from recipes.embedded.synth.kokoro import FRAME_SAMPLES, SAMPLE_RATE
+from recipes.embedded.synth.labelled import LabelledLine, resampled_f0
+from recipes.embedded.synth.phones import (
     TOKEN_RATE,
     TimedPhones,
     is_silent,

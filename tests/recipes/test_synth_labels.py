@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from openbark.errors import TrainingError
-from openbark.training.synth.align import align_letters, fit_letter_table, spoken_positions
-from openbark.training.synth.labels import (
+from recipes.embedded.synth.align import align_letters, fit_letter_table, spoken_positions
+from recipes.embedded.synth.labels import (
     N_PITCH_BINS,
     N_THIRDS,
     PAUSE,
@@ -19,7 +19,7 @@ from openbark.training.synth.labels import (
     pitch_edges,
     semantic_tokens,
 )
-from openbark.training.synth.pitch import fundamental_frequency
+from recipes.embedded.synth.pitch import fundamental_frequency
 
 EDGES = np.log([100.0, 120.0, 140.0])
 SILENT = np.array([name == PAUSE for name in PHONES])

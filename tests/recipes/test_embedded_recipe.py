@@ -13,7 +13,7 @@ import pytest
 
 import openbark
 from openbark.checkpoints.checkpoint import open_checkpoint
-from openbark.training.recipe import recipe
+from recipes.embedded.recipe import recipe
 
 MISSING = [program for program in ("flite", "espeak-ng") if shutil.which(program) is None]
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import MissingExtraError, TrainingError
-from openbark.training.synth.phonemes import Accent, Phonemizer
+from recipes.embedded.synth.phonemes import Accent, Phonemizer
 
 __all__ = ["F0_RATE", "FRAME_SAMPLES", "SAMPLE_RATE", "KokoroLine", "KokoroTeacher", "accent_of"]
 

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.files import write_atomically
-from openbark.training.synth.align import LetterTable, fit_letter_table
-from openbark.training.synth.labels import PAUSE, PHONES, phone_ids, pitch_edges
-from openbark.training.synth.parallel import Workers
-from openbark.training.synth.pitch import fundamental_frequency
-from openbark.training.synth.speak import FLITE_VOICES, SAMPLE_RATE, speak_flite
-from openbark.training.synth.utterances import (
+from recipes.embedded.synth.align import LetterTable, fit_letter_table
+from recipes.embedded.synth.labels import PAUSE, PHONES, phone_ids, pitch_edges
+from recipes.embedded.synth.parallel import Workers
+from recipes.embedded.synth.pitch import fundamental_frequency
+from recipes.embedded.synth.speak import FLITE_VOICES, SAMPLE_RATE, speak_flite
+from recipes.embedded.synth.utterances import (
     TARGET_LOUDNESS,
     Calibration,
     Line,

@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from openbark.errors import TrainingError
-from openbark.training.synth.grammar import Grammar
+from recipes.embedded.synth.grammar import Grammar
 
 __all__ = [
     "MAX_CHARACTERS",

@@ -19,21 +19,19 @@ from openbark.errors import TrainingError
 from openbark.params import GenerationParams, SamplingParams
 from openbark.training.coarse import CoarseOptions
 from openbark.training.codec import CodecTaskOptions
-from openbark.training.embedded_config import embedded_config, voice_config
-from openbark.training.export import ORIGINS, Preset
 from openbark.training.fine import FineOptions
 from openbark.training.loop import FitOptions
 from openbark.training.semantic import SemanticOptions
 from openbark.training.semantic_tokenizer import SemanticTokenizerOptions
-from openbark.training.synth.corpus import CorpusOptions
-from openbark.training.synth.labelled_corpus import LabelledCorpusOptions
-from openbark.training.synth.labels import SEMANTIC_VOCAB_SIZE
-from openbark.training.synth.phones import VOCABULARY
+from recipes.embedded import LABELLED_PRESETS, PRESETS
+from recipes.embedded.config import embedded_config, voice_config
+from recipes.embedded.export import ORIGINS, Preset
+from recipes.embedded.synth.corpus import CorpusOptions
+from recipes.embedded.synth.labelled_corpus import LabelledCorpusOptions
+from recipes.embedded.synth.labels import SEMANTIC_VOCAB_SIZE
+from recipes.embedded.synth.phones import VOCABULARY
 
-__all__ = ["LABELLED_PRESETS", "PRESETS", "Recipe", "recipe"]
-
-PRESETS = ("smoke", "cpu", "gpu", "voice-smoke", "voice")
-LABELLED_PRESETS = ("voice-smoke", "voice")
+__all__ = ["Recipe", "recipe"]
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from random import Random
 
 import numpy as np
 
-from openbark.training.synth.sentences import SPELLING_LIST, make_sentence_sets
-from openbark.training.synth.wordnet import (
+from recipes.embedded.synth.sentences import SPELLING_LIST, make_sentence_sets
+from recipes.embedded.synth.wordnet import (
     WORDNET_FOLDER,
     wordnet_definitions,
     wordnet_examples,

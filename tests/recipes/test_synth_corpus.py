@@ -12,13 +12,13 @@ import pytest
 
 from openbark.errors import TrainingError
 from openbark.training.data import read_shards, shard_path
-from openbark.training.synth import speak
-from openbark.training.synth.corpus import CorpusOptions, build_corpus, plan_corpus
-from openbark.training.synth.labels import PHONES, SEMANTIC_VOCAB_SIZE, phone_ids, phones_of
-from openbark.training.synth.parallel import Workers
-from openbark.training.synth.sentences import load_spelling_words, words_of
-from openbark.training.synth.speak import resample_for_corpus, speak_espeak, speak_flite
-from openbark.training.synth.utterances import loudness
+from recipes.embedded.synth import speak
+from recipes.embedded.synth.corpus import CorpusOptions, build_corpus, plan_corpus
+from recipes.embedded.synth.labels import PHONES, SEMANTIC_VOCAB_SIZE, phone_ids, phones_of
+from recipes.embedded.synth.parallel import Workers
+from recipes.embedded.synth.sentences import load_spelling_words, words_of
+from recipes.embedded.synth.speak import resample_for_corpus, speak_espeak, speak_flite
+from recipes.embedded.synth.utterances import loudness
 
 needs_flite = pytest.mark.skipif(
     shutil.which("flite") is None, reason="the program flite is not installed"

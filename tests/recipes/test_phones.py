@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from openbark.errors import TrainingError
-from openbark.training.synth.kokoro import accent_of
-from openbark.training.synth.labelled import resampled_f0
-from openbark.training.synth.phones import (
+from recipes.embedded.synth.kokoro import accent_of
+from recipes.embedded.synth.labelled import resampled_f0
+from recipes.embedded.synth.phones import (
     N_PITCH,
     N_THIRDS,
     PAUSE,

@@ -27,32 +27,21 @@ from openbark.text.tokenizer import Tokenizer
 from openbark.training.coarse import CoarseTask
 from openbark.training.codec import CodecTask, CodecTrainee, DecoderClip, DecoderTask
 from openbark.training.data import Utterance, read_shards, write_shards
-from openbark.training.embedded_config import character_tokenizer_json
-from openbark.training.export import export_embedded
 from openbark.training.fine import FineTask
 from openbark.training.harmonic_codec import HarmonicCodecTask, HarmonicTrainee, clips_of
 from openbark.training.loop import FitOptions, FitResult, Task, fit, torch_threads
-from openbark.training.predict_fine import predict_fine
-from openbark.training.recipe import Recipe
 from openbark.training.run_state import load_state
 from openbark.training.semantic import SemanticTask
 from openbark.training.semantic_tokenizer import SemanticTokenizerTask
-from openbark.training.synth.corpus import build_corpus
-from openbark.training.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
+from recipes.embedded import STEPS
+from recipes.embedded.config import character_tokenizer_json
+from recipes.embedded.export import export_embedded
+from recipes.embedded.predict_fine import predict_fine
+from recipes.embedded.recipe import Recipe
+from recipes.embedded.synth.corpus import build_corpus
+from recipes.embedded.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
 
-__all__ = ["STEPS", "EmbeddedRun"]
-
-STEPS = (
-    "corpus",
-    "codec",
-    "semantic-tokenizer",
-    "tokens",
-    "semantic",
-    "coarse",
-    "fine",
-    "decoder",
-    "export",
-)
+__all__ = ["EmbeddedRun"]
 
 
 class EmbeddedRun:

@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.training.data import Utterance
-from openbark.training.synth.align import LetterTable, align_letters
-from openbark.training.synth.labels import (
+from recipes.embedded.synth.align import LetterTable, align_letters
+from recipes.embedded.synth.labels import (
     SEMANTIC_FRAME_RATE,
     phone_frames,
     phone_ids,
     semantic_tokens,
 )
-from openbark.training.synth.pitch import fundamental_frequency
-from openbark.training.synth.speak import SAMPLE_RATE, Speech, speak_espeak, speak_flite
+from recipes.embedded.synth.pitch import fundamental_frequency
+from recipes.embedded.synth.speak import SAMPLE_RATE, Speech, speak_espeak, speak_flite
 
 __all__ = [
     "SAMPLES_PER_FRAME",

@@ -14,11 +14,11 @@ import openbark
 from openbark.checkpoints.layouts.shapes import expected_shapes
 from openbark.errors import TrainingError
 from openbark.training.data import read_shards
-from openbark.training.embedded import EmbeddedRun
-from openbark.training.recipe import recipe
-from openbark.training.synth.labelled import read_labelled
-from openbark.training.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
-from openbark.training.synth.pitch import fundamental_frequency
+from recipes.embedded.recipe import recipe
+from recipes.embedded.run import EmbeddedRun
+from recipes.embedded.synth.labelled import read_labelled
+from recipes.embedded.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
+from recipes.embedded.synth.pitch import fundamental_frequency
 
 RATE, FRAME = 24_000, 600
 SPOKEN = {

@@ -15,8 +15,8 @@ import numpy as np
 import soundfile
 
 from openbark.files import write_atomically
-from openbark.training.synth.kokoro import SAMPLE_RATE, KokoroLine, KokoroTeacher
-from openbark.training.synth.teacher_plan import PlannedLine
+from recipes.embedded.synth.kokoro import SAMPLE_RATE, KokoroLine, KokoroTeacher
+from recipes.embedded.synth.teacher_plan import PlannedLine
 
 __all__ = ["build_teacher_corpus"]
 

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from openbark.training.data import Utterance, read_shards
-from openbark.training.synth.labels import PHONES, SEMANTIC_VOCAB_SIZE
-from openbark.training.synth.sentences import words_of
-from openbark.training.synth.speak import SAMPLE_RATE
+from recipes.embedded.synth.labels import PHONES, SEMANTIC_VOCAB_SIZE
+from recipes.embedded.synth.sentences import words_of
+from recipes.embedded.synth.speak import SAMPLE_RATE
 
 __all__ = ["corpus_report"]
 

@@ -15,7 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
-from openbark.training.synth.kokoro import F0_RATE
+from recipes.embedded.synth.kokoro import F0_RATE
 
 __all__ = ["LabelledLine", "read_labelled", "resampled_f0"]
 

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from random import Random
 
 from openbark.text.normalize.numbers import cardinal, ordinal
-from openbark.training.synth import numbers
-from openbark.training.synth.inflect import Inflector, with_articles
-from openbark.training.synth.words import load_lexicon
+from recipes.embedded.synth import numbers
+from recipes.embedded.synth.inflect import Inflector, with_articles
+from recipes.embedded.synth.words import load_lexicon
 
 __all__ = ["Grammar"]
 

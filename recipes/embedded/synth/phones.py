@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
-from openbark.training.synth.kokoro import FRAME_SAMPLES, SAMPLE_RATE
-from openbark.training.synth.labelled import resampled_f0
-from openbark.training.synth.labels import phone_frames
+from recipes.embedded.synth.kokoro import FRAME_SAMPLES, SAMPLE_RATE
+from recipes.embedded.synth.labelled import resampled_f0
+from recipes.embedded.synth.labels import phone_frames
 
 __all__ = [
     "N_PITCH",

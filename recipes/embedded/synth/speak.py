@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
-from openbark.training.synth.labels import PAUSE
+from recipes.embedded.synth.labels import PAUSE
 
 __all__ = [
     "FLITE_VOICES",

@@ -15,8 +15,8 @@ from openbark.config import BarkConfig
 from openbark.errors import TrainingError
 from openbark.params import GenerationParams
 from openbark.training.data import Utterance
-from openbark.training.embedded_config import character_tokenizer_json
 from openbark.voices.voice import Voice
+from recipes.embedded.config import character_tokenizer_json
 
 __all__ = ["ORIGINS", "PRESET_SECONDS", "Preset", "export_embedded", "preset_utterance"]
 

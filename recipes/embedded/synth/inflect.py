@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 from openbark.errors import ParamError
-from openbark.training.synth.words import DOUBLED_VERBS, IRREGULAR_PLURALS, IRREGULAR_VERBS
+from recipes.embedded.synth.words import DOUBLED_VERBS, IRREGULAR_PLURALS, IRREGULAR_VERBS
 
 __all__ = ["Inflector", "with_articles"]
 

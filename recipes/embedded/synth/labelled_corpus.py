@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from openbark.audio import read_audio, resample
 from openbark.errors import TrainingError
 from openbark.training.data import Utterance, write_shards
-from openbark.training.embedded_config import CHARACTERS
-from openbark.training.synth.kokoro import SAMPLE_RATE
-from openbark.training.synth.labelled import read_labelled
-from openbark.training.synth.pitch import fundamental_frequency
-from openbark.training.synth.teacher_utterances import fit_letters, teacher_utterances
+from recipes.embedded.config import CHARACTERS
+from recipes.embedded.synth.kokoro import SAMPLE_RATE
+from recipes.embedded.synth.labelled import read_labelled
+from recipes.embedded.synth.pitch import fundamental_frequency
+from recipes.embedded.synth.teacher_utterances import fit_letters, teacher_utterances
 
 __all__ = ["LabelledCorpusOptions", "build_labelled_corpus", "text_keys"]
 

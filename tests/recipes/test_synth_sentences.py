@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from openbark.errors import ParamError, TrainingError
-from openbark.training.synth.grammar import Grammar
-from openbark.training.synth.inflect import Inflector, with_articles
-from openbark.training.synth.sentences import (
+from recipes.embedded.synth.grammar import Grammar
+from recipes.embedded.synth.inflect import Inflector, with_articles
+from recipes.embedded.synth.sentences import (
     MAX_CHARACTERS,
     TEST_PROMPTS,
     SentenceSets,
