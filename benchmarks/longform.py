@@ -42,8 +42,7 @@ from openbark.audio import pcm16
 from openbark.errors import OpenBarkError, ParamError
 from openbark.longform.join import Placed
 from openbark.longform.options import POLICIES, LongFormOptions
-from openbark.narration import Manner, narrate_text
-from openbark.params import GenerationParams
+from openbark.speech.options import SpeechOptions
 from recipes.embedded.synth.grammar import Grammar
 from recipes.embedded.synth.sentences import words_of
 
@@ -111,13 +110,13 @@ def speak(bark: Bark, text: str, options: Options, path: Path, say: Callable[[st
     long_form = LongFormOptions(
         policy=options.policy, anchor_every=options.anchor_every, ahead=options.ahead
     )
-    manner = Manner(options.seed, GenerationParams(), long_form)
-    narration = narrate_text(bark, text, bark.find_voice(options.voice), manner)
-    n_pieces = len(narration.plan.pieces)
+    how = SpeechOptions(voice=options.voice, seed=options.seed, long_form=long_form)
+    job = bark.job(text, how)
+    n_pieces = len(job.planned.plan.pieces)
     n_fade = round(long_form.crossfade_seconds * bark.sample_rate)
     started = time.perf_counter()
     with soundfile.SoundFile(path, "w", bark.sample_rate, 1, subtype="PCM_16") as file:
-        for placed in narration.placed(bark.engine):
+        for placed in job.placed(bark.engine):
             file.write(pcm16(placed.block))
             if run.places and placed.spoken is not None:
                 gap = round(run.places[-1].spoken.piece.pause * bark.sample_rate)  # type: ignore[union-attr]

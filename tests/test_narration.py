@@ -15,10 +15,10 @@ from openbark.errors import CancelledError, ParamError, TextError, VoiceError
 from openbark.longform.options import LongFormOptions, Pauses
 from openbark.longform.run import piece_seed
 from openbark.longform.scoring import Attempt, DefaultScorer, Score
-from openbark.narration import Manner, narrate_text
 from openbark.params import GenerationParams
 from openbark.replay import make_again, read_recipe
 from openbark.result import Clip
+from openbark.speech.options import SpeechOptions
 from openbark.voices.voice import Voice
 
 TEXT = "It was late. Nobody came, and he slept. Why not?"
@@ -118,7 +118,7 @@ def test_everything_is_reported(clip: Clip, tmp_path: Path) -> None:
     assert first["text"] == TEXT[first["start"] : first["stop"]]
     clip.save(tmp_path / "a.wav")
     recipe = read_recipe(tmp_path / "a.wav")
-    assert recipe.options == LongFormOptions(retries=2, keep_seconds=0.05)
+    assert recipe.speech.long_form == LongFormOptions(retries=2, keep_seconds=0.05)
 
 
 def test_replay_makes_the_same_long_audio(
@@ -128,7 +128,7 @@ def test_replay_makes_the_same_long_audio(
     made = bark.generate(TEXT, cast["V1"], 11, PARAMS, options=options)
     made.save(tmp_path / "a.flac")
     recipe = read_recipe(tmp_path / "a.flac")
-    assert recipe.options == replace(options, retries=2, keep_seconds=0.05)
+    assert recipe.speech.long_form == replace(options, retries=2, keep_seconds=0.05)
     assert np.array_equal(make_again(recipe, bark, cast["V1"]).waveform, made.waveform)
 
 
@@ -151,7 +151,7 @@ def test_scripts_have_voices_by_name(bark: Bark, cast: dict[str, Path], tmp_path
     pause = made.segments[2].first_sample - made.segments[1].end_sample
     assert pause >= made.sample_rate
     made.save(tmp_path / "a.wav")
-    read = read_recipe(tmp_path / "a.wav").script
+    read = read_recipe(tmp_path / "a.wav").speech.script
     assert read is not None
     assert {
         "speakers": read.speakers,
@@ -235,12 +235,13 @@ def test_listeners_hear_a_clip_while_it_is_made(bark: Bark, cast: dict[str, Path
 
 
 def test_low_latency_tells_of_each_piece(bark: Bark, cast: dict[str, Path]) -> None:
-    how = Manner(7, PARAMS)
-    voice = bark.find_voice(cast["V1"])
-    narration = replace(narrate_text(bark, TEXT, voice, how), latency="low")
-    placed = list(narration.placed(bark.engine))
+    how = SpeechOptions(
+        voice=cast["V1"], seed=7, params=PARAMS, long_form=LongFormOptions(), latency="low"
+    )
+    job = bark.job(TEXT, how)
+    placed = list(job.placed(bark.engine))
     spoken = [each for each in placed if each.spoken]
-    assert len(spoken) == len(narration.plan.pieces)
+    assert len(spoken) == len(job.planned.plan.pieces)
     ends = [0, *(each.end_sample for each in spoken)]
     assert all(a <= each.first_sample for a, each in zip(ends, spoken, strict=False))
     assert ends[-1] <= sum(len(each.block) for each in placed)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from openbark.longform.options import LongFormOptions, Pauses
     from openbark.params import GenerationParams, SamplingParams
     from openbark.result import Clip, ClipTokens, ModelOrigin, Segment
+    from openbark.speech.options import ScriptOptions, SpeechOptions
     from openbark.voices.library import VoiceLibrary
     from openbark.voices.voice import Voice
 
@@ -62,7 +63,9 @@ __all__ = [
     "ParamError",
     "Pauses",
     "SamplingParams",
+    "ScriptOptions",
     "Segment",
+    "SpeechOptions",
     "TextError",
     "TrainingError",
     "Voice",
@@ -77,6 +80,7 @@ _HOMES = (
     ("openbark.longform.options", ("LongFormOptions", "Pauses")),
     ("openbark.params", ("GenerationParams", "SamplingParams")),
     ("openbark.result", ("Clip", "ClipTokens", "ModelOrigin", "Segment")),
+    ("openbark.speech.options", ("ScriptOptions", "SpeechOptions")),
     ("openbark.voices.library", ("VoiceLibrary",)),
     ("openbark.voices.voice", ("Voice",)),
 )

@@ -1,4 +1,4 @@
-"""The front door: load a Bark, generate clips. Thin over `openbark.engine`.
+"""The public Python API: load a Bark, generate clips. Thin over `openbark.speech`.
 
 Knows no command line, and no backend until a model is loaded.
 """
@@ -6,15 +6,14 @@ Knows no command line, and no backend until a model is loaded.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any, overload
 
-from openbark.asking import Asked, ask, clip_of, notify, request_of, told_at_the_end
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
-from openbark.engine.batch import Many, batch_progress, refuse_lists, run_batch, spread
+from openbark.engine.batch import Many, batch_progress, refuse_list, run_batch, spread
 from openbark.engine.engine import Engine
 from openbark.engine.request import CascadeResult, Listen, Request
 from openbark.errors import ParamError, VoiceError
@@ -22,22 +21,20 @@ from openbark.keywords import offers_keywords
 from openbark.loading import LoadOptions, load_model
 from openbark.longform.options import LongFormOptions
 from openbark.longform.scoring import Scorer
-from openbark.longform.speech_plan import SpeechPlan
-from openbark.narration import Manner, Narration, Script, narrate_script, plan_of_text
-from openbark.params import GenerationParams
+from openbark.params import GenerationParams, check_params, check_seed
 from openbark.progress import progress_of
 from openbark.result import Clip, ModelOrigin
+from openbark.speech.job import SpeechJob, clip_of, plan_job
+from openbark.speech.options import ScriptOptions, SpeechOptions
+from openbark.speech.plan import SpeechPlan
 from openbark.stages.coarse import CoarseWindow
 from openbark.text.reader import TextReader
 from openbark.text.tokenizer import Tokenizer
 from openbark.types import Cancel, Progress, Tokens, Waveform
 from openbark.voices.library import VoiceLibrary
-from openbark.voices.voice import Voice
+from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = ["Bark", "VoiceLike"]
-
-VoiceLike = str | os.PathLike[str] | Voice | Mapping[str, Any]
-"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (docs/parity.md S39)."""
+__all__ = ["Bark"]
 
 
 class Bark:
@@ -196,54 +193,55 @@ class Bark:
         Raises TextError, VoiceError, ParamError or CancelledError; nothing is made when one of the texts,
         voices or lengths is at fault.
         """
-        how = Manner(
-            options=options, scorer=scorer, cancel=cancel, input_format=input_format, strict=strict
+        common = SpeechOptions(
+            long_form=options,
+            scorer=scorer,
+            cancel=cancel,
+            input_format=input_format,
+            strict=strict,
         )
         with progress_of(progress) as told:
-            how = replace(how, progress=told)
             if isinstance(text, (list, tuple)):
                 if listen is not None:
                     raise ParamError(
                         "listen is for one text; generate a list of texts one by one to listen"
                     )
-                return self._generate_many(text, voice, seed, params, how)
-            refuse_lists({"voice": voice, "seed": seed, "params": params})
-            how = replace(how, seed=seed, params=params)  # type: ignore[arg-type]
-            asked = self._ask(text, voice, how)  # type: ignore[arg-type]
-            if isinstance(asked.work, Narration):
-                return asked.work.clip(self.engine, listen)
-            clip = self.clip(text, asked.work, self.engine.run(asked.work), asked)
-            if listen is not None:
-                listen(clip.waveform)
-            return clip
+                n = len(text)
+                voices, seeds = spread("voice", voice, n), spread("seed", seed, n)
+                each = zip(voices, seeds, spread("params", params, n), strict=True)
+                many = [replace(common, voice=v, seed=s, params=p) for v, s, p in each]
+                return self.speak_many(text, many, told)
+            one = replace(
+                common,
+                voice=refuse_list("voice", voice),
+                seed=refuse_list("seed", seed),
+                params=refuse_list("params", params),
+                progress=told,
+            )
+            return self.job(text, one).clip(self.engine, listen)
 
-    def _generate_many(
+    def speak_many(
         self,
-        texts: Many[str],
-        voice: VoiceLike | Many[VoiceLike | None] | None,
-        seed: int | Many[int | None] | None,
-        params: GenerationParams | Many[GenerationParams | None] | None,
-        how: Manner,
+        texts: Sequence[str],
+        options: Sequence[SpeechOptions],
+        progress: Progress | None = None,
     ) -> list[Clip]:
-        given = zip(
-            texts,
-            spread("voice", voice, len(texts)),
-            spread("seed", seed, len(texts)),
-            spread("params", params, len(texts)),
-            strict=True,
-        )
-        every = [
-            self._ask(said, who, replace(how, seed=number, params=limits, progress=None))
-            for said, who, number, limits in given
-        ]
-        requests = [each.work for each in every if isinstance(each.work, Request)]
-        finished = batch_progress(self.config, how.progress)
-        results = iter(run_batch(self.engine, requests, finished=finished))
+        """A clip of each text with its own options, made together. progress: told of the stage "batch".
+
+        Raises as `generate`; ParamError unless there are as many options as texts.
+        """
+        if len(texts) != len(options):
+            raise ParamError(f"{len(options)} options came for {len(texts)} texts; give one each")
+        jobs = [self.job(text, own) for text, own in zip(texts, options, strict=True)]
+        requests = [job.request for job in jobs]
+        finished = batch_progress(self.config, progress)
+        short = [request for request in requests if request is not None]
+        results = iter(run_batch(self.engine, short, finished=finished))
         return [
-            asked.work.clip(self.engine)
-            if isinstance(asked.work, Narration)
-            else self.clip(each, asked.work, next(results), asked)
-            for each, asked in zip(texts, every, strict=True)
+            job.clip(self.engine)
+            if request is None
+            else job.clip_of(request, next(results), self.config)
+            for job, request in zip(jobs, requests, strict=True)
         ]
 
     @offers_keywords
@@ -260,31 +258,28 @@ class Bark:
         input_format: str | None = None,
         strict: bool = False,
     ) -> Iterator[Waveform]:
-        """Speak `text` and hand out float32 samples [L] piece by piece, while the next ones are made.
+        """Speak `text` and yield float32 samples [L] piece by piece, while the next ones are made.
 
         Together they are the waveform of `generate` with the same arguments, sample for sample, and no more
         than `options.ahead` pieces are held. Leaving the loop early stops the work. A book starts as soon as a
-        sentence; what is wrong further on in it comes with its piece. latency: "low" hands out
+        sentence; what is wrong further on in it comes with its piece. latency: "low" yields
         audio below the sentence, which sounds a little different and cannot be judged, trimmed or made again
         (docs/streaming.md). Raises as `generate`.
         """
-        how = Manner(
-            seed,
-            params,
-            options,
-            scorer,
-            cancel,
-            lazily=True,
+        how = SpeechOptions(
+            voice=voice,
+            seed=seed,
+            params=params,
+            long_form=options,
             input_format=input_format,
             strict=strict,
+            latency=latency,
+            scorer=scorer,
+            cancel=cancel,
         )
-        asked = self._ask(text, voice, how)
+        job = self.job(text, how, lazily=True)
         self.engine.start()
-        work = replace(asked.work, latency=latency)
-        blocks = (
-            work.stream(self.engine) if isinstance(work, Narration) else self.engine.stream(work)
-        )
-        return told_at_the_end(blocks, asked.planned)
+        return job.stream(self.engine)
 
     @offers_keywords
     def generate_script(
@@ -313,16 +308,30 @@ class Bark:
         each piece is in `source`, and how late a subtitle came.
         Raises TextError with its place, VoiceError, ParamError or CancelledError.
         """
-        cast = {name: self.find_voice(each) for name, each in (speakers or {}).items()}
-        script = Script(source, cast, format, markup)
         with progress_of(progress) as told:
-            how = Manner(seed, params, options, scorer, cancel, told, strict=strict)
-            narration = narrate_script(self, script, self.find_voice(voice), how)
-            notify(narration.planned)
-            return narration.clip(self.engine, listen)
+            how = SpeechOptions(
+                voice=voice,
+                seed=seed,
+                params=params,
+                long_form=options,
+                script=ScriptOptions(format, speakers or {}, markup),
+                strict=strict,
+                scorer=scorer,
+                cancel=cancel,
+                progress=told,
+            )
+            return self.job(source, how).clip(self.engine, listen)
 
-    def _ask(self, text: str, voice: VoiceLike | None, how: Manner) -> Asked:
-        return ask(self, text, self.find_voice(voice), how)
+    def job(self, text: str, options: SpeechOptions, lazily: bool = False) -> SpeechJob:
+        """A text read, planned, and ready to be spoken: `job(...).clip(bark.engine)`, or `.stream(bark.engine)`.
+
+        What has no sound is logged here; with `lazily`, which plans while the job is streamed, at the end of the
+        stream. Raises TextError, VoiceError or ParamError.
+        """
+        job = plan_job(self, text, options, lazily)
+        if not lazily:
+            job.log_left_out()
+        return job
 
     def plan(
         self,
@@ -332,8 +341,8 @@ class Bark:
         strict: bool = False,
     ) -> SpeechPlan:
         """What `generate` would speak of `text`: pieces, pauses, what has no sound. Raises TextError or ParamError."""
-        how = Manner(options=options, input_format=input_format, strict=strict)
-        return plan_of_text(self, text, None, how)
+        how = SpeechOptions(long_form=options, input_format=input_format, strict=strict)
+        return plan_job(self, text, how).planned
 
     def request(
         self,
@@ -348,21 +357,18 @@ class Bark:
 
         Raises TextError, VoiceError or ParamError.
         """
-        normalized = self.normalize(text)
-        how = Manner(seed, params, cancel=cancel, progress=progress)
-        return request_of(self, self.reader.encode(normalized), self.find_voice(voice), how)
+        return Request(
+            text_tokens=self.reader.encode(self.normalize(text)),
+            params=check_params(params).resolve(self.default_params),
+            seed=check_seed(seed),
+            voice=self.find_voice(voice),
+            cancel=cancel,
+            progress=progress,
+        )
 
-    def clip(
-        self,
-        text: str,
-        request: Request,
-        result: CascadeResult,
-        asked: Asked | None = None,
-    ) -> Clip:
-        """The clip that the engine made of `request(text)`. asked: how the text was read, where that is known."""
-        normalized = asked.normalized if asked else self.normalize(text)
-        recipe = asked.recipe if asked else {}
-        return clip_of(request, result, text, normalized, self.config, self.origin, recipe)
+    def clip(self, text: str, request: Request, result: CascadeResult) -> Clip:
+        """The clip that the engine made of `request(text)`."""
+        return clip_of(request, result, text, self.normalize(text), self.config, self.origin, {})
 
     def normalize(self, text: str) -> str:
         """`text` as the model will read it. Raises TextError when it is empty or cannot be read."""

@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from openbark.audio import Edits
 from openbark.errors import ParamError
-from openbark.longform.options import LongFormOptions
-from openbark.narration import Script, options_from
+from openbark.longform.options import LongFormOptions, Pauses
 from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.result import ModelOrigin
+from openbark.speech.options import ScriptOptions
 
 __all__ = [
     "RecipeFieldError",
@@ -93,11 +93,11 @@ def read_long_form(content: Mapping[str, Any]) -> LongFormOptions | None:
     if content.get("long_form") is None:
         return None
     given = read_object(content, "long_form")
-    read_object(given, "pauses")
-    return _checked("long_form", lambda: options_from(given))
+    pauses = read_object(given, "pauses")
+    return _checked("long_form", lambda: LongFormOptions(**{**given, "pauses": Pauses(**pauses)}))
 
 
-def read_script(content: Mapping[str, Any]) -> Script | None:
+def read_script(content: Mapping[str, Any]) -> ScriptOptions | None:
     """How the text is read as a script, speakers by the names of their voices; None for plain text."""
     if content.get("script") is None:
         return None
@@ -105,7 +105,7 @@ def read_script(content: Mapping[str, Any]) -> Script | None:
     speakers = read_object(given, "speakers")
     for name in speakers:
         read_text(speakers, name, optional=True)
-    return Script("", speakers, read_text(given, "format"), read_text(given, "markup"))
+    return ScriptOptions(read_text(given, "format"), speakers, read_text(given, "markup"))
 
 
 def _sampling(given: Mapping[str, Any], stage: str) -> SamplingParams:

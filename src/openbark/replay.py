@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from openbark.api import Bark, VoiceLike
+from openbark.api import Bark
 from openbark.assets import EMBEDDED_NAME
 from openbark.audio import Edits, read_tags
 from openbark.checkpoints.hub.download import cached, is_hub_id
 from openbark.errors import AudioError, VoiceError
-from openbark.longform.options import LongFormOptions
-from openbark.narration import Manner, Script, narrate_script, plan_of_text
-from openbark.params import GenerationParams
 from openbark.recipe_fields import (
     RecipeFieldError,
     read_edits,
@@ -31,9 +28,11 @@ from openbark.recipe_fields import (
     read_text,
 )
 from openbark.result import Clip, ModelOrigin
+from openbark.speech.job import plan_job
+from openbark.speech.options import SpeechOptions
 from openbark.text.reader import TextReader
 from openbark.types import Progress
-from openbark.voices.voice import Voice
+from openbark.voices.voice import Voice, VoiceLike
 
 __all__ = ["MAX_LETTERS", "Recipe", "load_model", "make_again", "model_difference", "read_recipe"]
 
@@ -48,8 +47,8 @@ _SIDECAR = ".json"
 class Recipe:
     """What `Clip.provenance` wrote, read back and checked.
 
-    source: the file it was read from. model: its name; origin: which one, and how it was computed. options: of
-    a text spoken in pieces; script: how its text was read, where that was a script; input_format: where one was asked for.
+    source: the file it was read from. model: its name; origin: which one, and how it was computed. speech: how the
+    text was spoken, voices by their names.
     """
 
     source: Path
@@ -57,14 +56,9 @@ class Recipe:
     model: str
     origin: ModelOrigin
     text: str
-    voice: str | None
     voice_digest: str | None
-    seed: int
-    params: GenerationParams
+    speech: SpeechOptions
     edits: Edits
-    options: LongFormOptions | None = None
-    script: Script | None = None
-    input_format: str | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -150,32 +144,17 @@ def make_again(
             "not spoken because a file says so; say --yes to do it"
         )
     model = _NamedVoicesOnly(bark, recipe.source)
-    used = bark.find_voice(voice) if voice is not None else model.find_voice(recipe.voice)
+    named = recipe.speech.voice
+    used = bark.find_voice(voice) if voice is not None else model.find_voice(named)
     digest = used.digest if used else None
     if digest != recipe.voice_digest:
         raise VoiceError(
-            f"{recipe.source} was made with the voice {recipe.voice!r} ({recipe.voice_digest}), the one here "
+            f"{recipe.source} was made with the voice {named!r} ({recipe.voice_digest}), the one here "
             f"has other tokens ({digest}); give its file with --voice"
         )
-    if recipe.script is not None:
-        cast = {name: model.find_voice(each) for name, each in recipe.script.speakers.items()}
-        script = Script(recipe.text, cast, recipe.script.format, recipe.script.markup)
-        how = Manner(recipe.seed, recipe.params, recipe.options, progress=progress)
-        clip = narrate_script(model, script, used, how).clip(bark.engine)
-    else:
-        # Subtitles and SSML name voices too: planned once with the names alone.
-        how = Manner(options=recipe.options, input_format=recipe.input_format)
-        plan_of_text(model, recipe.text, used, how)
-        clip = bark.generate(
-            recipe.text,
-            used,
-            recipe.seed,
-            recipe.params,
-            progress,
-            options=recipe.options,
-            input_format=recipe.input_format,
-        )
-    return clip.edited_by(recipe.edits)
+    job = plan_job(model, recipe.text, replace(recipe.speech, voice=used, progress=progress))
+    job.log_left_out()
+    return job.clip(bark.engine).edited_by(recipe.edits)
 
 
 class _NamedVoicesOnly:
@@ -191,9 +170,9 @@ class _NamedVoicesOnly:
     def reader(self) -> TextReader:
         return self._bark.reader
 
-    def find_voice(self, voice: Any) -> Voice | None:
-        if voice is None:
-            return None
+    def find_voice(self, voice: VoiceLike | None) -> Voice | None:
+        if voice is None or isinstance(voice, Voice):
+            return self._bark.find_voice(voice)
         if voice not in self._bark.voices:
             raise VoiceError(
                 f"{self._source} was made with the voice {voice!r}, which is not known here by that name; give its "
@@ -244,12 +223,14 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
         model=read_text(content, "model"),
         origin=read_origin(content),
         text=read_text(content, "text"),
-        voice=read_text(content, "voice", optional=True),
         voice_digest=read_text(content, "voice_digest", optional=True),
-        seed=read_seed(content),
-        params=read_params(content),
+        speech=SpeechOptions(
+            voice=read_text(content, "voice", optional=True),
+            seed=read_seed(content),
+            params=read_params(content),
+            long_form=read_long_form(content),
+            script=read_script(content),
+            input_format=None if is_plain else read_text(content, "input_format"),
+        ),
         edits=read_edits(content),
-        options=read_long_form(content),
-        script=read_script(content),
-        input_format=None if is_plain else read_text(content, "input_format"),
     )

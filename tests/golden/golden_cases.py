@@ -19,6 +19,7 @@ from openbark.longform.options import LongFormOptions
 from openbark.params import GenerationParams, SamplingParams
 from openbark.server.bark_speaker import BarkSpeaker, BarkSpeech
 from openbark.server.speaker import Utterance
+from openbark.speech.options import SpeechOptions
 from openbark.voices.voice import Voice
 
 SHORT_TEXT = "It was late."
@@ -188,8 +189,10 @@ def _server(kit: Kit) -> Record:
     try:
         found: Record = {}
         for latency in ("sentence", "low"):
+            params = SIXTEEN.resolve(kit.bark.default_params)
             asked = Utterance(
-                LONG_TEXT, None, 9, SIXTEEN.resolve(kit.bark.default_params), latency=latency
+                LONG_TEXT,
+                SpeechOptions(seed=9, params=params, long_form=LongFormOptions(), latency=latency),
             )
             blocks = asyncio.run(hear(speaker.start(asked)))
             # How many blocks come at a time depends on the machine; what they hold together does not.

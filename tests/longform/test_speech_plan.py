@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,8 @@ from openbark.checkpoints.checkpoint import open_checkpoint
 from openbark.checkpoints.find import find_checkpoint
 from openbark.errors import TextError
 from openbark.longform.options import LongFormOptions
-from openbark.longform.speech_plan import SpeechPlan, TextAsked, plan_speech
+from openbark.speech.options import SpeechOptions
+from openbark.speech.plan import SpeechPlan, plan_speech
 from openbark.text.reader import TextReader
 from openbark.text.tokenizer import Tokenizer
 
@@ -25,10 +27,11 @@ def reader() -> TextReader:
     return TextReader(checkpoint.config, Tokenizer.load(checkpoint.tokenizer_path))
 
 
-def plan(reader: TextReader, text: str, **asked: object) -> SpeechPlan:
+def plan(reader: TextReader, text: str, **options: Any) -> SpeechPlan:
     return plan_speech(
         reader,
-        TextAsked(text, **asked),  # type: ignore[arg-type]
+        text,
+        SpeechOptions(**options),
         lambda speech: (speech.voice or speech.speaker, None),
     )
 
@@ -100,8 +103,8 @@ def test_silences_and_times_count_and_are_limited(reader: TextReader) -> None:
 
 
 def test_given_options_cut_text_that_fits_into_sentences(reader: TextReader) -> None:
-    asked = TextAsked("Hello there, you. How are you now?")
-    found = plan_speech(reader, asked, lambda _: (None, None), LongFormOptions(min_seconds=0.0))
+    options = LongFormOptions(min_seconds=0.0)
+    found = plan(reader, "Hello there, you. How are you now?", long_form=options)
     assert [piece.spoken for piece in found.report().pieces] == [
         "Hello there, you.",
         "How are you now?",

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from openbark.errors import BusyError, CancelledError, TextError
-from openbark.longform.speech_plan import PieceReport, PlanReport
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, SpeakerStats, SpeechReport, StageTime, Utterance
+from openbark.speech.plan import PieceReport, PlanReport
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -119,7 +119,7 @@ class FakeSpeech:
 
     async def __aiter__(self) -> AsyncIterator[Block]:
         speaker = self._speaker
-        waveform = waveform_of(self._utterance.text, self._utterance.seed)
+        waveform = waveform_of(self._utterance.text, self._utterance.options.seed)
         await asyncio.sleep(speaker.first_delay)
         for start in range(0, len(waveform), BLOCK):
             if speaker.closed:

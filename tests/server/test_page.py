@@ -97,8 +97,8 @@ def test_settings_reach_the_request_and_are_kept(start: Start, visit: Open) -> N
     for name, value in given.items():
         assert str(body[name]) in (value, str(float(value)) if value[0].isdigit() else value)
     assert body["voice"] == "en_1"
-    spoken = server.speaker.started[-1]
-    assert (spoken.seed, spoken.split, spoken.policy, spoken.latency) == (
+    spoken = server.speaker.started[-1].options
+    assert (spoken.seed, spoken.long_form.split, spoken.long_form.policy, spoken.latency) == (
         77,
         "packed",
         "anchor",
@@ -122,7 +122,7 @@ def test_takes_have_seeds_of_their_own_and_lists_clips(start: Start, visit: Open
     tab.page.get_by_label("Texts, one a line").fill("One.\n\nTwo.\n")
     tab.page.get_by_role("button", name="Speak").click()
     tab.done()
-    said = [(each.text, each.seed) for each in server.speaker.started[1:]]
+    said = [(each.text, each.options.seed) for each in server.speaker.started[1:]]
     assert said == [("One.", 5), ("One.", 6), ("Two.", 5), ("Two.", 6)]
     assert tab.page.locator("#history li").count() == 4
 
@@ -182,7 +182,7 @@ def test_previews_are_heard_and_leave_no_history(start: Start, visit: Open) -> N
     tab = visit(server.url)
     tab.page.get_by_role("button", name="Hear en_1").click()
     tab.done()
-    assert server.speaker.started[-1].voice is not None
+    assert server.speaker.started[-1].options.voice is not None
     assert tab.heard() > 0
     assert tab.page.locator("#history li").count() == 0
 

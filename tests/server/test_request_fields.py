@@ -96,13 +96,13 @@ def test_half_a_character_is_refused(server: RunningServer) -> None:
 
 def test_a_language_chooses_the_voice_and_the_rules(server: RunningServer) -> None:
     assert ask(server, language="en-US").status_code == 200
-    spoken = server.speaker.started[-1]
-    assert (spoken.voice.name, spoken.language) == ("en_0", "en")
+    spoken = server.speaker.started[-1].options
+    assert (spoken.voice.name, spoken.long_form.language) == ("en_0", "en")
     assert ask(server, language="de", voice="en_1").status_code == 200
-    spoken = server.speaker.started[-1]
-    assert (spoken.voice.name, spoken.language) == ("en_1", "de")
+    spoken = server.speaker.started[-1].options
+    assert (spoken.voice.name, spoken.long_form.language) == ("en_1", "de")
     assert ask(server, language="").status_code == 200
-    assert server.speaker.started[-1].language is None
+    assert server.speaker.started[-1].options.long_form.language is None
 
 
 def test_a_request_longer_than_the_server_takes_makes_nothing(server: RunningServer) -> None:

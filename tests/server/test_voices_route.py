@@ -61,7 +61,7 @@ def test_an_upload_is_listed_spoken_with_kept_and_forgotten(start: Start, tmp_pa
     for named in (made["id"], "mine", {"id": made["id"]}):
         body = {"input": "Hello.", "voice": named, "response_format": "pcm"}
         assert server.client.post("/v1/audio/speech", json=body).status_code == 200
-        assert server.speaker.started[-1].voice.fine.shape == (8, 75)
+        assert server.speaker.started[-1].options.voice.fine.shape == (8, 75)
     assert server.client.get(f"/v1/audio/voices/{made['id']}").content[:2] == b"PK"
     # A new server on the same folder still has it.
     again = start(data_directory=tmp_path / "data")

@@ -20,6 +20,7 @@ from waiting import DEADLINE_SECONDS, reached
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError, TextError
 from openbark.server.speaker import Utterance
 from openbark.server.watched import WatchedSpeaker, WatchLimits
+from openbark.speech.options import SpeechOptions
 from openbark.voices.library import VoiceLibrary
 
 Start = Callable[..., RunningServer]
@@ -162,7 +163,9 @@ def test_what_one_request_provokes_does_not_make_the_server_unready(
     async def run() -> None:
         watched = WatchedSpeaker(Failing(VoiceLibrary([tmp_path])), WatchLimits(10.0, failures=2))
         for _ in range(7):
-            odd = watched.start(Utterance("The odd one.", None, 1, watched.default_params))
+            odd = watched.start(
+                Utterance("The odd one.", SpeechOptions(seed=1, params=watched.default_params))
+            )
             with pytest.raises(type(error)):
                 async for _ in odd:
                     pass
@@ -181,7 +184,9 @@ def test_a_request_that_makes_no_numbers_fails_alone(tmp_path: Path) -> None:
 
     async def run() -> None:
         watched = WatchedSpeaker(Mad(VoiceLibrary([tmp_path])), WatchLimits(10.0))
-        odd = watched.start(Utterance("The odd one.", None, 1, watched.default_params))
+        odd = watched.start(
+            Utterance("The odd one.", SpeechOptions(seed=1, params=watched.default_params))
+        )
         with pytest.raises(DeviceError):
             async for _ in odd:
                 pass
@@ -223,7 +228,7 @@ def test_a_replica_that_stands_still_fails_the_check_of_ray(tmp_path: Path) -> N
     fake = FakeSpeaker(VoiceLibrary([tmp_path]))
     real, replica._speaker._speaker = replica._speaker._speaker, fake
     real.close()
-    say = Utterance("Hello there.", None, 1, fake.default_params)
+    say = Utterance("Hello there.", SpeechOptions(seed=1, params=fake.default_params))
 
     async def hear() -> None:
         fake.stuck = True

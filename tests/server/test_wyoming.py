@@ -73,7 +73,7 @@ def test_a_text_becomes_sound(wyoming: RunningServer) -> None:
     assert AudioStart.from_event(events[0]).rate == RATE
     audio = b"".join(AudioChunk.from_event(event).audio for event in events[1:-1])
     spoken = wyoming.speaker.started[-1]
-    assert len(audio) == 2 * len(waveform_of("Lights on.", spoken.seed))
+    assert len(audio) == 2 * len(waveform_of("Lights on.", spoken.options.seed))
     assert np.abs(np.frombuffer(audio, "<i2")).max() > 1000
 
 
@@ -203,7 +203,7 @@ def test_ssml_is_read_as_ssml(wyoming: RunningServer, send: Callable[..., list[E
         send("<speak>Hello. You.</speak>", text_format="ssml"),
         lambda event: ends(event.type),
     )
-    assert [(each.script, each.text) for each in wyoming.speaker.started[1:]] == [
+    assert [(each.options.script.format, each.text) for each in wyoming.speaker.started[1:]] == [
         ("ssml", "<speak>Hello. You.</speak>")
     ]
 
@@ -218,7 +218,7 @@ def test_a_voice_can_be_asked_for_by_its_language(wyoming: RunningServer) -> Non
         )
 
     assert AudioStop.is_type(ask("en-US")[-1].type)
-    assert wyoming.speaker.started[-1].voice.name == "en_0"
+    assert wyoming.speaker.started[-1].options.voice.name == "en_0"
     assert Error.from_event(ask("de")[-1]).code == "language_unsupported"
 
 

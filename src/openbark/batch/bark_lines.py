@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from openbark.api import Bark
-from openbark.asking import ask
 from openbark.batch.jobs import Line
 from openbark.batch.shard import Sound
 from openbark.checkpoints.checkpoint import open_checkpoint
@@ -17,10 +16,9 @@ from openbark.checkpoints.find import find_checkpoint, tell
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
-from openbark.engine.request import Request
-from openbark.narration import Manner
 from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip
+from openbark.speech.options import SpeechOptions
 
 __all__ = ["BarkLines", "BarkMaker", "line_params"]
 
@@ -76,10 +74,10 @@ class BarkLines:
             for index, (line, seed) in enumerate(lines):
                 try:
                     params = line_params(line.params, self._bark.default_params)
-                    voice = self._bark.find_voice(line.voice)
-                    work = ask(self._bark, line.text, voice, Manner(seed, params)).work
-                    if isinstance(work, Request):
-                        handles.append((index, engine.submit(work)))
+                    how = SpeechOptions(voice=line.voice, seed=seed, params=params)
+                    request = self._bark.job(line.text, how).request
+                    if request is not None:
+                        handles.append((index, engine.submit(request)))
                 except Exception as error:
                     found[index] = error
             for index, handle in handles:

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING
 import click
 
 from openbark.cli.inputs import Source
-from openbark.cli.reading import input_format_of
-from openbark.cli.speech_options import Asked
+from openbark.cli.reading import options_for
 from openbark.cli.summary import voice_words
 
 if TYPE_CHECKING:
     from openbark.api import Bark
-    from openbark.audio import Waveform
+    from openbark.audio import Edits, Waveform
+    from openbark.speech.options import SpeechOptions
 
 __all__ = [
     "Outlet",
     "check_flags",
-    "check_latency",
     "pipe",
     "play_live",
     "plays_live",
@@ -39,27 +38,18 @@ def check_flags(flag: str, sources: list[Source], whole: Mapping[str, bool]) -> 
         )
 
 
-def check_latency(asked: Asked) -> None:
-    """Raise ParamError for options that low latency cannot do."""
-    from openbark.longform.live import check_live_options
-
-    if asked.latency == "low" and asked.options is not None:
-        check_live_options(asked.options)
-
-
-def plays_live(asked: Asked) -> bool:
+def plays_live(options: SpeechOptions, edits: Edits) -> bool:
     """Whether a clip can be played while it is made. Raises AudioError where no player is installed at all."""
     from openbark.audio import find_player
     from openbark.errors import AudioError
 
-    edits = asked.edits
     find_player()
     if edits.trim or edits.loudness is not None or edits.sample_rate is not None:
         return False
     try:
         find_player(live=True)
     except AudioError:
-        if asked.latency == "low":
+        if options.latency == "low":
             raise
         return False
     return True
@@ -69,13 +59,12 @@ class Outlet:
     """Where blocks go that were just made: at their speed, held back at first so that playback does not run dry."""
 
     def __init__(
-        self, bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform], None]
+        self, bark: Bark, source: Source, speed: float, sink: Callable[[Waveform], None]
     ) -> None:
         from openbark.audio import Stretcher
         from openbark.audio.playback_buffer import PlaybackBuffer
         from openbark.text.speech_length import expected_seconds
 
-        speed = asked.edits.speed
         self._stretcher = Stretcher(bark.sample_rate, speed)
         self._buffer = PlaybackBuffer(bark.sample_rate, expected_seconds(source.text) / speed)
         self._rate = bark.sample_rate
@@ -101,7 +90,7 @@ class Outlet:
         self._sink(samples)
 
 
-def pipe(bark: Bark, source: Source, asked: Asked, format: str) -> str:
+def pipe(bark: Bark, source: Source, options: SpeechOptions, speed: float, format: str) -> str:
     """The audio to stdout, each block as soon as it is made; a line about it."""
     from openbark.audio import open_encoder
 
@@ -112,35 +101,34 @@ def pipe(bark: Bark, source: Source, asked: Asked, format: str) -> str:
         out.write(encoder.write(samples))
         out.flush()
 
-    said = _spoken(bark, source, asked, write)
+    said = _spoken(bark, source, options, speed, write)
     out.write(encoder.finish())
     out.flush()
     return said
 
 
-def play_live(bark: Bark, source: Source, asked: Asked) -> str:
+def play_live(bark: Bark, source: Source, options: SpeechOptions, speed: float) -> str:
     """The audio to a player and nowhere else; a line about it. Raises AudioError."""
     from openbark.audio import LivePlayer
 
     with LivePlayer(bark.sample_rate) as player:
-        return _spoken(bark, source, asked, player.push)
+        return _spoken(bark, source, options, speed, player.push)
 
 
-def _spoken(bark: Bark, source: Source, asked: Asked, sink: Callable[[Waveform], None]) -> str:
-    outlet = Outlet(bark, source, asked, sink)
-    for block in bark.stream(
-        source.text,
-        asked.voice,
-        asked.seed,
-        asked.params,
-        options=asked.options,
-        latency=asked.latency,
-        input_format=input_format_of(source, asked.input_format),
-        strict=asked.strict,
-    ):
+def _spoken(
+    bark: Bark,
+    source: Source,
+    options: SpeechOptions,
+    speed: float,
+    sink: Callable[[Waveform], None],
+) -> str:
+    outlet = Outlet(bark, source, speed, sink)
+    bark.engine.start()
+    job = bark.job(source.text, options_for(source, options), lazily=True)
+    for block in job.stream(bark.engine):
         outlet.push(block)
     outlet.finish()
     return (
-        f"{outlet.seconds:.2f} s of audio, seed {asked.seed}, {voice_words(asked.voice)}, "
+        f"{outlet.seconds:.2f} s of audio, seed {job.seed}, {voice_words(job.voice_name)}, "
         f"model {bark.config.name}"
     )

@@ -18,43 +18,31 @@ from openbark.cli.choices import AUDIO_FILE, BACKEND, DTYPE, FILE, FORMAT, LATEN
 from openbark.cli.cores import share_cores
 from openbark.cli.groups import printable
 from openbark.cli.inputs import Source, read_sources
-from openbark.cli.live import (
-    Outlet,
-    check_flags,
-    check_latency,
-    pipe,
-    play_live,
-    plays_live,
-)
+from openbark.cli.live import Outlet, check_flags, pipe, play_live, plays_live
 from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
-from openbark.cli.reading import input_format_of, plan_without_voices, script_of, text_asked
+from openbark.cli.reading import options_for, plan_without_voices
 from openbark.cli.sampling import SAMPLING_OPTIONS, given_params, sampling_options
 from openbark.cli.sections import SectionedCommand
-from openbark.cli.speech_options import (
-    Asked,
-    given_edits,
-    given_long_form,
-    given_reading,
-    given_script,
-    speech_options,
-)
+from openbark.cli.speech_options import given_edits, given_speech, speech_options
 from openbark.cli.summary import report, summary
 from openbark.errors import TextError
-from openbark.params import GenerationParams, check_seed
+from openbark.params import check_seed
 from openbark.progress import ProgressBar
 
 if TYPE_CHECKING:
     from openbark.api import Bark
-    from openbark.audio import Waveform
+    from openbark.audio import Edits, Waveform
     from openbark.result import Clip
+    from openbark.speech.options import SpeechOptions
 
 __all__ = ["say"]
 
 
 @dataclass(frozen=True)
-class _Extras:
-    """What is done beside the audio, and told of it."""
+class _OutputOptions:
+    """What is done to the audio, and what is written and printed with it."""
 
+    edits: Edits
     save_voice: Path | None
     timings: str | None
     words: bool
@@ -201,20 +189,19 @@ def say(
     """
     sources = read_sources(texts, files)
     params = given_params(ctx, greedy, max_seconds)
-    options, script, edits = given_long_form(ctx), given_script(ctx), given_edits(ctx)
-    asked = Asked(voice, check_seed(seed), GenerationParams(), options, script, edits, latency)
-    input_format, strict = given_reading(ctx)
-    asked = replace(asked, input_format=input_format, strict=strict)
-    extras = _Extras(save_voice, timings, words, sidecar, play, as_json, quiet)
+    options = given_speech(ctx, voice, check_seed(seed), latency)
+    extras = _OutputOptions(
+        given_edits(ctx), save_voice, timings, words, sidecar, play, as_json, quiet
+    )
     only_plays = latency == "low" and play and not stream
     _check_early(
-        sources, asked, extras, stream, {"-o": output, "--format": format, "--force": force}
+        sources, options, extras, stream, {"-o": output, "--format": format, "--force": force}
     )
     outputs: list[Output] = []
     if not only_plays:
         outputs = plan_outputs(sources, STDOUT if stream else output, format, force)
         _check(outputs, extras, force)
-    is_live = play and plays_live(asked)
+    is_live = play and plays_live(options, extras.edits)
 
     share_cores()
     from openbark.api import Bark
@@ -223,19 +210,22 @@ def say(
     with ProgressBar(enabled=not quiet) as progress:
         bark = Bark.load(model, device, dtype, threads, backend)
         load_seconds = time.perf_counter() - started
-        asked = replace(asked, params=params(bark.default_params))
+        options = replace(options, params=params(bark.default_params))
         if stream or only_plays:
-            only = sources[0]
+            only, speed = sources[0], extras.edits.speed
             said = (
-                play_live(bark, only, asked) if play else pipe(bark, only, asked, outputs[0].format)
+                play_live(bark, only, options, speed)
+                if play
+                else pipe(bark, only, options, speed, outputs[0].format)
             )
             if not quiet:
                 click.echo(said, err=True)
             return
-        _check_readable(bark, sources, asked)
+        _check_readable(bark, sources, options)
         for source, target in zip(sources, outputs, strict=True):
-            with _listener(bark, source, asked, is_live) as listen:
-                clip = _clip(bark, source, asked, progress, listen).edited_by(asked.edits)
+            own = replace(options_for(source, options), progress=progress)
+            with _listener(bark, source, extras.edits, is_live) as listen:
+                clip = bark.job(source.text, own).clip(bark.engine, listen).edited_by(extras.edits)
                 _write(clip, target, extras, len(outputs))
                 with progress.hidden():
                     _tell(clip, bark, target, extras, load_seconds)
@@ -243,83 +233,47 @@ def say(
                 clip.play()
 
 
-def _check_readable(bark: Bark, sources: list[Source], asked: Asked) -> None:
+def _check_readable(bark: Bark, sources: list[Source], options: SpeechOptions) -> None:
     """What cannot be read is found before anything is spoken."""
     for source in sources:
-        given = text_asked(source, asked.script, asked.input_format, asked.strict)
         try:
-            plan_without_voices(bark.reader, given, asked.options)
+            plan_without_voices(bark.reader, source, options)
         except TextError as error:
             raise TextError(f"{source.path}: {error}" if source.path else str(error)) from error
 
 
 @contextmanager
 def _listener(
-    bark: Bark, source: Source, asked: Asked, is_live: bool
+    bark: Bark, source: Source, edits: Edits, is_live: bool
 ) -> Iterator[Callable[[Waveform], None] | None]:
-    """What hears a clip while it is made; at the end everything was heard. Nobody, unless `is_live`."""
+    """A function that plays blocks as they are made, and waits at the end for the last; None unless `is_live`."""
     if not is_live:
         yield None
         return
     from openbark.audio import LivePlayer
 
     with LivePlayer(bark.sample_rate) as player:
-        outlet = Outlet(bark, source, asked, player.push)
+        outlet = Outlet(bark, source, edits.speed, player.push)
         yield outlet.push
         outlet.finish()
 
 
-def _clip(
-    bark: Bark,
-    source: Source,
-    asked: Asked,
-    progress: ProgressBar,
-    listen: Callable[[Waveform], None] | None,
-) -> Clip:
-    script = script_of(source, asked.script, asked.input_format)
-    if script is None:
-        return bark.generate(
-            source.text,
-            asked.voice,
-            asked.seed,
-            asked.params,
-            progress,
-            options=asked.options,
-            listen=listen,
-            input_format=input_format_of(source, asked.input_format),
-            strict=asked.strict,
-        )
-    return bark.generate_script(
-        source.text,
-        asked.voice,
-        script.speakers,
-        asked.seed,
-        asked.params,
-        script.format,
-        script.markup,
-        progress,
-        options=asked.options,
-        listen=listen,
-        strict=asked.strict,
-    )
-
-
 def _check_early(
     sources: list[Source],
-    asked: Asked,
-    extras: _Extras,
+    options: SpeechOptions,
+    extras: _OutputOptions,
     stream: bool,
     files: dict[str, str | bool | None],
 ) -> None:
     """Refuse what says something of audio that is whole where it is handed on before; `files` are flags of files."""
-    edits = asked.edits
+    edits = extras.edits
     whole = {
         "-o": files["-o"] is not None,
         "--force": bool(files["--force"]),
         "--trim": edits.trim,
         "--loudness": edits.loudness is not None,
         "--sample-rate": edits.sample_rate is not None,
-        "--script": asked.script is not None,
+        "--script": options.script is not None,
         "--timings": extras.timings is not None,
         "--sidecar": extras.sidecar,
         "--save-voice": extras.save_voice is not None,
@@ -327,16 +281,15 @@ def _check_early(
     }
     if stream:
         check_flags("--stream", sources, {**whole, "--play": extras.play})
-    elif asked.latency == "low" and extras.play:
+    elif options.latency == "low" and extras.play:
         check_flags("--latency low", sources, {**whole, "--format": files["--format"] is not None})
-    elif asked.latency == "low":
+    elif options.latency == "low":
         raise click.UsageError(
             "--latency low is about audio as it is made; give --stream or --play too"
         )
-    check_latency(asked)
 
 
-def _check(outputs: list[Output], extras: _Extras, force: bool) -> None:
+def _check(outputs: list[Output], extras: _OutputOptions, force: bool) -> None:
     """What is written beside the audio, before any work."""
     from openbark.result import sidecar_path
     from openbark.voices.npz import check_target
@@ -359,7 +312,7 @@ def _check(outputs: list[Output], extras: _Extras, force: bool) -> None:
             check_absent(sidecar_path(output.path), force)
 
 
-def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
+def _write(clip: Clip, target: Output, extras: _OutputOptions, n_outputs: int) -> None:
     from openbark.files import write_atomically
 
     # A clip too short for a voice says so before anything is written.
@@ -376,7 +329,9 @@ def _write(clip: Clip, target: Output, extras: _Extras, n_outputs: int) -> None:
         write_atomically(path, clip.subtitles(kind, extras.words).encode())
 
 
-def _tell(clip: Clip, bark: Bark, target: Output, extras: _Extras, load_seconds: float) -> None:
+def _tell(
+    clip: Clip, bark: Bark, target: Output, extras: _OutputOptions, load_seconds: float
+) -> None:
     if not extras.quiet:
         click.echo(printable(summary(clip, target, extras.save_voice, extras.as_json)), err=True)
     if extras.as_json:

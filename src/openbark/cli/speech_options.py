@@ -6,7 +6,6 @@ Only what the user gave is collected; what is left open is the library's default
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -15,16 +14,12 @@ from openbark.cli.choices import LANGUAGE, MARKUP, POLICY, SCRIPT, SPLIT
 
 if TYPE_CHECKING:
     from openbark.audio import Edits
-    from openbark.longform.options import LongFormOptions
-    from openbark.params import GenerationParams
+    from openbark.speech.options import ScriptOptions, SpeechOptions
+    from openbark.voices.voice import VoiceLike
 
 __all__ = [
-    "Asked",
-    "ScriptAsked",
     "given_edits",
-    "given_long_form",
-    "given_reading",
-    "given_script",
+    "given_speech",
     "speech_options",
 ]
 
@@ -93,32 +88,8 @@ _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class ScriptAsked:
-    """How a text is read as a script; the arguments of `Bark.generate_script`."""
-
-    format: str
-    speakers: Mapping[str, str]
-    markup: str = "read"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """How each text is spoken."""
-
-    voice: str | None
-    seed: int
-    params: GenerationParams
-    options: LongFormOptions | None
-    script: ScriptAsked | None
-    edits: Edits
-    latency: str
-    input_format: str | None = None
-    strict: bool = False
-
-
 def speech_options(command: _Command) -> _Command:
-    """Decorator: adds the options; `given_long_form` and `given_edits` read them."""
+    """Decorator: adds the options; `given_speech` and `given_edits` read them."""
     for flag, kind, text in reversed((*_LONG_FORM, *_READING, *_SCRIPT, *_EDITS)):
         settings: dict[str, Any] = {"is_flag": True} if kind is None else {"type": kind}
         if flag == _REPEATED:
@@ -129,12 +100,22 @@ def speech_options(command: _Command) -> _Command:
     return command
 
 
-def given_long_form(ctx: click.Context) -> LongFormOptions | None:
-    """How long text is spoken; None where no option was given. Raises ParamError for values outside."""
+def given_speech(
+    ctx: click.Context, voice: str | None = None, seed: int | None = None, latency: str = "sentence"
+) -> SpeechOptions:
+    """How each text is spoken. Raises ParamError for values outside, UsageError for a speaker without a voice."""
     from openbark.longform.options import LongFormOptions
+    from openbark.speech.options import SpeechOptions
 
-    given = _given(ctx, _LONG_FORM)
-    return LongFormOptions(**given) if given else None
+    long_form, reading = _given(ctx, _LONG_FORM), _given(ctx, _READING)
+    return SpeechOptions(
+        voice=voice,
+        seed=seed,
+        long_form=LongFormOptions(**long_form) if long_form else None,
+        script=_script(_given(ctx, _SCRIPT)),
+        latency=latency,
+        **reading,
+    )
 
 
 def given_edits(ctx: click.Context) -> Edits:
@@ -144,24 +125,18 @@ def given_edits(ctx: click.Context) -> Edits:
     return Edits(**_given(ctx, _EDITS))
 
 
-def given_reading(ctx: click.Context) -> tuple[str | None, bool]:
-    """The input format, None where it was left open, and whether reading is strict."""
-    given = _given(ctx, _READING)
-    return given.get("input_format"), bool(given.get("strict"))
+def _script(given: Mapping[str, Any]) -> ScriptOptions | None:
+    from openbark.speech.options import ScriptOptions
 
-
-def given_script(ctx: click.Context) -> ScriptAsked | None:
-    """How the text is read as a script; None for plain text. Raises UsageError."""
-    given = _given(ctx, _SCRIPT)
     if not given:
         return None
-    speakers: dict[str, str] = {}
+    speakers: dict[str, VoiceLike | None] = {}
     for pair in given.get("speaker", ()):
         name, equals, voice = pair.partition("=")
         if not (name and equals and voice):
             raise click.UsageError(f"--speaker {pair}: say NAME=VOICE, such as ANNA=en_1")
         speakers[name] = voice
-    return ScriptAsked(given.get("script", "text"), speakers, given.get("markup", "read"))
+    return ScriptOptions(given.get("script", "text"), speakers, given.get("markup", "read"))
 
 
 def _collect(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:

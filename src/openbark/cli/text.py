@@ -8,16 +8,11 @@ from typing import TYPE_CHECKING
 import click
 
 from openbark.cli.inputs import Source, read_sources
-from openbark.cli.reading import open_reader, plan_without_voices, text_asked
-from openbark.cli.speech_options import (
-    given_long_form,
-    given_reading,
-    given_script,
-    speech_options,
-)
+from openbark.cli.reading import open_reader, plan_without_voices
+from openbark.cli.speech_options import given_speech, speech_options
 
 if TYPE_CHECKING:
-    from openbark.longform.speech_plan import PlanReport
+    from openbark.speech.plan import PlanReport
 
 __all__ = ["text"]
 
@@ -50,13 +45,10 @@ def text(
     openbark text --file notes.md --json
     """
     sources = read_sources(texts, files)
-    options = given_long_form(ctx)
-    script = given_script(ctx)
-    input_format, strict = given_reading(ctx)
+    options = given_speech(ctx)
     reader = open_reader(model)
     for source in sources:
-        asked = text_asked(source, script, input_format, strict)
-        report = plan_without_voices(reader, asked, options).report()
+        report = plan_without_voices(reader, source, options).report()
         click.echo(_as_json(source, report) if as_json else _as_lines(source, report, len(sources)))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from openbark.config import BarkConfig
@@ -12,7 +12,7 @@ from openbark.engine.request import CascadeResult, Request
 from openbark.errors import ParamError
 from openbark.types import Progress
 
-__all__ = ["Many", "batch_progress", "refuse_lists", "run_batch", "spread"]
+__all__ = ["Many", "batch_progress", "refuse_list", "run_batch", "spread"]
 
 _Value = TypeVar("_Value")
 
@@ -94,10 +94,10 @@ def batch_progress(
     return finished
 
 
-def refuse_lists(values: Mapping[str, object]) -> None:
-    """Raise ParamError for a list, by its name, where there is one text."""
-    for name, value in values.items():
-        if isinstance(value, (list, tuple)):
-            raise ParamError(
-                f"{name} is a list and the text is not; give as many texts, such as [text] * {len(value)}"
-            )
+def refuse_list(name: str, value: _Value | Many[_Value]) -> _Value:
+    """The one value for one text. Raises ParamError for a list, by its name."""
+    if isinstance(value, (list, tuple)):
+        raise ParamError(
+            f"{name} is a list and the text is not; give as many texts, such as [text] * {len(value)}"
+        )
+    return value

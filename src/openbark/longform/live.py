@@ -12,13 +12,10 @@ from dataclasses import replace
 from openbark.errors import ParamError
 from openbark.longform.join import PiecePart, SpokenPiece
 from openbark.longform.options import AUTO, LongFormOptions
-from openbark.longform.plan import Plan
-from openbark.longform.run import LongForm, PieceEngine, Row
+from openbark.longform.run import LongForm, Row
 from openbark.longform.scoring import Scorer
-from openbark.params import GenerationParams
-from openbark.types import Cancel
 
-__all__ = ["LiveForm", "check_live_options"]
+__all__ = ["LiveForm", "check_live_options", "live_options"]
 
 
 def check_live_options(options: LongFormOptions, scorer: Scorer | None = None) -> None:
@@ -37,24 +34,16 @@ def check_live_options(options: LongFormOptions, scorer: Scorer | None = None) -
             )
 
 
-class LiveForm(LongForm):
-    """Speaks a plan on an engine, part by part; one run."""
+def live_options(options: LongFormOptions) -> LongFormOptions:
+    """What `options` mean for pieces that are heard as they are made. Raises ParamError as `check_live_options`."""
+    check_live_options(options)
+    return replace(options, retries=0, keep_seconds=None)
 
-    def __init__(
-        self,
-        engine: PieceEngine,
-        plan: Plan,
-        params: GenerationParams,
-        seed: int,
-        options: LongFormOptions,
-        scorer: Scorer,
-        cancel: Cancel | None = None,
-    ) -> None:
-        """params: resolved. scorer: for the report. Raises ParamError as `check_live_options`."""
-        check_live_options(options)
-        heard = replace(options, retries=0, keep_seconds=None)
-        super().__init__(engine, plan, params, seed, heard, scorer, cancel, eager=False)
-        self._latency = "low"
+
+class LiveForm(LongForm):
+    """Speaks a plan on an engine, part by part; one run. Its options are those of `live_options`."""
+
+    _latency = "low"
 
     def parts(self) -> Iterator[PiecePart | SpokenPiece]:
         """The audio of each piece in parts, then the piece. Leaving early cancels what is in the works.

@@ -117,6 +117,8 @@ class Row:
 class LongForm:
     """Speaks a plan on an engine; one run."""
 
+    _latency = "sentence"
+
     def __init__(
         self,
         engine: PieceEngine,
@@ -139,7 +141,6 @@ class LongForm:
         self._eager = eager
         self._window = options.ahead if eager else 1
         self._plan = plan
-        self._latency = "sentence"
         self._last_of_role: dict[str | None, Row] = {}
         self._rows: dict[int, Row] = {}
         self._references: dict[str | None, NDArray[np.float64]] = {}

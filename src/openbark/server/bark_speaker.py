@@ -1,4 +1,4 @@
-"""A loaded Bark as the server's speaker: every utterance a narration, all of them rows of one engine.
+"""A loaded Bark as the server's speaker: every utterance a job, all of them on one engine.
 
 The engine computes on a thread of its own; each utterance waits for its pieces on another, which mostly
 sleeps. Admission is the server's, so the engine's queue is as long as it needs to be.
@@ -20,12 +20,8 @@ from openbark.engine.engine import Engine
 from openbark.engine.request import STAGES, CascadeResult
 from openbark.errors import CancelledError
 from openbark.longform.join import Placed
-from openbark.longform.options import LongFormOptions, Pauses
-from openbark.longform.speech_plan import PlanReport
 from openbark.longform.voices import spoken_voice
-from openbark.narration import Manner, Narration, Script, narrate_script, narrate_text
 from openbark.params import GenerationParams
-from openbark.result import ModelOrigin
 from openbark.server.lanes import PieceLane
 from openbark.server.speaker import (
     Block,
@@ -35,10 +31,11 @@ from openbark.server.speaker import (
     StageTime,
     Utterance,
 )
-from openbark.text.reader import TextReader
+from openbark.speech.job import SpeechJob, plan_job
+from openbark.speech.plan import PlanReport
 from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
-from openbark.voices.voice import Voice
+from openbark.voices.voice import Voice, VoiceLike
 
 __all__ = ["BarkSpeaker", "BarkSpeech"]
 
@@ -107,7 +104,7 @@ class BarkSpeaker:
 
     def plan(self, utterance: Utterance) -> PlanReport:
         """The pieces it would be spoken in, as `start` speaks them. Raises InputError."""
-        return self._narration(utterance, threading.Event(), lazily=False).report
+        return self._job(utterance, threading.Event(), lazily=False).planned.report()
 
     def start(self, utterance: Utterance) -> BarkSpeech:
         """Begin; what the text is at fault with is raised with the first block."""
@@ -124,29 +121,12 @@ class BarkSpeaker:
 
     def placed(self, utterance: Utterance, cancel: threading.Event) -> Generator[Placed]:
         """Blocks with the piece each belongs to; blocks the thread that asks."""
-        narration = self._narration(utterance, cancel)
         lane = PieceLane(self._engine, lambda: len(self.active) > 1)
-        yield from narration.placed(lane, eager=False)
+        yield from self._job(utterance, cancel).placed(lane, eager=False)
 
-    def _narration(
-        self, utterance: Utterance, cancel: threading.Event, lazily: bool = True
-    ) -> Narration:
-        how = Manner(
-            utterance.seed,
-            utterance.params,
-            _options(utterance),
-            cancel=cancel,
-            lazily=lazily,
-            input_format=utterance.input_format,
-            strict=utterance.strict,
-        )
-        model = _Reader(self._bark, utterance)
-        if utterance.script == "off":
-            found = narrate_text(model, utterance.text, utterance.voice, how)
-            return replace(found, latency=utterance.latency)
-        script = Script(utterance.text, utterance.speakers, utterance.script)
-        found = narrate_script(model, script, utterance.voice, how)
-        return replace(found, latency=utterance.latency)
+    def _job(self, utterance: Utterance, cancel: threading.Event, lazily: bool = True) -> SpeechJob:
+        options = replace(utterance.options, cancel=cancel)
+        return plan_job(_Model(self._bark, utterance.find_voice), utterance.text, options, lazily)
 
 
 class _Pace:
@@ -273,38 +253,16 @@ def _stage_times(result: CascadeResult) -> list[StageTime]:
     return found[::-1]
 
 
-class _Reader:
-    """The model as a narration sees it; voices that a script names come from the server, never from files."""
+class _Model:
+    """The model as a job sees it; voices that a script names come from the server, never from files."""
 
-    def __init__(self, bark: Bark, utterance: Utterance) -> None:
-        self._bark = bark
-        self._utterance = utterance
-        self.default_params: GenerationParams = bark.default_params
-        self.origin: ModelOrigin = bark.origin
-        self.reader: TextReader = bark.reader
+    def __init__(self, bark: Bark, named: Callable[[str], Voice]) -> None:
+        self._named = named
+        self.default_params = bark.default_params
+        self.origin = bark.origin
+        self.reader = bark.reader
 
-    @property
-    def config(self) -> BarkConfig:
-        return self._bark.config
-
-    def find_voice(self, voice: str) -> Voice | None:
-        return self._utterance.find_voice(voice)
-
-
-def _options(utterance: Utterance) -> LongFormOptions:
-    own = LongFormOptions()
-    return LongFormOptions(
-        split=utterance.split,
-        language=utterance.language,
-        policy=utterance.policy,
-        pauses=Pauses(
-            sentence=_given(utterance.sentence_pause, own.pauses.sentence),
-            paragraph=_given(utterance.paragraph_pause, own.pauses.paragraph),
-        ),
-        retries=_given(utterance.retries, own.retries),
-        best_of=_given(utterance.best_of, own.best_of),
-    )
-
-
-def _given(value: _T | None, default: _T) -> _T:
-    return default if value is None else value
+    def find_voice(self, voice: VoiceLike | None) -> Voice | None:
+        if voice is None or isinstance(voice, Voice):
+            return voice
+        return self._named(str(voice))

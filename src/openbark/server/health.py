@@ -16,8 +16,8 @@ from openbark.server.errors import ApiError, not_ready, shutting_down
 from openbark.server.guard import DrainState
 from openbark.server.metrics import CONTENT_TYPE, Metrics
 from openbark.server.protocol import ErrorResponse
-from openbark.server.speaker import Block, Speaker, Utterance
-from openbark.server.watched import TRIAL_TEXT, Fault, WatchedSpeaker
+from openbark.server.speaker import Block, Speaker
+from openbark.server.watched import Fault, WatchedSpeaker, trial_utterance
 
 __all__ = ["Readiness", "health_router", "keep_watch", "tell_fault", "warm_up"]
 
@@ -51,7 +51,7 @@ class Readiness:
 async def warm_up(speaker: Speaker, readiness: Readiness) -> None:
     """Speak a word and judge it; readiness follows from it. Raises what the speaker raises."""
     blocks: list[Block] = []
-    speech = speaker.start(Utterance(TRIAL_TEXT, None, 0, speaker.default_params))
+    speech = speaker.start(trial_utterance(speaker.default_params))
     try:
         async for block in speech:
             blocks.append(block)

@@ -6,10 +6,12 @@ Reads no file and touches no model; what is found wrong is an ApiError naming th
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from openbark.audio.aac import has_aac
+from openbark.longform.options import LongFormOptions, Pauses
 from openbark.params import GenerationParams, SamplingParams
 from openbark.server.errors import invalid
 from openbark.server.estimate import Estimate
@@ -25,6 +27,7 @@ __all__ = [
     "check_request",
     "is_model_alias",
     "language_of",
+    "long_form_of",
     "params_of",
     "voice_name",
 ]
@@ -132,20 +135,29 @@ def language_of(request: SpeechRequest) -> str | None:
     return code
 
 
+def long_form_of(request: SpeechRequest, language: str | None) -> LongFormOptions:
+    """How the text is cut and joined: every field of LongFormOptions that a request has by the same name, and its
+    pauses as `sentence_pause` and so on; what the request leaves out takes the library's default."""
+    given = {each.name: getattr(request, each.name, None) for each in fields(LongFormOptions)}
+    pauses = {each.name: getattr(request, f"{each.name}_pause", None) for each in fields(Pauses)}
+    given.update(language=language, pauses=Pauses(**_set(pauses)))
+    return LongFormOptions(**_set(given))
+
+
 def params_of(request: SpeechRequest, defaults: GenerationParams) -> GenerationParams:
     """The model's own settings, with those in their place that the request names."""
 
     def stage(
         name: str, temperature: float | None, min_eos_p: float | None = None
     ) -> SamplingParams:
-        given: dict[str, Any] = {
+        given = {
             "temperature": temperature if temperature is not None else request.temperature,
             "top_k": request.top_k,
             "top_p": request.top_p,
             "min_eos_p": min_eos_p,
         }
         own: SamplingParams = getattr(defaults, name)
-        return replace(own, **{key: value for key, value in given.items() if value is not None})
+        return replace(own, **_set(given))
 
     return replace(
         defaults,
@@ -154,6 +166,10 @@ def params_of(request: SpeechRequest, defaults: GenerationParams) -> GenerationP
         fine=stage("fine", request.fine_temperature),
         max_semantic_seconds=request.max_seconds or defaults.max_semantic_seconds,
     )
+
+
+def _set(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _check_characters(text: str) -> None:

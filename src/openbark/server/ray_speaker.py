@@ -17,7 +17,6 @@ from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
 from openbark.errors import BusyError, DeadlineError, DeviceError
-from openbark.longform.speech_plan import PlanReport
 from openbark.params import GenerationParams
 from openbark.server.bark_speaker import BarkSpeaker
 from openbark.server.speaker import (
@@ -29,6 +28,7 @@ from openbark.server.speaker import (
     no_voice,
 )
 from openbark.server.watched import WatchedSpeaker, WatchLimits
+from openbark.speech.plan import PlanReport
 from openbark.text.scripts.read import parse_script
 from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
@@ -251,13 +251,17 @@ class RaySpeech:
 
 def _portable(utterance: Utterance) -> Utterance:
     """The same without functions of this process: voices that a script names are looked up here."""
-    if utterance.script == "off":
+    script = utterance.options.script
+    if script is None:
         return replace(utterance, find_voice=no_voice)
-    items = parse_script(utterance.text, utterance.script, tuple(utterance.speakers))
+    items = parse_script(utterance.text, script.format, tuple(script.speakers))
     names = {getattr(item, "voice", None) or getattr(item, "speaker", None) for item in items}
     found = {
         name: utterance.find_voice(name)
         for name in names
-        if name is not None and name not in utterance.speakers
+        if name is not None and name not in script.speakers
     }
-    return replace(utterance, speakers={**utterance.speakers, **found}, find_voice=no_voice)
+    options = replace(
+        utterance.options, script=replace(script, speakers={**script.speakers, **found})
+    )
+    return replace(utterance, options=options, find_voice=no_voice)

@@ -16,7 +16,6 @@ from typing import Protocol
 from openbark.audio import AudioEncoder, open_encoder
 from openbark.audio.encoders import encode_blocks
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
-from openbark.longform.speech_plan import PlanReport
 from openbark.params import check_seed
 from openbark.server.admission import Admission
 from openbark.server.encoding import Encoding
@@ -33,6 +32,7 @@ from openbark.server.preparation import (
     check_request,
     is_model_alias,
     language_of,
+    long_form_of,
     params_of,
     voice_name,
 )
@@ -42,6 +42,8 @@ from openbark.server.speaker import Block, Speaker, SpeechReport, Utterance
 from openbark.server.tempo import at_speed
 from openbark.server.tracing import Tracing
 from openbark.server.voice_book import VoiceBook
+from openbark.speech.options import ScriptOptions, SpeechOptions
+from openbark.speech.plan import PlanReport
 from openbark.voices.voice import Voice
 
 __all__ = ["Session", "SpeechService"]
@@ -135,26 +137,26 @@ class SpeechService:
         """What the speaker is asked for. Reads the files of voices: blocks, for threads."""
         request = job.request
         return Utterance(
-            text=request.input,
-            voice=None if job.voice is None else self.book.find(job.voice, job.owner),
-            seed=job.seed,
-            params=params_of(request, self.speaker.default_params),
-            split=request.split,
-            policy=request.policy,
-            sentence_pause=request.sentence_pause,
-            paragraph_pause=request.paragraph_pause,
-            retries=request.retries,
-            best_of=request.best_of,
-            latency=request.latency,
-            input_format=request.input_format,
-            strict=request.strict,
-            script=request.script,
-            speakers={
-                name: self.book.find(voice, job.owner) for name, voice in request.speakers.items()
-            },
-            find_voice=lambda name: self._named(name, job.owner),
-            language=job.language,
+            request.input,
+            SpeechOptions(
+                voice=None if job.voice is None else self.book.find(job.voice, job.owner),
+                seed=job.seed,
+                params=params_of(request, self.speaker.default_params),
+                long_form=long_form_of(request, job.language),
+                script=self._script(job),
+                input_format=request.input_format,
+                strict=request.strict,
+                latency=request.latency,
+            ),
+            lambda name: self._named(name, job.owner),
         )
+
+    def _script(self, job: Job) -> ScriptOptions | None:
+        request = job.request
+        if request.script == "off":
+            return None
+        speakers = {name: self.book.find(v, job.owner) for name, v in request.speakers.items()}
+        return ScriptOptions(request.script, speakers)
 
     async def plan(self, job: Job) -> PlanReport:
         """The pieces it would be spoken in, with their expected seconds; holds a place meanwhile."""

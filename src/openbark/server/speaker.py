@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.errors import VoiceError
-from openbark.longform.speech_plan import PlanReport
 from openbark.params import GenerationParams
+from openbark.speech.options import SpeechOptions
+from openbark.speech.plan import PlanReport
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -41,31 +42,14 @@ def no_voice(name: str) -> Voice:
 
 @dataclass(frozen=True, eq=False)
 class Utterance:
-    """One request, checked: what to say, in which voice, and how.
+    """One request, checked: what to say, and how. options: voices found, params with every stage filled in.
 
-    params: every stage filled in. latency: "low" starts below the sentence. input_format, strict: as in `Bark.generate`. script: how the text is read, "off"
-    as it stands, else a key of `text.scripts.read.SCRIPT_FORMATS`; speakers: the names in it, with their voices;
-    find_voice: the voice of any other name in it, raises VoiceError. language: a code for the rules of splitting, None
-    guesses. The rest as in `longform.options`; None leaves its default.
+    find_voice: the voice of any other name in a script or in subtitles; raises VoiceError.
     """
 
     text: str
-    voice: Voice | None
-    seed: int
-    params: GenerationParams
-    split: str = "sentence"
-    policy: str = "hybrid"
-    sentence_pause: float | None = None
-    paragraph_pause: float | None = None
-    retries: int | None = None
-    best_of: int | None = None
-    latency: Literal["sentence", "low"] = "sentence"
-    input_format: str | None = None
-    strict: bool = False
-    script: str = "off"
-    speakers: Mapping[str, Voice] = field(default_factory=dict)
+    options: SpeechOptions
     find_voice: Callable[[str], Voice] = no_voice
-    language: str | None = None
 
 
 @dataclass(frozen=True)

@@ -18,20 +18,21 @@ from typing import Any, Literal
 import numpy as np
 
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError
-from openbark.longform.speech_plan import PlanReport
 from openbark.params import GenerationParams
 from openbark.server.speaker import Block, Speaker, SpeakerStats, Speech, SpeechReport, Utterance
+from openbark.speech.options import SpeechOptions
+from openbark.speech.plan import PlanReport
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
 __all__ = [
     "FAULTS",
-    "TRIAL_TEXT",
     "Fault",
     "FaultKind",
     "WatchLimits",
     "WatchedSpeaker",
     "WatchedSpeech",
+    "trial_utterance",
 ]
 
 FaultKind = Literal["stuck", "sound", "errors"]
@@ -39,12 +40,17 @@ FaultKind = Literal["stuck", "sound", "errors"]
 FAULTS: tuple[FaultKind, ...] = ("stuck", "sound", "errors")
 """What can be wrong: no step ends; samples are not numbers; one request after the other fails."""
 
-TRIAL_TEXT = "Hello."
-"""What a clip of the server's own says."""
+_TRIAL_TEXT = "Hello."
+"""Text of the clips that the server makes to test itself."""
 
 _FIRST = asyncio.FIRST_COMPLETED
 _CLOSE_SECONDS = 5.0
 _COME_BACK_SECONDS = 5.0
+
+
+def trial_utterance(params: GenerationParams) -> Utterance:
+    """A short utterance that shows whether the model works. params: every stage filled in."""
+    return Utterance(_TRIAL_TEXT, SpeechOptions(seed=0, params=params))
 
 
 @dataclass(frozen=True)
@@ -210,7 +216,7 @@ class WatchedSpeaker:
             self._trial = None
 
     async def _speak_trial(self) -> None:
-        speech = self._speaker.start(Utterance(TRIAL_TEXT, None, 0, self._speaker.default_params))
+        speech = self._speaker.start(trial_utterance(self._speaker.default_params))
         try:
             async for block in speech:
                 if not np.isfinite(block).all():

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from openbark.files import expanded
 from openbark.types import Tokens
 from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
-__all__ = ["Voice", "check_name", "check_new_name"]
+__all__ = ["Voice", "VoiceLike", "check_name", "check_new_name"]
 
 _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
@@ -32,6 +32,10 @@ _RESERVED = frozenset(
 _NAME = re.compile(r"[\w-][\w .-]*(/[\w-][\w .-]*)*")
 
 _MAX_NAME = 120
+
+
+VoiceLike: TypeAlias = "str | os.PathLike[str] | Voice | Mapping[str, Any]"
+"""A name, the path of an `.npz`, a Voice, or Suno's dictionary of three arrays (docs/parity.md S39)."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.api import Bark, VoiceLike
+from openbark.api import Bark
 from openbark.compat.infinity.clip_files import write_clip
 from openbark.compat.infinity.loading import loaded_bark
 from openbark.compat.infinity.options import resolve
@@ -36,7 +36,7 @@ from openbark.compat.infinity.text_processing import (
 from openbark.config import BarkConfig
 from openbark.errors import ParamError, TextError
 from openbark.types import Progress
-from openbark.voices.voice import Voice
+from openbark.voices.voice import Voice, VoiceLike
 
 __all__ = [
     "generate_audio_barki",

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from openbark.api import VoiceLike
 from openbark.compat.infinity.speakers import known_voices
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
 from openbark.voices.npz import ARRAY_KEYS
-from openbark.voices.voice import Voice
+from openbark.voices.voice import Voice, VoiceLike
 
 __all__ = [
     "Report",

@@ -6,7 +6,6 @@ Knows no voices and no model. What has no sound is listed, not lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePath
 from types import MappingProxyType
@@ -116,11 +115,10 @@ def read_document(
     input_format: str = "auto",
     strict: bool = False,
     language: str | None = None,
-    speakers: Collection[str] = (),
 ) -> Document:
     """Read `text`. input_format: a key of INPUT_FORMATS, or of the formats of scripts "srt" and "ssml".
 
-    strict: refuse what would be passed over. speakers: names in subtitles. Raises TextError, ParamError.
+    strict: refuse what would be passed over. Raises TextError, ParamError.
     """
     if input_format not in (*INPUT_FORMATS, "srt", "ssml"):
         raise ParamError(
@@ -128,7 +126,7 @@ def read_document(
         )
     kind = detect_format(text) if input_format == "auto" else input_format
     if kind in ("srt", "ssml"):
-        script = read_script(text, kind, speakers, "error" if strict else "read")
+        script = read_script(text, kind, (), "error" if strict else "read")
         return Document(script.items, kind, script.left_out)
     if kind == "text":
         return Document((Speech(text, language=language, boundary=Boundary.END),), kind)

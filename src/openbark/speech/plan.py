@@ -5,7 +5,7 @@ Reads the format, the lines and the words; knows no engine and makes no audio.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -14,6 +14,7 @@ from openbark.config import BarkConfig
 from openbark.errors import TextError
 from openbark.longform.options import WHOLE, LongFormOptions
 from openbark.longform.plan import Plan, VoiceOf, fits, plan_script
+from openbark.speech.options import SpeechOptions
 from openbark.text.language import check_language
 from openbark.text.left_out import LeftOut, notice_of, refuse_left_out
 from openbark.text.reader import TextReader
@@ -24,27 +25,9 @@ from openbark.text.split.pieces import has_lines
 from openbark.text.tokenizer import squeeze
 from openbark.types import Tokens
 
-__all__ = ["PieceReport", "PlanReport", "SpeechPlan", "TextAsked", "plan_speech"]
+__all__ = ["PieceReport", "PlanReport", "SpeechPlan", "plan_speech"]
 
 _READINGS_KEPT = 16
-
-
-@dataclass(frozen=True)
-class TextAsked:
-    """A text and how it is to be read.
-
-    input_format: a key of `text.scripts.documents.INPUT_FORMATS`; None is "auto", and "text" for a model that reads text as it
-    stands. strict: refuse what would be left out. is_script: read it as a script of the format `script` (None: seen from
-    its beginning) with these speakers and `markup`.
-    """
-
-    text: str
-    input_format: str | None = None
-    strict: bool = False
-    is_script: bool = False
-    script: str | None = None
-    speakers: Collection[str] = ()
-    markup: str = "read"
 
 
 @dataclass(frozen=True)
@@ -138,21 +121,20 @@ class SpeechPlan:
 
 def plan_speech(
     reader: TextReader,
-    asked: TextAsked,
+    text: str,
+    options: SpeechOptions,
     voice_of: VoiceOf,
-    options: LongFormOptions | None = None,
-    in_pieces: bool = False,
     lazily: bool = False,
 ) -> SpeechPlan:
     """Plan a text or a script.
 
-    options: None lets a text that fits one request be one, or one piece a line where it has lines; in_pieces: cut it
-    into sentences all the same. lazily: see `longform.plan.plan_script`. Raises TextError, VoiceError or ParamError.
+    Without `long_form` and a scorer a text that fits one request is one, or one piece a line where it has lines.
+    lazily: see `longform.plan.plan_script`. Raises TextError, VoiceError or ParamError.
     """
-    squeeze(asked.text)
-    found = _read(reader, asked, options)
-    is_free = options is None and not in_pieces and not asked.is_script
-    own = options or LongFormOptions()
+    squeeze(text)
+    found = _read(reader, text, options)
+    is_free = options.long_form is None and options.scorer is None and options.script is None
+    own = options.long_form or LongFormOptions()
     reading = lru_cache(_READINGS_KEPT)(reader.reading)
 
     def encode(text: str) -> tuple[str, Tokens]:
@@ -168,7 +150,7 @@ def plan_speech(
 
     def left_out_of(text: str) -> tuple[LeftOut, ...]:
         left_out = reading(text).left_out
-        if asked.strict:
+        if options.strict:
             refuse_left_out(left_out)
         return left_out
 
@@ -177,14 +159,15 @@ def plan_speech(
     return SpeechPlan(plan, own, is_one, found.format, language, found.left_out)
 
 
-def _read(reader: TextReader, asked: TextAsked, options: LongFormOptions | None) -> Document:
-    if asked.is_script:
-        markup = "error" if asked.strict else asked.markup
-        script = read_script(asked.text, asked.script, asked.speakers, markup)
-        return Document(script.items, script_format(asked.text, asked.script), script.left_out)
-    input_format = asked.input_format or ("text" if reader.is_raw else "auto")
-    language = options.language if options else None
-    return read_document(asked.text, input_format, asked.strict, language, asked.speakers)
+def _read(reader: TextReader, text: str, options: SpeechOptions) -> Document:
+    script = options.script
+    if script is not None:
+        markup = "error" if options.strict else script.markup
+        found = read_script(text, script.format, tuple(script.speakers), markup)
+        return Document(found.items, script_format(text, script.format), found.left_out)
+    input_format = options.input_format or ("text" if reader.is_raw else "auto")
+    language = options.long_form.language if options.long_form else None
+    return read_document(text, input_format, options.strict, language)
 
 
 def _speeches(found: Document) -> list[Speech]:
