@@ -133,7 +133,7 @@ class Checkpoint:
 
 
 class _Part(Mapping[str, NDArray[np.float32]]):
-    """Tensors read at every look."""
+    """Tensors read from the files each time they are asked for."""
 
     def __init__(self, sources: Mapping[str, Source]) -> None:
         self._sources = sources

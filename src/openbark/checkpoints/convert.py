@@ -11,7 +11,7 @@ import hashlib
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -126,7 +126,7 @@ def _write_hf(
 ) -> Path:
     entries = list(_verbatim(checkpoint))
     if derived:
-        entries += derived_entries(checkpoint.config, _Codebooks(checkpoint.sources), "float32")
+        entries += derived_entries(checkpoint.config, checkpoint.part(""), "float32")
     kinds = {entry.dtype for entry in entries if entry.dtype != "BOOL"}
     dtype = {"F16": "float16", "BF16": "bfloat16", "F64": "float64"}.get(
         next(iter(kinds)) if len(kinds) == 1 else "", "float32"
@@ -140,22 +140,6 @@ def _write_hf(
             _copy_voices(checkpoint.directory, folder)
 
     return write_folder(directory, write, overwrite=overwrite)
-
-
-class _Codebooks(Mapping[str, NDArray[Any]]):
-    """Tensors read when they are asked for."""
-
-    def __init__(self, sources: Mapping[str, Source]) -> None:
-        self._sources = sources
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self._sources[name].read()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._sources)
-
-    def __len__(self) -> int:
-        return len(self._sources)
 
 
 def _verbatim(checkpoint: Checkpoint) -> Iterator[TensorEntry]:
@@ -252,7 +236,7 @@ def _encodec_content(checkpoint: Checkpoint) -> dict[str, TensorEntry]:
             continue
         for part, suffix in enumerate(("_g", "_v")):
             content[theirs + suffix] = _weight_norm_entry(theirs + suffix, source, part)
-    derived = derived_entries(checkpoint.config, _Codebooks(checkpoint.sources), "float32")
+    derived = derived_entries(checkpoint.config, checkpoint.part(""), "float32")
     for entry in derived:
         if entry.name.startswith(CODEC_PREFIX):
             theirs = to_encodec(entry.name.removeprefix(CODEC_PREFIX), transposed=False)
