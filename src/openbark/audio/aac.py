@@ -9,6 +9,7 @@ import importlib.util
 
 import numpy as np
 
+from openbark.audio.streamed_file import Patch, StreamedFile
 from openbark.errors import AudioError
 from openbark.types import Waveform
 
@@ -34,7 +35,7 @@ class AacWriter:
         import av
 
         self._av = av
-        self._sink = _Sink()
+        self._sink = StreamedFile()
         self._rate = sample_rate
         self._n_samples = 0
         self._fifo = av.AudioFifo()
@@ -74,20 +75,6 @@ class AacWriter:
         self._container.close()
         return self._sink.take()
 
-    def patches(self) -> list[tuple[int, bytes]]:
+    def patches(self) -> list[Patch]:
         """None: ADTS has no header."""
         return []
-
-
-class _Sink:
-    def __init__(self) -> None:
-        self._fresh = bytearray()
-
-    def write(self, data: bytes) -> int:
-        self._fresh += data
-        return len(data)
-
-    def take(self) -> bytes:
-        fresh = bytes(self._fresh)
-        self._fresh.clear()
-        return fresh

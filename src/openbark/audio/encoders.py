@@ -6,7 +6,6 @@ its event loop. WAV and raw samples are written here, AAC by PyAV, the others by
 
 from __future__ import annotations
 
-import os
 import struct
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
@@ -17,6 +16,7 @@ import numpy as np
 from openbark.audio.aac import AacWriter
 from openbark.audio.formats import check_format
 from openbark.audio.samples import check_rate, check_waveform, count_clipped, pcm16
+from openbark.audio.streamed_file import Patch, StreamedFile
 from openbark.audio.tags import check_tags, id3_tag, riff_chunk, wav_info
 from openbark.errors import AudioError
 from openbark.types import Waveform
@@ -24,14 +24,10 @@ from openbark.types import Waveform
 __all__ = [
     "MAX_OGG_TAG_BYTES",
     "AudioEncoder",
-    "Patch",
     "encode_audio",
     "encode_blocks",
     "open_encoder",
 ]
-
-Patch = tuple[int, bytes]
-"""An offset in the file, and the bytes that belong there."""
 
 _SOUNDFILE = MappingProxyType(
     {"flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("OGG", "OPUS")}
@@ -225,7 +221,7 @@ class _SoundfileWriter:
         # libsndfile's own ID3 tag cannot say that it holds UTF-8.
         self._head = id3_tag(tags) if format == "mp3" else b""
         self._n_head = len(self._head)
-        self._sink = _Sink()
+        self._sink = StreamedFile()
         rate = _STREAM_MP3 if format == "mp3" and streaming else {}
         if (
             format == "ogg"
@@ -283,42 +279,3 @@ def _shorten_pages(stream: object) -> None:
         soundfile._snd.sf_command(stream._file, _SET_PAGE_LATENCY, latency, size)  # type: ignore[attr-defined]
     except (AttributeError, TypeError):
         return
-
-
-class _Sink:
-    """A file for libsndfile: hands out what was appended, and keeps what was overwritten later as patches."""
-
-    def __init__(self) -> None:
-        self._fresh = bytearray()
-        self._taken = 0
-        self._position = 0
-        self.patches: list[Patch] = []
-
-    def take(self) -> bytes:
-        """What was appended since the last call."""
-        fresh = bytes(self._fresh)
-        self._taken += len(fresh)
-        self._fresh.clear()
-        return fresh
-
-    def write(self, data: bytes) -> int:
-        """Write at the position, as a file does."""
-        chunk = bytes(data)
-        n_late = min(max(self._taken - self._position, 0), len(chunk))
-        if n_late:
-            self.patches.append((self._position, chunk[:n_late]))
-        start = self._position + n_late - self._taken
-        self._fresh[start : start + len(chunk) - n_late] = chunk[n_late:]
-        self._position += len(chunk)
-        return len(chunk)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the position, as a file does."""
-        size = self._taken + len(self._fresh)
-        start = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: size}[whence]
-        self._position = start + offset
-        return self._position
-
-    def tell(self) -> int:
-        """The position."""
-        return self._position
