@@ -8,10 +8,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cancel", "Logits", "Progress", "Tokens", "Waveform", "stopped"]
+__all__ = ["Cancel", "Codes", "Logits", "Progress", "Tokens", "Waveform", "stopped"]
 
 Tokens = NDArray[np.int64]
 """Token ids [T] or codes [K, F]."""
+
+Codes = NDArray[np.integer]
+"""Codes [K, F] of any whole-number type, as they come from outside."""
 
 Logits = NDArray[np.floating]
 """Scores of the next token, [V] or one row for each sequence [B, V]."""

@@ -18,7 +18,7 @@ from openbark.errors import CheckpointUnsupportedError
 from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
-from openbark.types import Logits, Tokens
+from openbark.types import Logits, Tokens, Waveform
 
 __all__ = [
     "Backend",
@@ -97,11 +97,11 @@ class Backend(Protocol):
         """Logits [N, V] of codebook k for a window of codes [K, N]."""
         ...
 
-    def codec_decode(self, codes: Tokens) -> NDArray[np.float32]:
+    def codec_decode(self, codes: Tokens) -> Waveform:
         """Codes [K, F], any K the codec has, to a waveform [L] at the codec's sampling rate."""
         ...
 
-    def codec_encode(self, waveform: NDArray[np.float32], n_codebooks: int) -> Tokens:
+    def codec_encode(self, waveform: Waveform, n_codebooks: int) -> Tokens:
         """Waveform [L] at the codec's sampling rate to codes [K, F]."""
         ...
 
@@ -115,14 +115,14 @@ class CodecStream(Protocol):
     lookahead: int
     """Frames that must be known beyond a frame before its samples are: those come out that much later."""
 
-    def push(self, codes: Tokens) -> NDArray[np.float32]:
+    def push(self, codes: Tokens) -> Waveform:
         """Add codes [K, F], the same K every time; the samples [L] that are now known, often none at first.
 
         Raises InputError for codes that the codec has not, and after `finish`.
         """
         ...
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> Waveform:
         """The last samples: F * hop_length in all."""
         ...
 

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from openbark.backends.base import Backend, CodecStream, StreamingBackend
 from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import InputError
-from openbark.types import Tokens
+from openbark.types import Codes, Tokens, Waveform
 
 __all__ = [
     "WHOLE",
@@ -91,7 +91,7 @@ class SlidingWindow:
         return known
 
 
-def _stretch_of_codes(codes: NDArray[np.integer], n_codebooks: int | None) -> int:
+def _stretch_of_codes(codes: Codes, n_codebooks: int | None) -> int:
     """Frames of a piece of codes [K, F]. Raises InputError for another shape, or another K than before."""
     if codes.ndim != 2 or codes.dtype.kind not in "iu":
         raise InputError(
@@ -112,7 +112,7 @@ class CheckedCodecStream(ABC):
         self._n_codebooks: int | None = None
         self._finished = False
 
-    def push(self, codes: Tokens) -> NDArray[np.float32]:
+    def push(self, codes: Tokens) -> Waveform:
         """Add codes [K, F]; the samples [L] that are now known. Raises InputError after `finish`."""
         if self._finished:
             raise InputError("codec: the stream is finished; open another for more codes")
@@ -123,7 +123,7 @@ class CheckedCodecStream(ABC):
         self._n_codebooks = array.shape[0]
         return known
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> Waveform:
         """The last samples."""
         ended, self._finished = self._finished, True
         if ended or self._n_codebooks is None:
@@ -131,21 +131,19 @@ class CheckedCodecStream(ABC):
         return self._advance(np.zeros((self._n_codebooks, 0), dtype=np.int64), True)
 
     @abstractmethod
-    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
+    def _advance(self, codes: Tokens, last: bool) -> Waveform:
         """The samples that are known with these codes; at the end, without codes, all others."""
 
 
 class BoundedCodecStream(CheckedCodecStream):
     """A codec of bounded reach as a `CodecStream`: decodes windows of what arrived."""
 
-    def __init__(
-        self, decode: Callable[[Tokens], NDArray[np.float32]], reach: Reach, hop_length: int
-    ) -> None:
+    def __init__(self, decode: Callable[[Tokens], Waveform], reach: Reach, hop_length: int) -> None:
         """decode: codes [K, F] to a waveform [F * hop_length]."""
         super().__init__(reach.right)
         self._window = SlidingWindow(lambda codes: decode(codes)[None], reach, hop_length)
 
-    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
+    def _advance(self, codes: Tokens, last: bool) -> Waveform:
         known = self._window.push(codes, last)
         return np.zeros(0, dtype=np.float32) if known is None else known[0].copy()
 

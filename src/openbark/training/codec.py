@@ -24,6 +24,7 @@ from openbark.errors import TrainingError
 from openbark.training.loop import decay_groups
 from openbark.training.quantizer import EmaQuantizer
 from openbark.training.spectral import MelDistance, SpectralLoss
+from openbark.types import Codes, Tokens
 
 __all__ = [
     "Codec",
@@ -32,14 +33,15 @@ __all__ = [
     "CodecTrainee",
     "DecoderClip",
     "DecoderTask",
-    "Waveform",
+    "Recording",
     "book_counts",
     "initialise_codec",
     "initialise_linear",
     "validate_codec",
 ]
 
-Waveform = NDArray[np.int16]
+Recording = NDArray[np.int16]
+"""Samples [L] of a corpus."""
 
 Codec = TypeVar("Codec", bound=ResidualCodec)
 
@@ -127,7 +129,7 @@ def initialise_linear(network: nn.Module, head: nn.Linear, *, seed: int) -> None
 class _Crops:
     """Random crops of a list of waveforms, every second of audio equally likely."""
 
-    def __init__(self, waveforms: Sequence[Waveform], what: str) -> None:
+    def __init__(self, waveforms: Sequence[Recording], what: str) -> None:
         if not waveforms:
             raise TrainingError(f"codec training: no {what} waveforms; check the data directory")
         self.waveforms = waveforms
@@ -171,8 +173,8 @@ class CodecTask:
     def __init__(
         self,
         config: IstftCodecConfig,
-        waveforms: Sequence[Waveform],
-        validation: Sequence[Waveform],
+        waveforms: Sequence[Recording],
+        validation: Sequence[Recording],
         options: CodecTaskOptions = CodecTaskOptions(),
     ) -> None:
         self.config = config
@@ -225,7 +227,7 @@ class CodecTask:
 
 
 def validate_codec(
-    codec: ResidualCodec, waveforms: Sequence[Waveform], distance: MelDistance
+    codec: ResidualCodec, waveforms: Sequence[Recording], distance: MelDistance
 ) -> dict[str, float]:
     """Figures on whole held-out utterances.
 
@@ -263,9 +265,9 @@ class DecoderClip:
     as generating stages would give them, for example true coarse and predicted fine codes.
     """
 
-    waveform: Waveform
-    codes: NDArray[np.integer[Any]]
-    predicted: NDArray[np.integer[Any]] | None = None
+    waveform: Recording
+    codes: Codes
+    predicted: Codes | None = None
 
 
 class DecoderTask:
@@ -281,7 +283,7 @@ class DecoderTask:
         self,
         codec: IstftCodec,
         clips: Sequence[DecoderClip],
-        validation: Sequence[Waveform],
+        validation: Sequence[Recording],
         options: CodecTaskOptions = CodecTaskOptions(),
         corrupt: Callable[[Tensor, torch.Generator], Tensor] | None = None,
     ) -> None:
@@ -311,7 +313,7 @@ class DecoderTask:
         options, config = self.options, self.module.config
         random = np.random.default_rng((options.seed, step, rank))
         rows: list[NDArray[np.float32]] = []
-        codes: list[NDArray[np.int64]] = []
+        codes: list[Tokens] = []
         while len(rows) < options.batch_size:
             index = self._crops.pick(random)
             clip = self._clips[index]

@@ -37,15 +37,13 @@ from openbark.config import (
 )
 from openbark.errors import AudioError, InputError
 from openbark.forks import ForkSafeLock
+from openbark.types import Codes, Tokens, Waveform
 
 __all__ = [
     "NativeCodec",
     "NativeCodecStream",
     "NativeSemanticEncoder",
 ]
-
-_Codes = NDArray[np.integer]
-_Waveform = NDArray[np.float32]
 
 
 class _Network:
@@ -75,7 +73,7 @@ class _Network:
         self._handle = handle
         weakref.finalize(self, pool.library.ob_codec_destroy, handle)
 
-    def decode(self, codes: NDArray[np.int32], hop_length: int) -> _Waveform:
+    def decode(self, codes: NDArray[np.int32], hop_length: int) -> Waveform:
         """Waveform [F * hop_length] of codes [K, F], contiguous."""
         count, frames = codes.shape
         waveform = np.empty(frames * hop_length, dtype=np.float32)
@@ -96,7 +94,7 @@ class _Network:
         self._pool.call("ob_codec_stream_create", self._handle, ctypes.byref(handle))
         return handle
 
-    def encode(self, waveform: _Waveform, hop_length: int, count: int) -> NDArray[np.int64]:
+    def encode(self, waveform: Waveform, hop_length: int, count: int) -> Tokens:
         """Codes [K, ceil(L / hop_length)] of a contiguous waveform [L]."""
         frames = -(-waveform.size // hop_length)
         codes = np.empty((count, frames), dtype=np.int32)
@@ -125,7 +123,7 @@ class NativeCodecStream(CheckedCodecStream):
         self._n_held = 0
         weakref.finalize(self, _destroy_stream, pool, network, self._handle)
 
-    def _advance(self, codes: _Codes, last: bool) -> _Waveform:
+    def _advance(self, codes: Codes, last: bool) -> Waveform:
         if last:
             codes = codes.astype(np.int32)
         else:
@@ -153,7 +151,7 @@ def _destroy_stream(pool: Pool, network: _Network, handle: CodecStreamHandle) ->
     pool.library.ob_codec_stream_destroy(handle)
 
 
-def _checked_waveform(waveform: NDArray[np.floating]) -> _Waveform:
+def _checked_waveform(waveform: NDArray[np.floating]) -> Waveform:
     array = np.asarray(waveform)
     if array.ndim != 1 or not np.issubdtype(array.dtype, np.floating):
         raise AudioError(
@@ -173,7 +171,7 @@ def _check_count(count: int, n_codebooks: int) -> None:
         )
 
 
-def _checked_codes(codes: _Codes, n_codebooks: int, codebook_size: int) -> NDArray[np.int32]:
+def _checked_codes(codes: Codes, n_codebooks: int, codebook_size: int) -> NDArray[np.int32]:
     array = np.asarray(codes)
     if array.ndim != 2 or not np.issubdtype(array.dtype, np.integer):
         raise InputError(
@@ -238,15 +236,13 @@ class NativeCodec:
                 self._pool.library.ob_memory_trim()
             return self._networks[direction]
 
-    def decode(self, codes: _Codes) -> _Waveform:
+    def decode(self, codes: Codes) -> Waveform:
         """Waveform [F * hop_length] of codes [K, F], 1 <= K <= n_codebooks. Raises InputError."""
         config = self.config
         checked = _checked_codes(codes, config.n_codebooks, config.codebook_size)
         return self._network("decoder").decode(checked, config.hop_length)
 
-    def encode(
-        self, waveform: NDArray[np.floating], n_codebooks: int | None = None
-    ) -> NDArray[np.int64]:
+    def encode(self, waveform: NDArray[np.floating], n_codebooks: int | None = None) -> Tokens:
         """Codes [K, ceil(L / hop_length)] of a waveform [L] with the first `n_codebooks` (all).
 
         Raises AudioError for an empty or misshapen waveform, InputError for an impossible count.
@@ -274,11 +270,11 @@ class NativeSemanticEncoder:
         self.config = config
         self._network = _Network(pool, codec_layout.semantic_encoder(config, tensors))
 
-    def encode(self, waveform: NDArray[np.floating]) -> NDArray[np.int64]:
+    def encode(self, waveform: NDArray[np.floating]) -> Tokens:
         """Most likely semantic tokens [ceil(L / hop_length)] of a waveform [L] in [-1, 1].
 
         Raises AudioError for an empty or misshapen waveform.
         """
         samples = _checked_waveform(waveform)
-        tokens: NDArray[np.int64] = self._network.encode(samples, self.config.hop_length, 1)[0]
+        tokens: Tokens = self._network.encode(samples, self.config.hop_length, 1)[0]
         return tokens

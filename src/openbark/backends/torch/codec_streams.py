@@ -40,7 +40,7 @@ from openbark.backends.torch.harmonic import (
 )
 from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.seanet import ResidualLSTM
-from openbark.types import Tokens
+from openbark.types import Tokens, Waveform
 
 __all__ = ["EncodecStream", "HarmonicStream", "codec_stream"]
 
@@ -74,7 +74,7 @@ class EncodecStream(CheckedCodecStream):
         self._after = SlidingWindow(self._applied(layers[2:]), after, hop, least)
 
     @torch.inference_mode()
-    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
+    def _advance(self, codes: Tokens, last: bool) -> Waveform:
         tokens = torch.tensor(codes)[None].to(next(self._codec.parameters()).device)
         latent = self._codec.quantizer.decode(tokens)[0].T.cpu().numpy()
         x = self._before.push(latent, last)
@@ -124,12 +124,12 @@ class HarmonicStream(CheckedCodecStream):
         self._sum = torch.zeros(1, 1, dtype=torch.float64, device=device)
 
     @torch.inference_mode()
-    def _advance(self, codes: Tokens, last: bool) -> NDArray[np.float32]:
+    def _advance(self, codes: Tokens, last: bool) -> Waveform:
         added = torch.tensor(codes).to(self._pulses.device)
         self._codes = added if self._codes is None else torch.cat([self._codes, added], 1)
         return self._decoded(self._codes, last)
 
-    def _decoded(self, codes: Tensor, last: bool) -> NDArray[np.float32]:
+    def _decoded(self, codes: Tensor, last: bool) -> Waveform:
         reach, done = self._reach, self._n_done
         total = self._first_code + codes.shape[1]
         ready = total if last else total - reach.codes.right
@@ -164,9 +164,7 @@ class HarmonicStream(CheckedCodecStream):
         self._pulses = torch.cat([self._pulses, pulses], 1)
         self._sum, self._n_pulsed = sums[:, -1:], end
 
-    def _synthesised(
-        self, controls: Controls, begin: int, ready: int, total: int
-    ) -> NDArray[np.float32]:
+    def _synthesised(self, controls: Controls, begin: int, ready: int, total: int) -> Waveform:
         """Samples of the frames up to `ready` that have not come out yet."""
         config, reach = self._codec.config, self._reach
         hop, subframes = config.hop_length, config.subframes
@@ -181,15 +179,15 @@ class HarmonicStream(CheckedCodecStream):
         noise = white_noise(first * hop, pulses.shape[1]).to(pulses.device)[None]
         waveform = self._codec.decoder.synthesise(part, pulses, noise)[0]
         known = waveform[(self._n_done - first) * hop : (ready - first) * hop]
-        samples: NDArray[np.float32] = known.float().cpu().numpy()
+        samples: Waveform = known.float().cpu().numpy()
         return samples
 
 
-def _decoder(codec: Encodec | IstftCodec) -> Callable[[Tokens], NDArray[np.float32]]:
+def _decoder(codec: Encodec | IstftCodec) -> Callable[[Tokens], Waveform]:
     @torch.inference_mode()
-    def decode(codes: Tokens) -> NDArray[np.float32]:
+    def decode(codes: Tokens) -> Waveform:
         tokens = torch.tensor(codes)[None].to(next(codec.parameters()).device)
-        waveform: NDArray[np.float32] = codec.decode(tokens)[0].float().cpu().numpy()
+        waveform: Waveform = codec.decode(tokens)[0].float().cpu().numpy()
         return waveform
 
     return decode
