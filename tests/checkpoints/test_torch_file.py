@@ -18,6 +18,7 @@ import pytest
 from openbark.checkpoints import open_checkpoint
 from openbark.checkpoints.formats.pickle_reader import read_pickle
 from openbark.checkpoints.formats.stored_tensor import StoredTensor
+from openbark.checkpoints.formats.stored_zip import StoredZip
 from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_torch_file
 from openbark.checkpoints.formats.torch_file import read_torch_file
 from openbark.errors import (
@@ -221,6 +222,64 @@ def test_other_archives_and_files(tmp_path: Path) -> None:
         read_torch_file(tmp_path / "packed.pt")
 
 
+def end_record(size: int, offset: int, count: int = 1) -> bytes:
+    return b"PK\x05\x06" + struct.pack("<HHHHIIH", 0, 0, count, count, size, offset, 0)
+
+
+def with_end(path: Path, size_change: int, offset_change: int) -> None:
+    """The same archive with other numbers in its last record."""
+    data = path.read_bytes()
+    count, size, offset = struct.unpack("<HII", data[-12:-2])
+    path.write_bytes(data[:-22] + end_record(size + size_change, offset + offset_change, count))
+
+
+def test_members_before_the_file_are_refused(tmp_path: Path) -> None:
+    """Positions count from where the directory says the archive starts: here before the first byte."""
+    path = archive(tmp_path / "a.pt", b"\x80\x02}.")
+    with_end(path, 0, 40)
+    with pytest.raises(CheckpointCorruptError, match="has no header"):
+        read_torch_file(path)
+
+
+@pytest.mark.parametrize("size_change", [-46, -1, 1, 46, 1 << 20, (1 << 32) - 1000])
+def test_directories_of_another_size_are_refused(tmp_path: Path, size_change: int) -> None:
+    path = archive(tmp_path / "a.pt", b"\x80\x02}.")
+    with_end(path, size_change, 0)
+    with pytest.raises(CheckpointError):
+        read_torch_file(path)
+
+
+def test_a_directory_beyond_the_bound_is_not_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.pt"
+    with path.open("wb") as file:
+        file.write(b"PK\x03\x04")
+        file.seek(9 << 20)
+        file.write(end_record((9 << 20) - 4, 4))
+    with pytest.raises(
+        CheckpointCorruptError, match=r"the directory has 9\d+ bytes, at most 8388608"
+    ):
+        read_torch_file(path)
+
+
+def test_spans_are_where_zipfile_finds_the_content(tmp_path: Path) -> None:
+    """Names beyond ASCII, extra fields, and bytes before the archive, which zip allows."""
+    path = tmp_path / "a.pt"
+    with zipfile.ZipFile(path, "w") as made:
+        for name, content in (("größe/data.pkl", b"12345"), ("größe/data/0", bytes(100))):
+            info = zipfile.ZipInfo(name)
+            info.extra = struct.pack("<HH6s", 0x4246, 6, b"ZZZZZZ")
+            made.writestr(info, content)
+    for before in (b"", b"PK\x03\x04" + bytes(60)):
+        moved = tmp_path / "moved.pt"
+        moved.write_bytes(before + path.read_bytes())
+        with moved.open("rb") as stream, zipfile.ZipFile(moved) as known:
+            found = StoredZip(stream, moved)
+            assert list(found.members) == known.namelist()
+            for name in found.members:
+                start, stop = found.span(name)
+                assert moved.read_bytes()[start:stop] == known.read(name)
+
+
 def test_cut_files_say_so(tmp_path: Path) -> None:
     path = tmp_path / "a.pt"
     write_torch_file(path, {"a": entry(np.zeros(5000, dtype=np.float32))})
@@ -289,6 +348,7 @@ import resource, sys
 from pathlib import Path
 import openbark.checkpoints
 from openbark.checkpoints.formats.torch_file import read_torch_file
+from openbark.checkpoints.formats.stored_zip import StoredZip
 from openbark.checkpoints.formats.tensor_writer import TensorEntry, write_safetensors
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 content = read_torch_file(Path(sys.argv[1]))

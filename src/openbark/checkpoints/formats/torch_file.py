@@ -17,7 +17,7 @@ import numpy as np
 
 from openbark.checkpoints.formats.pickle_reader import Builder, Stateless, read_pickle
 from openbark.checkpoints.formats.stored_tensor import StoredTensor
-from openbark.checkpoints.formats.stored_zip import StoredZip, open_stored_zip
+from openbark.checkpoints.formats.stored_zip import StoredZip
 from openbark.errors import (
     CheckpointCorruptError,
     CheckpointNotFoundError,
@@ -115,8 +115,8 @@ def _no_storage(*identity: Any) -> Any:
 
 
 def _read_archive(stream: BinaryIO, file: Path) -> Any:
-    archive = open_stored_zip(file)
-    pickles = [name for name in archive.names() if name.rpartition("/")[2] == "data.pkl"]
+    archive = StoredZip(stream, file)
+    pickles = [name for name in archive.members if name.rpartition("/")[2] == "data.pkl"]
     if len(pickles) != 1:
         raise CheckpointUnsupportedError(
             f"{file} is an archive with {len(pickles)} data.pkl, torch.save writes one"
@@ -126,7 +126,7 @@ def _read_archive(stream: BinaryIO, file: Path) -> Any:
         raise CheckpointUnsupportedError(
             f"{file} is a TorchScript program; OpenBark reads weights, such as torch.save writes"
         )
-    start, stop = archive.span(pickles[0], stream)
+    start, stop = archive.span(pickles[0])
     if stop - start > _MAX_PICKLE_BYTES:
         raise CheckpointUnsupportedError(
             f"{file}: data.pkl has {stop - start} bytes, at most {_MAX_PICKLE_BYTES} are read"
@@ -134,16 +134,14 @@ def _read_archive(stream: BinaryIO, file: Path) -> Any:
     _check_byte_order(archive, folder, stream)
     stream.seek(start)
     data = stream.read(stop - start)
-    return read_pickle(
-        data, file, _builders(file), _constants(), _storages(archive, folder, stream)
-    )
+    return read_pickle(data, file, _builders(file), _constants(), _storages(archive, folder))
 
 
 def _check_byte_order(archive: StoredZip, folder: str, stream: BinaryIO) -> None:
     name = f"{folder}byteorder"
     if name not in archive.members:
         return
-    start, stop = archive.span(name, stream)
+    start, stop = archive.span(name)
     stream.seek(start)
     order = stream.read(min(stop - start, 16))
     if order != b"little":
@@ -153,7 +151,7 @@ def _check_byte_order(archive: StoredZip, folder: str, stream: BinaryIO) -> None
         )
 
 
-def _storages(archive: StoredZip, folder: str, stream: BinaryIO) -> Builder:
+def _storages(archive: StoredZip, folder: str) -> Builder:
     seen: dict[str, tuple[int, int]] = {}
 
     def storage(kind: Any, storage_type: Any, key: Any, location: Any, count: Any) -> _Storage:
@@ -161,7 +159,7 @@ def _storages(archive: StoredZip, folder: str, stream: BinaryIO) -> Builder:
             raise ValueError("a persistent id that is no storage")
         dtype, item_bytes = storage_type
         if key not in seen:
-            seen[key] = archive.span(f"{folder}data/{key}", stream)
+            seen[key] = archive.span(f"{folder}data/{key}")
         start, stop = seen[key]
         if not _is_size(count) or count * item_bytes > stop - start:
             raise ValueError(f"storage {key[:50]} claims more elements than its member holds")
