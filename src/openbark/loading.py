@@ -21,8 +21,7 @@ from openbark.result import ModelOrigin
 from openbark.scalars import read_whole
 from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.tokenizer import Tokenizer
-from openbark.voices.folders import library_of
-from openbark.voices.library import VoiceLibrary
+from openbark.voices.library import VoiceLibrary, library_of
 
 __all__ = ["LoadOptions", "LoadedModel", "load_model"]
 

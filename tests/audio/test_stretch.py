@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from openbark.audio import read_audio
-from openbark.audio.stretch import Stretcher, stretch
+from openbark.audio.edits import Stretcher, stretch
 from openbark.errors import AudioError, ParamError
 
 RATE = 24_000

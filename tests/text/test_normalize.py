@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointUnsupportedError, TextError
 from openbark.text.normalize.english import ENGLISH_CHARACTERS
-from openbark.text.normalize.normalizers import normalize
+from openbark.text.reader import normalize
 
 CASES = [
     # plain text stays

@@ -13,8 +13,7 @@ import pytest
 
 from openbark.config import BarkConfig
 from openbark.errors import VoiceError
-from openbark.voices.folders import library_of, user_folder
-from openbark.voices.library import VoiceLibrary
+from openbark.voices.library import VoiceLibrary, library_of, user_folder
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.triplets import TABLE_FILE, read_table, write_table
 from openbark.voices.voice import Voice, check_name
@@ -176,7 +175,7 @@ def test_S40_all_presets_are_voices_by_name() -> None:
 def test_a_voice_costs_no_model(tmp_path: Path) -> None:
     path = save(tmp_path / "me.npz")
     code = (
-        "import sys; from openbark.voices.folders import library_of; from pathlib import Path; "
+        "import sys; from openbark.voices.library import library_of; from pathlib import Path; "
         f"library_of(Path({str(tmp_path)!r})).get({str(path)!r}); print(*sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ A waveform is float32 samples in [-1, 1], shape `[L]`, mono. Knows nothing of mo
 
 from __future__ import annotations
 
-from openbark.audio.edits import Edits
+from openbark.audio.edits import Edits, Stretcher, stretch
 from openbark.audio.encoders import MAX_OGG_TAG_BYTES, AudioEncoder, encode_audio, open_encoder
 from openbark.audio.files import check_output, read_audio, stored_format, write_audio
 from openbark.audio.formats import FORMATS, LOSSLESS, MEDIA_TYPES, output_format
@@ -14,7 +14,6 @@ from openbark.audio.loudness import loudness, with_loudness
 from openbark.audio.playback import LivePlayer, find_player, play
 from openbark.audio.resample import resample
 from openbark.audio.samples import count_clipped, pcm16
-from openbark.audio.stretch import Stretcher, stretch
 from openbark.audio.tags import read_tags
 from openbark.audio.trim import speech_bounds, trim_silence
 from openbark.types import Waveform

@@ -21,8 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from openbark.backends.base import Backend, BatchingBackend, DrawRun
 from openbark.engine.request import CascadeResult, Request
-from openbark.engine.runner import Runner
-from openbark.engine.sequence import Sequence
+from openbark.engine.runner import Runner, Sequence
 from openbark.engine.stages import request_steps
 from openbark.engine.work import CodecDecode, Decode, Prefill, Work
 from openbark.stages.sampling import Noise, Stage

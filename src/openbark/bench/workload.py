@@ -21,7 +21,7 @@ from openbark.checkpoints.random import checkpoint_of_random_weights
 from openbark.config import BarkConfig
 from openbark.errors import ParamError
 from openbark.stages.coarse import with_coarse_window
-from openbark.voices.folders import library_of
+from openbark.voices.library import library_of
 from openbark.voices.voice import Voice
 
 __all__ = [

@@ -118,7 +118,7 @@ class _Voice(_FileName):
 def _library(model: str | None) -> VoiceLibrary:
     from openbark.checkpoints.find import find_checkpoint
     from openbark.checkpoints.hub.download import is_hub_id
-    from openbark.voices.folders import library_of
+    from openbark.voices.library import library_of
 
     # Completion fetches nothing: a name on the hub is as good as none here.
     is_remote = model is not None and is_hub_id(model) and not expanded(model).exists()

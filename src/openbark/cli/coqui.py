@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from openbark.cli.cores import share_cores
+from openbark.cli.process import share_cores
 from openbark.errors import VoiceError
 
 __all__ = ["coqui"]

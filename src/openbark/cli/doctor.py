@@ -15,7 +15,7 @@ from pathlib import Path
 import click
 
 from openbark import __version__
-from openbark.cli.cores import share_cores
+from openbark.cli.process import share_cores
 from openbark.errors import AudioError, OpenBarkError
 
 __all__ = ["Finding", "doctor"]
@@ -158,7 +158,7 @@ def _check_folder() -> str:
 def _check_model(model: str | None) -> str:
     from openbark.checkpoints.checkpoint import open_checkpoint
     from openbark.checkpoints.find import find_checkpoint
-    from openbark.voices.folders import library_of
+    from openbark.voices.library import library_of
 
     folder = find_checkpoint(model)
     config = open_checkpoint(folder).config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from openbark.cli.cores import share_cores
+from openbark.cli.process import share_cores
 from openbark.compat.infinity.options import OPTIONS, Option, resolve
 from openbark.errors import ParamError
 from openbark.progress import ProgressBar

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openbark.cli.inputs import Source
-from openbark.cli.reading import options_for
-from openbark.cli.summary import voice_words
+from openbark.cli.inputs import Source, options_for
+from openbark.cli.outputs import voice_words
 
 if TYPE_CHECKING:
     from openbark.api import Bark

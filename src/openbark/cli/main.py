@@ -14,10 +14,9 @@ from typing import Any
 import click
 
 from openbark import __version__
-from openbark.cli.groups import SuggestingGroup, one_line_errors
+from openbark.cli.groups import SuggestingGroup, check_no_command, one_line_errors
 from openbark.cli.inputs import stdin_has_text
-from openbark.cli.streams import open_closed_streams
-from openbark.cli.typed_words import check_no_command
+from openbark.cli.process import open_closed_streams
 
 __all__ = ["COMMANDS", "DefaultGroup", "cli", "main"]
 

@@ -147,7 +147,7 @@ def _open(model: str | None) -> Checkpoint:
 
 def _summary(checkpoint: Checkpoint) -> dict[str, Any]:
     from openbark.checkpoints.checkpoint import source_files
-    from openbark.voices.folders import library_of
+    from openbark.voices.library import library_of
 
     config = checkpoint.config
     return {

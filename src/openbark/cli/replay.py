@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from openbark.cli.choices import FILE, MODEL, VOICE
-from openbark.cli.cores import share_cores
 from openbark.cli.groups import printable
 from openbark.cli.outputs import check_absent
+from openbark.cli.process import share_cores
 from openbark.progress import ProgressBar
 
 __all__ = ["replay"]

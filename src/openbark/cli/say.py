@@ -15,16 +15,28 @@ from typing import TYPE_CHECKING, ClassVar
 import click
 
 from openbark.cli.choices import AUDIO_FILE, BACKEND, DTYPE, FILE, FORMAT, LATENCY, MODEL, VOICE
-from openbark.cli.cores import share_cores
 from openbark.cli.groups import printable
-from openbark.cli.inputs import Source, read_sources
+from openbark.cli.inputs import Source, options_for, plan_without_voices, read_sources
 from openbark.cli.live import Outlet, check_flags, pipe, play_live, plays_live
-from openbark.cli.outputs import STDOUT, Output, check_absent, plan_outputs, timings_file
-from openbark.cli.reading import options_for, plan_without_voices
-from openbark.cli.sampling import SAMPLING_OPTIONS, given_params, sampling_options
+from openbark.cli.outputs import (
+    STDOUT,
+    Output,
+    check_absent,
+    plan_outputs,
+    report,
+    summary,
+    timings_file,
+)
+from openbark.cli.process import share_cores
 from openbark.cli.sections import SectionedCommand
-from openbark.cli.speech_options import given_edits, given_speech, speech_options
-from openbark.cli.summary import report, summary
+from openbark.cli.speech_options import (
+    SAMPLING_OPTIONS,
+    given_edits,
+    given_params,
+    given_speech,
+    sampling_options,
+    speech_options,
+)
 from openbark.errors import TextError
 from openbark.params import check_seed
 from openbark.progress import ProgressBar

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from openbark.cli.inputs import Source, read_sources
-from openbark.cli.reading import open_reader, plan_without_voices
+from openbark.cli.inputs import Source, open_reader, plan_without_voices, read_sources
 from openbark.cli.speech_options import given_speech, speech_options
 
 if TYPE_CHECKING:

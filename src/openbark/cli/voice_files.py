@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from openbark.cli.choices import FILE, MODEL, VOICE
-from openbark.cli.cores import share_cores
 from openbark.cli.outputs import check_absent
+from openbark.cli.process import share_cores
 from openbark.errors import VoiceError
 from openbark.params import check_seed
 from openbark.progress import ProgressBar
@@ -58,7 +58,7 @@ def import_command(
     SOURCE is an .npz, a .pth of Coqui's, a folder of either, a speaker_embeddings_path.json, or a folder with
     one.
     """
-    from openbark.voices.folders import user_folder
+    from openbark.voices.library import user_folder
     from openbark.voices.voice import check_new_name
 
     given = (language, origin, licence, consent, description)
@@ -92,7 +92,7 @@ def import_command(
 def export_command(voice: str, output: Path, model: str | None, layout: str) -> None:
     """Write VOICE, a name or the path of an .npz, for another program."""
     from openbark.checkpoints.find import find_checkpoint
-    from openbark.voices.folders import library_of
+    from openbark.voices.library import library_of
     from openbark.voices.npz import ARRAY_KEYS
     from openbark.voices.triplets import write_table
     from openbark.voices.voice import check_name
@@ -133,7 +133,7 @@ def random_command(
     """
     if (name is None) == (output is None):
         raise click.UsageError("give a NAME, or -o FILE (one of them)")
-    from openbark.voices.folders import user_folder
+    from openbark.voices.library import user_folder
     from openbark.voices.npz import check_target
     from openbark.voices.voice import check_new_name
 
@@ -187,8 +187,7 @@ def play_command(
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", type=VOICE)
 def remove_command(names: tuple[str, ...]) -> None:
     """Remove imported voices by name; those of a model and of other folders stay."""
-    from openbark.voices.folders import user_folder
-    from openbark.voices.library import VoiceLibrary
+    from openbark.voices.library import VoiceLibrary, user_folder
 
     mine = VoiceLibrary([user_folder()])
     # All are looked up before one is removed.

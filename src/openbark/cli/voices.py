@@ -115,7 +115,7 @@ def _problem(path: Path, config: BarkConfig) -> str | None:
 def _library(model: str | None) -> tuple[VoiceLibrary, BarkConfig]:
     from openbark.checkpoints.checkpoint import open_checkpoint
     from openbark.checkpoints.find import find_checkpoint
-    from openbark.voices.folders import library_of
+    from openbark.voices.library import library_of
 
     folder = find_checkpoint(model)
     config = open_checkpoint(folder, need_tokenizer=False).config

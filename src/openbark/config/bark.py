@@ -8,11 +8,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-from openbark.config.checks import LARGEST, check_between, check_numbers, require
 from openbark.config.codecs import (
+    LARGEST,
     CodecConfig,
     EncodecConfig,
     SemanticEncoderConfig,
+    check_between,
+    check_numbers,
+    require,
 )
 
 __all__ = [
@@ -112,7 +115,7 @@ class BarkConfig:
     """A whole Bark: three transformers, one codec, and the rules that tie their tokens together.
 
     The default is the published suno/bark-small. `text_normalizer` names the rules of
-    `openbark.text.normalize.normalizers` that text passes before the tokenizer ("none" for Suno's checkpoints).
+    `openbark.text.reader` that text passes before the tokenizer ("none" for Suno's checkpoints).
     """
 
     semantic: GPTConfig = field(default_factory=lambda: _small(129_600, 10_048))

@@ -8,8 +8,7 @@ from typing import TypeVar
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
 from openbark.engine.request import CascadeResult, Request
-from openbark.engine.runner import Runner
-from openbark.engine.sequence import Sequence
+from openbark.engine.runner import Runner, Sequence
 from openbark.engine.stages import (
     CoarseStage,
     FineStage,

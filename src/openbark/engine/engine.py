@@ -18,11 +18,9 @@ from typing import Any
 from openbark.backends.base import Backend, SharedBackend
 from openbark.engine.forecast import Forecast
 from openbark.engine.handle import Handle
-from openbark.engine.overlap import OverlapWorker
 from openbark.engine.request import CascadeResult, Request
-from openbark.engine.runner import Runner
+from openbark.engine.runner import OverlapWorker, Runner, Sequence
 from openbark.engine.scheduler import Batch, Overlap, Scheduler
-from openbark.engine.sequence import Sequence
 from openbark.engine.stages import request_steps
 from openbark.engine.stats import Counts, EngineStats
 from openbark.engine.work import CodecDecode, Decode, Work

@@ -1,22 +1,139 @@
-"""Executes the work of sequences on a backend: one item, or one batch step of several. Knows no queue and no order."""
+"""A request's state in the engine: its coroutine, its caches, its noise. Knows no backend."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.backends.base import Backend, BatchingBackend, Drawn, DrawRun
+from openbark.backends.base import (
+    Backend,
+    BatchingBackend,
+    CodecStream,
+    DrawingSession,
+    Drawn,
+    DrawRun,
+    Flag,
+)
 from openbark.backends.codec_stream import open_codec_stream
 from openbark.engine.draws import draw_fine, drawing_session
-from openbark.engine.sequence import Sequence, StageCache
-from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill
-from openbark.stages.sampling import Stage
+from openbark.engine.request import Request
+from openbark.engine.stages import Steps
+from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill, Work
+from openbark.stages.sampling import Noise, Stage
 
-__all__ = ["Runner"]
+__all__ = [
+    "OverlapWorker",
+    "Runner",
+    "Sequence",
+    "StageCache",
+]
+
+
+@dataclass(eq=False)
+class StageCache:
+    """The cache of a causal stage: its session, the prompt read last, and the number of the token after it."""
+
+    session: DrawingSession
+    opening: Prefill
+    first_step: int = 0
+
+
+class Sequence:
+    """One request being decoded: the work it needs next, and its caches."""
+
+    def __init__(self, request: Request, steps: Steps[Any], cancel: Flag | None = None) -> None:
+        """Start the coroutine. cancel: another thread stops the sequence by setting it.
+
+        Raises what the coroutine raises before its first work item, such as TextError.
+        """
+        self.request = request
+        self.noise = Noise(request.seed)
+        self.cancel: Flag = np.zeros(1, dtype=np.int32) if cancel is None else cancel
+        self.result: Any = None
+        self.work: Work | None = None
+        self.caches: dict[Stage, StageCache] = {}
+        self.codec: CodecStream | None = None
+        self.interleaves = request.latency == "low"  # its stages alternate, so all caches are kept
+        self.decodes_alone = request.sampler is not None  # a foreign sampler takes one sequence
+        self._steps = steps
+        self.advance(None)
+
+    def advance(self, result: Any) -> None:
+        """Pass the result of the current work item to the coroutine.
+
+        `work` is then the next item, or None when `result` holds the outcome. Raises what the coroutine raises.
+        """
+        done = self.work
+        try:
+            self.work = self._steps.send(result)
+        except StopIteration as end:
+            self.work, self.codec, self.result = None, None, end.value
+            self.caches.clear()
+        if isinstance(done, Prefill) and isinstance(self.work, Decode):
+            self.caches[done.stage].first_step = self.work.first_step
+
+    @property
+    def stage(self) -> str:
+        """The stage, of STAGES, that the sequence is in."""
+        match self.work:
+            case Prefill(stage=stage) | Decode(stage=stage):
+                return stage.name.lower()
+            case FineStep():
+                return "fine"
+        return "codec"
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the request was cancelled, by its flag or by its own `cancel`."""
+        return bool(self.cancel[0]) or self.request.stopped
+
+    @property
+    def checks_every_step(self) -> bool:
+        """Whether `request.cancel` has to be asked before every token."""
+        return self.request.cancel is not None
+
+
+_Owner = TypeVar("_Owner")
+_Result = TypeVar("_Result")
+
+
+class OverlapWorker(Generic[_Owner, _Result]):
+    """Runs one task at a time for one owner, who starts it and collects its result.
+
+    The thread exists from the first task on; it ends with `close`, or when this object is garbage-collected.
+    """
+
+    def __init__(self) -> None:
+        self.owner: _Owner | None = None
+        self._task: Future[_Result] | None = None
+        self._thread: ThreadPoolExecutor | None = None
+
+    def start(self, owner: _Owner, task: Callable[[], _Result]) -> None:
+        """Run `task` for `owner`; the result of the previous one must have been collected."""
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "openbark-overlap")
+        self.owner, self._task = owner, self._thread.submit(task)
+
+    def collect(self, wait: bool = False) -> tuple[_Owner, _Result] | None:
+        """Owner and result of the last task; None while it runs (unless `wait`), or when there is none. Raises what
+        the task raised."""
+        owner, task = self.owner, self._task
+        if owner is None or task is None or not (wait or task.done()):
+            return None
+        result = task.result()
+        self.owner = self._task = None
+        return owner, result
+
+    def close(self) -> None:
+        """Wait for the running task, and end the thread."""
+        if self._thread is not None:
+            self._thread.shutdown()
+            self._thread = None
 
 
 class Runner:

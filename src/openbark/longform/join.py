@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from openbark.audio.edits import Stretcher
 from openbark.audio.joining import Joiner
-from openbark.audio.stretch import Stretcher
 from openbark.engine.request import CascadeResult
 from openbark.longform.options import LongFormOptions
 from openbark.longform.plan import Plan, PlannedPiece

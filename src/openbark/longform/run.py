@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from openbark.audio.stretch import stretch
+from openbark.audio.edits import stretch
 from openbark.backends.base import Backend
 from openbark.config import BarkConfig
 from openbark.engine.request import CascadeResult, Request

@@ -1,21 +1,59 @@
-"""A model's way from text to token ids: its normalizer, then its tokenizer. Needs no weights."""
+"""Text as people write it to text a model can read, by the rules its config names.
+
+"none": the text itself (Suno's checkpoints read raw text). "en": English in plain words for the embedded
+voice. Knows no tokenizer.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from openbark.config import BarkConfig
-from openbark.errors import CheckpointCorruptError, TextError
-from openbark.text.left_out import notice_of
-from openbark.text.normalize.english import Reading
-from openbark.text.normalize.normalizers import read_text
+from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError, TextError
+from openbark.text.left_out import notice_of, refuse_left_out
+from openbark.text.normalize.english import Reading, read_english
 from openbark.text.tokenizer import Tokenizer, squeeze
 
-__all__ = ["RAW", "TextReader"]
+__all__ = [
+    "NORMALIZERS",
+    "RAW",
+    "TextReader",
+    "normalize",
+    "read_text",
+]
+
+NORMALIZERS: Mapping[str, Callable[[str], Reading]] = MappingProxyType(
+    {"none": Reading, "en": read_english}
+)
+"""Normalizers by the name a checkpoint's config gives them."""
+
+
+def read_text(text: str, normalizer: str) -> Reading:
+    """`text` by the normalizer that a config names (`BarkConfig.text_normalizer`), and what it leaves out.
+
+    Raises TextError for text it cannot read; CheckpointUnsupportedError for an unknown name.
+    """
+    if normalizer not in NORMALIZERS:
+        raise CheckpointUnsupportedError(
+            f"the checkpoint asks for the text normalizer {normalizer!r}; "
+            f"this version of openbark has: {', '.join(NORMALIZERS)}"
+        )
+    return NORMALIZERS[normalizer](text)
+
+
+def normalize(text: str, normalizer: str, strict: bool = False) -> str:
+    """The text of `read_text`. strict: raise TextError where anything is left out."""
+    reading = read_text(text, normalizer)
+    if strict:
+        refuse_left_out(reading.left_out)
+    return reading.text
+
 
 RAW = "none"
 """The normalizer of models that read text as it stands."""

@@ -21,7 +21,7 @@ from openbark.audio import read_audio, resample
 from openbark.backends.torch.semantic_encoder import SemanticEncoder
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.errors import AudioError, CheckpointUnsupportedError, TextError, TrainingError
-from openbark.text.normalize.normalizers import normalize
+from openbark.text.reader import normalize
 from openbark.text.tokenizer import Tokenizer
 from openbark.training.data import Utterance, refuse_shards, write_shard
 from openbark.training.networks import codec_from, semantic_encoder_from

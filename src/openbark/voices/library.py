@@ -7,15 +7,25 @@ A name is only ever compared with what the folders hold; it is never made into a
 from __future__ import annotations
 
 import difflib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from openbark.errors import VoiceError
-from openbark.voices.triplets import Triplet, read_table
+from openbark.files import expanded
+from openbark.voices.triplets import TABLE_FILE, Triplet, read_table
 from openbark.voices.voice import Voice
 
-__all__ = ["VoiceLibrary", "is_voice_path"]
+__all__ = [
+    "VOICES_FOLDER",
+    "VOICES_VARIABLE",
+    "VoiceLibrary",
+    "is_voice_path",
+    "library_of",
+    "user_folder",
+    "user_folders",
+]
 
 _SUFFIX = ".npz"
 _COQUI_SUFFIX = ".pth"
@@ -125,3 +135,42 @@ def _index(
             for name, triplet in read_table(table).items():
                 found.setdefault(name, triplet)
     return dict(sorted(found.items()))
+
+
+_LOG = logging.getLogger(__name__)
+
+VOICES_FOLDER = "voices"
+"""Folder of a checkpoint that holds its own voices."""
+
+VOICES_VARIABLE = "OPENBARK_VOICES"
+"""Environment variable that names further voice folders."""
+
+
+def user_folder() -> Path:
+    """Where imported voices are kept."""
+    given = os.environ.get("XDG_DATA_HOME", "")
+    base = Path(given) if given else Path.home() / ".local" / "share"
+    return base / "openbark" / VOICES_FOLDER
+
+
+def user_folders() -> list[Path]:
+    """Every folder of the user, those of OPENBARK_VOICES first."""
+    given = os.environ.get(VOICES_VARIABLE, "").split(os.pathsep)
+    return [*(expanded(folder) for folder in given if folder), user_folder()]
+
+
+def library_of(checkpoint: Path, *, with_user_folders: bool = True) -> VoiceLibrary:
+    """The voices that a model in the folder `checkpoint` can be given by name.
+
+    Raises VoiceError for a broken table of voices.
+    """
+    users = user_folders() if with_user_folders else []
+    for folder in users[:-1]:
+        if not folder.is_dir():
+            _LOG.warning(
+                "%s names %s, which is not a folder; voices in it are not found",
+                VOICES_VARIABLE,
+                folder,
+            )
+    tables = [folder / TABLE_FILE for folder in (checkpoint, *users)]
+    return VoiceLibrary([checkpoint / VOICES_FOLDER, *users], tables)

@@ -79,7 +79,7 @@ class Attention(nn.Module):
             mixed = shares @ value
             if weights is not None:
                 weights.append(shares)
-        elif self.training and cache is None and x.device.type == "cpu":
+        elif self.training and cache is None and _is_cpu_bfloat16(query):
             mixed = self._explicit(query, key, value)
         else:
             mixed = self._fused(query, key, value)
@@ -98,7 +98,8 @@ class Attention(nn.Module):
 
     def _explicit(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """The same attention in four plain operations: on a CPU in bfloat16, forward and backward
-        together take half the time of the fused kernel at a few hundred positions."""
+        together take half the time of the fused kernel at a few hundred positions. In float32 the fused kernel
+        takes 0.75 of the time of these (8 x 690 positions, AVX2), as it keeps no [T, T] scores."""
         rows, _, length, width = query.shape
         scores = query.flatten(0, 1) @ (key.flatten(0, 1) * width**-0.5).transpose(1, 2)
         if self.causal:
@@ -126,6 +127,10 @@ class Attention(nn.Module):
         scale = query.shape[-1] ** -0.5
         logits: Tensor = query[:, head].float() @ key[:, head].float().transpose(1, 2) * scale
         return logits
+
+
+def _is_cpu_bfloat16(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and tensor.dtype == torch.bfloat16
 
 
 class MLP(nn.Module):

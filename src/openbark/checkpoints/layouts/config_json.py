@@ -29,7 +29,7 @@ from openbark.config import (
     SemanticEncoderConfig,
 )
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
-from openbark.text.normalize.normalizers import NORMALIZERS
+from openbark.text.reader import NORMALIZERS
 
 __all__ = ["ModelSizes", "config_json", "read_sizes"]
 

@@ -8,8 +8,7 @@ from openbark.api import Bark
 from openbark.compat.infinity.loading import loaded_bark
 from openbark.compat.infinity.options import load_all_defaults
 from openbark.compat.suno.history import find_history
-from openbark.voices.folders import user_folders
-from openbark.voices.library import VoiceLibrary
+from openbark.voices.library import VoiceLibrary, user_folders
 from openbark.voices.voice import Voice, VoiceLike
 
 __all__ = ["VALID_HISTORY_PROMPT_DIRS", "find_speaker", "known_voices", "list_speakers"]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from openbark.api import Bark
 from openbark.errors import VoiceError
 from openbark.files import write_atomically
-from openbark.voices.folders import VOICES_VARIABLE
+from openbark.voices.library import VOICES_VARIABLE
 from openbark.voices.npz import check_keys, check_target
 from openbark.voices.presets import PRESET_LANGUAGES, PRESET_NAMES, stand_in
 from openbark.voices.voice import Voice

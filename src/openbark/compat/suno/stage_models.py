@@ -29,8 +29,7 @@ from openbark.config import BarkConfig
 from openbark.errors import CheckpointNotFoundError, ParamError
 from openbark.params import SUNO_PARAMS
 from openbark.text.tokenizer import Tokenizer
-from openbark.voices.folders import library_of
-from openbark.voices.library import VoiceLibrary
+from openbark.voices.library import VoiceLibrary, library_of
 
 __all__ = ["StageModel", "clear_cuda_cache", "load_network", "load_stage", "notify", "stage_in"]
 

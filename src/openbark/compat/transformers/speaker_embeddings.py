@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from openbark.checkpoints.formats.json_file import read_json
 from openbark.errors import VoiceError
 from openbark.files import write_atomically
-from openbark.voices.folders import VOICES_FOLDER, user_folders
-from openbark.voices.library import VoiceLibrary
+from openbark.voices.library import VOICES_FOLDER, VoiceLibrary, user_folders
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.presets import stand_in
 from openbark.voices.triplets import TABLE_FILE, Triplet

@@ -22,7 +22,7 @@ from openbark.compat.transformers.locating import FromHub, locate
 from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.errors import CheckpointError, ParamError, TextError
 from openbark.files import write_atomically
-from openbark.text.normalize.normalizers import normalize
+from openbark.text.reader import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
 
 __all__ = ["AutoTokenizer", "BarkTokenizer"]

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator
 import numpy as np
 
 from openbark.audio import Waveform
-from openbark.audio.stretch import MAX_SPEED, MIN_SPEED, Stretcher
+from openbark.audio.edits import MAX_SPEED, MIN_SPEED, Stretcher
 from openbark.server.speakers.base import Block, Speech
 
 __all__ = ["Tempo", "at_speed"]
