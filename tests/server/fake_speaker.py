@@ -14,6 +14,7 @@ from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import GenerationParams
 from openbark.server.speakers.base import Block, SpeakerStats, SpeechReport, StageTime, Utterance
 from openbark.speech.plan import PieceReport, PlanReport
+from openbark.text.left_out import LeftOut
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -85,9 +86,19 @@ class FakeSpeaker:
     def plan(self, utterance: Utterance) -> PlanReport:
         parts = utterance.text.split(". ")
         pieces = tuple(
-            PieceReport(part, part, 0, len(part), len(part) / 20, pause=0.0) for part in parts
+            PieceReport(
+                part,
+                part.lower().rstrip("\u2605"),
+                0,
+                len(part),
+                len(part) / 20,
+                pause=0.0 if part is parts[-1] else 0.3,
+            )
+            for part in parts
         )
-        return PlanReport("text", "en", sum(piece.seconds for piece in pieces), 0.0, pieces)
+        left_out = (LeftOut("\u2605", "an ornament"),) if "\u2605" in utterance.text else ()
+        seconds = sum(piece.seconds + piece.pause for piece in pieces)
+        return PlanReport("text", "en", seconds, 0.0, pieces, left_out)
 
     def check_voice(self, voice: Voice) -> None:
         """Every voice will do."""

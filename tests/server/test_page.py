@@ -130,10 +130,17 @@ def test_takes_have_seeds_of_their_own_and_lists_clips(start: Start, visit: Open
 def test_pieces_are_shown_before_anything_is_made(start: Start, visit: Open) -> None:
     server = start()
     tab = visit(server.url)
-    tab.page.get_by_role("textbox", name="Text", exact=True).fill("One piece. Another")
+    tab.page.get_by_role("textbox", name="Text", exact=True).fill("One piece. Another\u2605")
     tab.page.get_by_role("button", name="Show the pieces").click()
-    tab.page.locator("#plan li").first.wait_for()
-    assert tab.page.locator("#plan li").count() == 2
+    pieces = tab.page.get_by_role("list", name="Pieces").get_by_role("listitem")
+    pieces.first.wait_for()
+    assert pieces.all_inner_texts() == [
+        "one piece about 0.5 s, then a pause of 0.3 s",
+        "another about 0.4 s",
+    ]
+    assert tab.page.locator("#plan-notes").inner_text() == (
+        'About 1.1 s in all, read as text, language en. Left out: "\u2605" (an ornament).'
+    )
     assert len(server.speaker.started) == 1, "the warm-up alone"
 
 

@@ -39,7 +39,7 @@ function post(path, body, signal) {
 export const ready = async () => (await fetch("/health/ready")).json();
 export const models = async () => (await ask("/v1/models")).json();
 export const voices = async () => (await (await ask("/v1/audio/voices")).json()).voices;
-export const plan = async (body) => (await (await post("/v1/audio/speech/plan", body)).json()).pieces;
+export const plan = async (body) => (await post("/v1/audio/speech/plan", body)).json();
 export const deleteVoice = (id) => ask(`/v1/audio/voices/${encodeURIComponent(id)}`, { method: "DELETE" });
 
 export async function uploadVoice(file, name) {

@@ -80,8 +80,8 @@ function showProgress(made, expected) {
 async function speakOne(body, live, place, signal) {
   const collector = new Collector();
   const state = { rate: 0, expected: 0, drawn: 0 };
-  const estimate = (pieces) => {
-    state.expected = pieces.reduce((sum, piece) => sum + piece.seconds, 0) / (body.speed ?? 1);
+  const estimate = (plan) => {
+    state.expected = plan.seconds / (body.speed ?? 1);
   };
   // Without the estimate the bar shows that work goes on, and no more.
   api.plan(body).then(estimate, () => {});
@@ -164,20 +164,30 @@ function speak() {
   }
 }
 
+function pieceItem(piece) {
+  const item = document.createElement("li");
+  const about = document.createElement("small");
+  const pause = piece.pause > 0 ? `, then a pause of ${piece.pause.toFixed(1)} s` : "";
+  const when = piece.starts_at === null ? "" : `at ${piece.starts_at.toFixed(1)} s, `;
+  about.textContent = ` ${when}about ${piece.seconds.toFixed(1)} s${pause}`;
+  item.append(`${piece.voice ? `${piece.voice}: ` : ""}${piece.spoken || piece.text}`, about);
+  return item;
+}
+
+// What the pieces have in common, and what of the text has no sound.
+function planNotes(plan) {
+  const silent = plan.left_out.map((part) => `"${part.text}" (${part.reason})`).join(", ");
+  return `About ${plan.seconds.toFixed(1)} s in all, read as ${plan.format}, language ${plan.language}.`
+    + (silent ? ` Left out: ${silent}.` : "");
+}
+
 async function showPlan() {
   const open = $("plan").hidden;
   try {
     if (open) {
-      const pieces = await api.plan({ ...settings(), input: $("text").value });
-      $("plan").replaceChildren(
-        ...pieces.map((piece) => {
-          const item = document.createElement("li");
-          const length = document.createElement("small");
-          length.textContent = ` about ${piece.seconds.toFixed(1)} s`;
-          item.append(piece.text, length);
-          return item;
-        }),
-      );
+      const plan = await api.plan({ ...settings(), input: $("text").value });
+      $("pieces").replaceChildren(...plan.pieces.map(pieceItem));
+      $("plan-notes").textContent = planNotes(plan);
     }
     $("error").textContent = "";
     $("plan").hidden = !open;
