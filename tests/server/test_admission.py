@@ -12,12 +12,17 @@ from openbark.server.errors import ApiError
 from openbark.server.settings import ServerSettings, load_settings
 from openbark.server.speech.admission import Admission
 from openbark.server.speech.estimate import estimate_request
+from openbark.server.speech.limiter import ConcurrencyLimiter
 from openbark.server.speech.preparation import check_estimate
 from openbark.server.speech.protocol import SpeechRequest
 
 
+def limiter() -> ConcurrencyLimiter:
+    return ConcurrencyLimiter(lambda: 1, lambda: 1)
+
+
 def test_a_long_request_does_not_lock_out_short_ones() -> None:
-    admission = Admission(max_requests=10, max_seconds=1000.0, per_key=100)
+    admission = Admission(limiter(), max_requests=10, max_seconds=1000.0, per_key=100)
     with ExitStack() as stack:
         stack.enter_context(admission.ticket("", 990.0))
         for _ in range(9):
@@ -28,20 +33,20 @@ def test_a_long_request_does_not_lock_out_short_ones() -> None:
 
 
 def test_what_has_been_made_is_given_back() -> None:
-    admission = Admission(max_requests=10, max_seconds=1000.0, per_key=100)
+    admission = Admission(limiter(), max_requests=10, max_seconds=1000.0, per_key=100)
     with admission.ticket("", 900.0) as first:
         with pytest.raises(ApiError):
             admission.ticket("", 500.0).__enter__()
-        first.made(400.0)
+        first.give(400.0)
         with admission.ticket("", 500.0):
             assert admission.seconds == 1000.0
-        first.made(10_000.0)
+        first.give(10_000.0)
         assert admission.seconds == 0.0
 
 
 def test_one_that_waits_for_room_is_told_when_there_is_some() -> None:
     async def test() -> None:
-        admission = Admission(max_requests=2, max_seconds=100.0, per_key=1)
+        admission = Admission(limiter(), max_requests=2, max_seconds=100.0, per_key=1)
         first, second = admission.ticket("a", 60.0), admission.ticket("b", 30.0)
         held = first.__enter__()
         second.__enter__()
@@ -63,7 +68,7 @@ def test_one_that_waits_for_room_is_told_when_there_is_some() -> None:
         second.__exit__(None, None, None)
         await settle()
         assert admitted == [], "there is a place, and too much audio"
-        held.made(30.0)
+        held.give(30.0)
         await settle()
         assert admitted == ["c", "d"], (
             "one after the other; the key of the first has its request still"
@@ -78,7 +83,9 @@ def test_one_that_waits_for_room_is_told_when_there_is_some() -> None:
 
 def test_a_start_that_would_come_too_late_is_refused_at_once() -> None:
     rate: list[float | None] = [None]
-    admission = Admission(100, 10_000.0, 100, max_wait=30.0, measured_rate=lambda: rate[0])
+    admission = Admission(
+        limiter(), 100, 10_000.0, 100, max_wait=30.0, measured_rate=lambda: rate[0]
+    )
     with ExitStack() as stack:
         tickets = [stack.enter_context(admission.ticket("", 100.0)) for _ in range(5)]
         rate[0] = 1.0
@@ -86,13 +93,13 @@ def test_a_start_that_would_come_too_late_is_refused_at_once() -> None:
             admission.check_room("")
         assert caught.value.status == 503
         for ticket in tickets[:3]:
-            ticket.begin()
+            ticket.give(0.0)
         admission.check_room("")
 
 
 def test_several_models_have_several_times_the_room() -> None:
     scale = [1.0]
-    admission = Admission(2, 100.0, 100, scale=lambda: scale[0])
+    admission = Admission(limiter(), 2, 100.0, 100, scale=lambda: scale[0])
     with admission.ticket("", 90.0), admission.ticket("", 40.0):
         with pytest.raises(ApiError, match="limits 2 and 100"):
             admission.check_room("")
@@ -103,7 +110,7 @@ def test_several_models_have_several_times_the_room() -> None:
 
 @pytest.mark.parametrize("seconds", [1.0, 50.0, 10_000.0])
 def test_clients_that_are_refused_together_do_not_come_back_together(seconds: float) -> None:
-    admission = Admission(1, 10.0**6, 100, measured_rate=lambda: 1.0)
+    admission = Admission(limiter(), 1, 10.0**6, 100, measured_rate=lambda: 1.0)
     waits = set()
     with admission.ticket("", 2 * seconds):
         for _ in range(200):

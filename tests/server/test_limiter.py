@@ -39,7 +39,7 @@ class Machine:
         self.tasks[name] = asyncio.ensure_future(self._speak(name, n_pieces, seconds))
 
     async def _speak(self, name: str, n_pieces: int, seconds: float) -> None:
-        with self.limiter.join(name) as turn:
+        with self.limiter.join(Turn(self.limiter, name)) as turn:
             for _ in range(n_pieces):
                 await turn.take()
                 self._holding[name] = asyncio.Event()
@@ -150,7 +150,7 @@ def test_the_listener_who_would_hear_a_gap_first_is_served_first() -> None:
         served: list[float] = []
 
         async def listen(seconds: float) -> None:
-            with limiter.join() as turn:
+            with limiter.join(Turn(limiter)) as turn:
                 await turn.take()
                 turn.give(seconds)
                 await turn.take()
@@ -199,7 +199,7 @@ def test_places_follow_their_number() -> None:
         turns: list[Turn] = []
 
         async def visit() -> None:
-            with limiter.join() as turn:
+            with limiter.join(Turn(limiter)) as turn:
                 turns.append(turn)
                 await turn.take()
                 turn.give(20.0)
@@ -224,9 +224,9 @@ def test_places_follow_their_number() -> None:
 def test_a_wait_ends_at_its_deadline_and_leaves_nothing() -> None:
     async def test() -> None:
         limiter = ConcurrencyLimiter(lambda: 0, lambda: 16)
-        with limiter.join() as first:
+        with limiter.join(Turn(limiter)) as first:
             await first.take()
-            with limiter.join() as second, pytest.raises(TimeoutError):
+            with limiter.join(Turn(limiter)) as second, pytest.raises(TimeoutError):
                 await second.take(0.01)
         assert (limiter.running, limiter.waiting, limiter.computing) == (0, 0, 0)
 

@@ -1,18 +1,17 @@
-"""Admission of requests: limits on how many wait or run, on their audio seconds, and on those of one key.
+"""Who is admitted: limits on how many requests wait or run, on their audio seconds, and on those of one key.
 
 Asked before a text is tokenised or a model touched. Runs on the event loop, hence without locks.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from openbark.server.errors import MAX_RETRY_AFTER, ApiError, busy, quota_exceeded
+from openbark.server.speech.limiter import ConcurrencyLimiter, Turn
 
 __all__ = ["Admission", "Ticket"]
 
@@ -27,28 +26,32 @@ def _unknown_rate() -> float | None:
     return None
 
 
-@dataclass(eq=False)
-class Ticket:
-    """An admitted request. seconds: of its audio that are still to be made; changed: called when there may be room."""
+class Ticket(Turn):
+    """An admitted request and its turn. seconds: of its audio that are still to be made, as estimated; per_second:
+    how many of them a second of audio sets free, 0 where the audio is kept."""
 
-    seconds: float
-    changed: Callable[[], None] = lambda: None
-    waits: bool = True
+    def __init__(
+        self,
+        limiter: ConcurrencyLimiter,
+        request: object,
+        owner: str,
+        seconds: float,
+        per_second: float,
+    ) -> None:
+        super().__init__(limiter, request)
+        self.owner = owner
+        self.seconds = seconds
+        self._per_second = per_second
 
-    def begin(self) -> None:
-        """It is being computed now."""
-        self.waits = False
-        self.changed()
-
-    def made(self, seconds: float) -> None:
-        """So much of its audio has been sent and is no longer held."""
-        self.seconds = max(0.0, self.seconds - seconds)
-        self.changed()
+    def give(self, seconds: float) -> None:
+        """As `Turn.give`; the piece is sent and no longer held."""
+        self.seconds = max(0.0, self.seconds - seconds * self._per_second)
+        super().give(seconds)
 
 
 @dataclass(eq=False)
 class Admission:
-    """Tickets for requests.
+    """Tickets for requests, whose turns are those of `limiter`.
 
     max_seconds: of audio, estimated, that is still to be made. A request within its equal share of them
     (`max_seconds / max_requests`) is never refused because of the length of others. per_key: requests of one key
@@ -57,6 +60,7 @@ class Admission:
     max_seconds are multiplied by at this moment, for a speaker of several models.
     """
 
+    limiter: ConcurrencyLimiter
     max_requests: int
     max_seconds: float
     per_key: int
@@ -64,10 +68,7 @@ class Admission:
     measured_rate: Callable[[], float | None] = _unknown_rate
     scale: Callable[[], float] = lambda: 1.0
     rejected: int = 0
-    _tickets: set[Ticket] = field(default_factory=set)
-    _of_key: Counter[str] = field(default_factory=Counter)
     _learned_rate: float | None = None
-    _change: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def in_flight(self) -> int:
@@ -80,34 +81,23 @@ class Admission:
         return sum(ticket.seconds for ticket in self._tickets)
 
     @contextmanager
-    def ticket(self, owner: str, seconds: float) -> Iterator[Ticket]:
-        """Hold a place for about `seconds` of audio.
+    def ticket(
+        self, owner: str, seconds: float, request: object = None, per_second: float = 1.0
+    ) -> Iterator[Ticket]:
+        """Hold a place for about `seconds` of audio; the others as in `Turn` and `Ticket`.
 
         Raises ApiError 429 when this key has enough running, 503 when the server has; both say when to try again. A
         request alone is always admitted, however long.
         """
         self._check(owner, seconds)
-        ticket = Ticket(seconds, self._tell_waiting)
-        self._tickets.add(ticket)
-        self._of_key[owner] += 1
-        try:
+        ticket = Ticket(self.limiter, request, owner, seconds, per_second)
+        with self.limiter.join(ticket):
             yield ticket
-        finally:
-            self._tickets.discard(ticket)
-            self._of_key[owner] -= 1
-            if not self._of_key[owner]:
-                del self._of_key[owner]
-            self._tell_waiting()
-
-    def _tell_waiting(self) -> None:
-        # Each event is set once: those that wait look again, and wait for the next one.
-        self._change.set()
-        self._change = asyncio.Event()
 
     async def wait_for_room(self, owner: str, seconds: float) -> None:
         """Wait until a `ticket` would be given now; it has to be asked for before anything is awaited."""
         while self._refusal(owner, seconds) is not None:
-            await self._change.wait()
+            await self.limiter.wait_for_change()
 
     def check_room(self, owner: str) -> None:
         """Raise as `ticket` where a request is refused whatever its length; cheap, before a body is read."""
@@ -133,7 +123,7 @@ class Admission:
     def _refusal(self, owner: str, seconds: float) -> ApiError | None:
         """Why there is no ticket now, None when there is one."""
         held = self.seconds
-        if owner and self._of_key[owner] >= self.per_key:
+        if owner and sum(each.owner == owner for each in self._tickets) >= self.per_key:
             return quota_exceeded(
                 f"this key has {self.per_key} requests running, its limit; wait for one to end",
                 _spread(held / max(1, self.in_flight) / self._rate),
@@ -158,13 +148,19 @@ class Admission:
         return None
 
     @property
+    def _tickets(self) -> list[Ticket]:
+        return [turn for turn in self.limiter.turns if isinstance(turn, Ticket)]
+
+    @property
     def _rate(self) -> float:
         return max(self.measured_rate() or self._learned_rate or _START_RATE, 0.05)
 
     def _wait_for_start(self) -> float:
         if self.measured_rate() is None and self._learned_rate is None:
             return 0.0
-        ahead = sum(min(each.seconds, _FIRST_PIECE) for each in self._tickets if each.waits)
+        ahead = sum(
+            min(each.seconds, _FIRST_PIECE) for each in self._tickets if not each.is_running
+        )
         return ahead / self._rate
 
 

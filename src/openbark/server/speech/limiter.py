@@ -1,4 +1,4 @@
-"""Limits concurrent requests to what plays without gaps: each computes a piece at a time, between those of others.
+"""Who runs now: limits concurrent requests to what plays without gaps. Each computes a piece at a time.
 
 A place is held while a piece is made and given back with it. The next place goes to the request whose listener
 would first run out of audio; one that has heard nothing yet does so at once. Where the model can compute more than
@@ -30,14 +30,16 @@ def listeners_at_once(speed: float | None, most: int) -> int:
 
 
 class Turn:
-    """What a request has of the limiter, from its admission to its end; made by `ConcurrencyLimiter.join`.
+    """What a request has of the limiter, from its admission to its end: see `ConcurrencyLimiter.join`.
 
     due: when its listener will have played what there is, on the limiter's clock. made: seconds of its audio.
     """
 
-    def __init__(self, limiter: ConcurrencyLimiter, due: float) -> None:
+    def __init__(self, limiter: ConcurrencyLimiter, request: object = None) -> None:
+        """request: what can be asked for its `position` meanwhile."""
         self._limiter = limiter
-        self.due = due
+        self.request = request
+        self.due = limiter.clock()
         self.made = 0.0
         self.begun = False
         self.holds = False
@@ -47,6 +49,11 @@ class Turn:
     def is_beginning(self) -> bool:
         """Whether little of it was heard yet."""
         return self.made < _BEGINNING_SECONDS
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has begun, or has the place to begin in."""
+        return self.begun or self.holds
 
     async def take(self, timeout: float | None = None) -> None:
         """Wait for a place and hold it. Raises TimeoutError after `timeout` seconds."""
@@ -58,6 +65,7 @@ class Turn:
         self.made += seconds
         self.due = max(self._limiter.clock(), self.due) + seconds
         self.leave()
+        self._limiter.tell_change()
 
     def leave(self) -> None:
         """Give the place back, if one is held."""
@@ -82,17 +90,18 @@ class ConcurrencyLimiter:
         self._places = places
         self._capacity = capacity
         self.clock = clock
-        self._turns: dict[Turn, object] = {}
+        self.turns: list[Turn] = []
+        self._change = asyncio.Event()
 
     @property
     def running(self) -> int:
         """Requests that have begun to be spoken."""
-        return sum(turn.begun or turn.holds for turn in self._turns)
+        return sum(turn.is_running for turn in self.turns)
 
     @property
     def computing(self) -> int:
         """Requests that hold a place now."""
-        return sum(turn.holds for turn in self._turns)
+        return sum(turn.holds for turn in self.turns)
 
     @property
     def waiting(self) -> int:
@@ -101,19 +110,29 @@ class ConcurrencyLimiter:
 
     def position(self, request: object) -> int:
         """How many places are given before that of `request`, which is next at 1; 0 when it has one, or is gone."""
-        line = (self._turns[turn] for turn in self._queue())
-        return next((place for place, each in enumerate(line, 1) if each is request), 0)
+        line = enumerate(self._queue(), 1)
+        return next((place for place, turn in line if turn.request is request), 0)
 
     @contextmanager
-    def join(self, request: object = None) -> Iterator[Turn]:
-        """The turn of a request, which can ask for its `position` meanwhile."""
-        turn = Turn(self, self.clock())
-        self._turns[turn] = request
+    def join(self, turn: Turn) -> Iterator[Turn]:
+        """Count a turn among the others until its request has ended."""
+        self.turns.append(turn)
         try:
             yield turn
         finally:
-            del self._turns[turn]
+            self.turns.remove(turn)
             turn.leave()
+            self.tell_change()
+
+    async def wait_for_change(self) -> None:
+        """Wait until a request has begun, made audio, or ended."""
+        await self._change.wait()
+
+    def tell_change(self) -> None:
+        """Let those go on that wait for a change."""
+        # Each event is set once: those that wait look again, and wait for the next one.
+        self._change.set()
+        self._change = asyncio.Event()
 
     async def enter(self, turn: Turn, timeout: float | None) -> None:
         """As `Turn.take`."""
@@ -138,6 +157,7 @@ class ConcurrencyLimiter:
                 continue
             turn.holds = True
             turn.place.set_result(None)
+            self.tell_change()
 
     def _has_place(self, turn: Turn) -> bool:
         """Whether there is a place; one request that begins needs none of those that others have."""
@@ -146,11 +166,11 @@ class ConcurrencyLimiter:
             return False
         if turn.is_beginning:
             return n_computing < self._places() + 1
-        n_extra = any(each.holds and each.is_beginning for each in self._turns)
+        n_extra = any(each.holds and each.is_beginning for each in self.turns)
         return n_computing - n_extra < self._places()
 
     def _queue(self) -> list[Turn]:
         """Turns that wait for a place, in the order in which they get one."""
-        waiting = [turn for turn in self._turns if turn.place is not None and not turn.place.done()]
+        waiting = [turn for turn in self.turns if turn.place is not None and not turn.place.done()]
         # Sorting is stable, and turns are kept in the order of their arrival.
         return sorted(waiting, key=lambda turn: turn.due)

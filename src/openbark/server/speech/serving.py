@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from typing import Protocol
 
 from openbark.audio import AudioEncoder, open_encoder
@@ -80,7 +80,9 @@ class SpeechService:
         self.book = book
         self.settings = settings
         self.metrics = metrics
+        self.limiter = ConcurrencyLimiter(self._places, self._capacity)
         self.admission = Admission(
+            self.limiter,
             settings.max_queued,
             settings.max_queued_seconds,
             settings.streams_per_key,
@@ -88,7 +90,6 @@ class SpeechService:
             lambda: speaker.stats.speed,
             self._scale,
         )
-        self.limiter = ConcurrencyLimiter(self._places, self._capacity)
         self.sessions: set[Session] = set()
 
     @property
@@ -264,36 +265,32 @@ class SpeechService:
         """
         clock = _Clock(self.metrics)
         outcome = "rejected"
-        with ExitStack() as stack:
-            try:
-                ticket = stack.enter_context(self.admission.ticket(job.owner, job.estimate.held))
-                turn = stack.enter_context(self.limiter.join(job))
-                await self._begin(turn)
+        held = job.estimate.held
+        per_second = 0.0 if keeps else held / max(job.estimate.audio, 1e-3)
+        try:
+            with self.admission.ticket(job.owner, held, job, per_second) as ticket:
+                await self._begin(ticket)
                 outcome = "failed"
-                ticket.begin()
-                per_second = job.estimate.held / max(job.estimate.audio, 1e-3)
                 speech = self.speaker.start(await asyncio.to_thread(self.utterance, job))
                 rate = self.speaker.sample_rate
                 async with aclosing(at_speed(speech, job.request.speed, rate)) as made:
-                    while (block := await self._next(made, turn)) is not None:
+                    while (block := await self._next(made, ticket)) is not None:
                         clock.first()
                         seconds = len(block) / rate
-                        turn.give(seconds)
+                        ticket.give(seconds)
                         self.metrics.audio_seconds.inc(seconds)
-                        if not keeps:
-                            ticket.made(seconds * per_second)
                         yield block
                 outcome = "ok"
                 self._account(speech.report, clock, done)
-            except (GeneratorExit, asyncio.CancelledError, CancelledError):
-                outcome = "cancelled"
-                raise
-            except (OpenBarkError, ApiError) as error:
-                if outcome == "failed" and to_api_error(error, job.request_id).status == 400:
-                    outcome = "invalid"
-                raise
-            finally:
-                self.metrics.requests.labels(outcome).inc()
+        except (GeneratorExit, asyncio.CancelledError, CancelledError):
+            outcome = "cancelled"
+            raise
+        except (OpenBarkError, ApiError) as error:
+            if outcome == "failed" and to_api_error(error, job.request_id).status == 400:
+                outcome = "invalid"
+            raise
+        finally:
+            self.metrics.requests.labels(outcome).inc()
 
     async def _begin(self, turn: Turn) -> None:
         """Wait for the first place. Raises ApiError 503 after `queue_timeout` seconds."""
