@@ -17,10 +17,10 @@ import pytest
 from running_server import RunningServer
 
 from openbark.errors import ParamError
-from openbark.server.extras import consents
-from openbark.server.extras.consents import ConsentStore, new_consent
+from openbark.server.extras.consents import ConsentStore, StoredConsent, new_consent
 from openbark.server.keys import key_line
-from openbark.server.speech.uploads import Naming, StoredVoice, UploadedVoices
+from openbark.server.speech import folder_store
+from openbark.server.speech.uploads import StoredVoice, UploadedVoices, new_voice, voice_bytes
 from openbark.server.speech.voice_book import read_voice_map
 from openbark.voices.voice import Voice
 
@@ -205,7 +205,7 @@ def test_uploads_at_once_share_one_quota_and_one_name(tmp_path: Path) -> None:
     def add(number: int) -> bool:
         barrier.wait(30)
         try:
-            uploads.add(voice, Naming("same", "me", None, check))
+            uploads.add(new_voice("same", "me"), voice_bytes(voice), check)
         except ValueError:
             return False
         return True
@@ -219,9 +219,17 @@ def test_consents_at_once_share_one_quota(tmp_path: Path) -> None:
     store = ConsentStore(tmp_path / "consents")
     barrier = threading.Barrier(8)
 
+    def check(others: Sequence[StoredConsent]) -> None:
+        if len(others) >= 3:
+            raise ValueError("full")
+
     def add(number: int) -> bool:
         barrier.wait(30)
-        return store.add(b"RIFF", new_consent(f"c{number}", "en", "me"), 3)
+        try:
+            store.add(new_consent(f"c{number}", "en", "me"), b"RIFF", check)
+        except ValueError:
+            return False
+        return True
 
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(add, range(8))) == 3
@@ -250,7 +258,7 @@ def test_a_disk_that_fails_is_no_fault_of_the_client(
     def fails(*arguments: object, missing_ok: bool = False) -> None:
         raise OSError(number, os.strerror(number), str(tmp_path))
 
-    monkeypatch.setattr("openbark.server.speech.uploads.write_atomically", fails)
+    monkeypatch.setattr("openbark.server.speech.folder_store.write_atomically", fails)
     refused = upload(server, voice_file(tmp_path), "other")
     monkeypatch.setattr(Path, "unlink", fails)
     kept = server.client.delete(f"/v1/audio/voices/{made}")
@@ -268,16 +276,16 @@ def test_a_consent_that_cannot_be_kept_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = ConsentStore(tmp_path / "consents")
-    write = consents.write_atomically
+    write = folder_store.write_atomically
 
     def fails_for_json(path: Path, data: bytes) -> None:
         if path.suffix == ".json":
             raise OSError(errno.ENOSPC, "full")
         write(path, data)
 
-    monkeypatch.setattr(consents, "write_atomically", fails_for_json)
+    monkeypatch.setattr(folder_store, "write_atomically", fails_for_json)
     with pytest.raises(OSError, match="full"):
-        store.add(b"RIFF", new_consent("c", "en", "me"), 3)
+        store.add(new_consent("c", "en", "me"), b"RIFF", lambda others: None)
     assert list((tmp_path / "consents").iterdir()) == [] and store.of("me") == []
 
 

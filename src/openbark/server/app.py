@@ -20,8 +20,7 @@ from openbark import __version__
 from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, not_found, to_api_error
 from openbark.server.extras.batch import batch_router
-from openbark.server.extras.consents import ConsentStore
-from openbark.server.extras.routes_consents import consents_router
+from openbark.server.extras.consents import ConsentStore, consents_router
 from openbark.server.extras.websocket import websocket_router
 from openbark.server.http.guard import DrainState, Guard, request_id_of
 from openbark.server.http.health import Readiness, health_router, keep_watch, tell_fault, warm_up

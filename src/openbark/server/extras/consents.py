@@ -1,127 +1,208 @@
-"""Consents of people to the use of their voices: a recording of the words, its language, a name.
-
-Kept as they came, beside the uploaded voices; their words are never judged. Knows no HTTP.
+"""Consents of people to the use of their voices. `/v1/audio/voice_consents`: create, list, retrieve, update, delete,
+as OpenAI's client names them.
 """
 
 from __future__ import annotations
 
-import json
-import logging
 import re
-import secrets
-import threading
 import time
-from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated, Literal
 
-from openbark.errors import VoiceError
-from openbark.files import write_atomically
+from fastapi import APIRouter, File, Form, Request, UploadFile
+from pydantic import BaseModel, Field
 
-__all__ = ["ConsentStore", "StoredConsent", "new_consent"]
+from openbark.errors import AudioError
+from openbark.server.errors import ApiError, invalid, not_found, too_large
+from openbark.server.http.routes_speech import ERROR_ANSWERS
+from openbark.server.http.upload_reader import UploadReader
+from openbark.server.speech.folder_store import Card, FolderStore, new_id, stored
+from openbark.server.speech.serving import SpeechService
 
-_log = logging.getLogger("openbark.server")
+__all__ = [
+    "Consent",
+    "ConsentDeleted",
+    "ConsentList",
+    "ConsentStore",
+    "Rename",
+    "StoredConsent",
+    "consents_router",
+    "new_consent",
+]
 
-_ID = re.compile(r"cons_[0-9a-f]{24}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
+_MAX_NAME = 200
 
 
 @dataclass(frozen=True)
-class StoredConsent:
-    """One consent. language: BCP 47; owner: name of the key that sent it; created_at: Unix seconds."""
+class StoredConsent(Card):
+    """The consent of a person to the use of their voice: a recording of the words, whose language (BCP 47) is known.
+    Kept as it came; its words are never judged."""
 
-    id: str
-    name: str
     language: str
-    owner: str
-    created_at: int
 
 
-class ConsentStore:
-    """The consents of a folder, indexed once; safe to use from several threads.
-
-    Raises VoiceError when the folder cannot be made. Files that are not ours, and damaged ones, are left alone.
-    """
+class ConsentStore(FolderStore[StoredConsent]):
+    """The consents of a folder."""
 
     def __init__(self, directory: Path) -> None:
-        self._directory = directory
-        self._lock = threading.Lock()
-        try:
-            directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise VoiceError(f"consents cannot be kept in {directory}: {error}") from error
-        found = (_read(path) for path in sorted(directory.glob("cons_*.json")))
-        self._consents = {consent.id: consent for consent in found if consent is not None}
+        super().__init__(directory, StoredConsent, "cons", "audio")
 
     def of(self, owner: str) -> list[StoredConsent]:
         """The consents of a key, newest first."""
-        with self._lock:
-            mine = [each for each in self._consents.values() if each.owner == owner]
-        return sorted(mine, key=lambda each: (-each.created_at, each.id))
-
-    def get(self, consent_id: str, owner: str) -> StoredConsent | None:
-        """A consent of this owner; None when it is missing or belongs to another key."""
-        with self._lock:
-            found = self._consents.get(consent_id)
-        return found if found is not None and found.owner == owner else None
-
-    def add(self, recording: bytes, consent: StoredConsent, limit: int) -> bool:
-        """Keep a consent; False where its owner has `limit` of them. Raises OSError when the folder cannot be
-        written; then nothing is left of it."""
-        with self._lock:
-            if sum(each.owner == consent.owner for each in self._consents.values()) >= limit:
-                return False
-            self._consents[consent.id] = consent
-        try:
-            write_atomically(self._path(consent.id, "audio"), recording)
-            self._write_card(consent)
-        except BaseException:
-            with self._lock:
-                self._consents.pop(consent.id, None)
-            with suppress(OSError):
-                self._path(consent.id, "audio").unlink(missing_ok=True)
-            raise
-        return True
-
-    def rename(self, consent: StoredConsent, name: str) -> StoredConsent:
-        """Give a consent another name. Raises OSError."""
-        renamed = replace(consent, name=name)
-        self._write_card(renamed)
-        with self._lock:
-            self._consents[consent.id] = renamed
-        return renamed
-
-    def remove(self, consent: StoredConsent) -> None:
-        """Forget a consent and its recording. Raises OSError when its files cannot be removed; then it is still
-        there."""
-        self._path(consent.id, "json").unlink(missing_ok=True)
-        with self._lock:
-            self._consents.pop(consent.id, None)
-        self._path(consent.id, "audio").unlink(missing_ok=True)
-
-    def _path(self, consent_id: str, suffix: str) -> Path:
-        return self._directory / f"{consent_id}.{suffix}"
-
-    def _write_card(self, consent: StoredConsent) -> None:
-        data = json.dumps(asdict(consent)).encode()
-        write_atomically(self._path(consent.id, "json"), data)
+        return sorted(super().of(owner), key=lambda each: (-each.created_at, each.id))
 
 
 def new_consent(name: str, language: str, owner: str) -> StoredConsent:
     """A consent under an id of its own."""
-    return StoredConsent(f"cons_{secrets.token_hex(12)}", name, language, owner, int(time.time()))
+    return StoredConsent(new_id("cons"), name, owner, int(time.time()), language)
 
 
-def _read(path: Path) -> StoredConsent | None:
-    """The card of a consent; None, and a line in the log, for a file that is not one."""
-    try:
-        consent = StoredConsent(**json.loads(path.read_text(encoding="utf-8")))
-        texts = (consent.id, consent.name, consent.language, consent.owner)
-        is_card = all(isinstance(text, str) for text in texts) and isinstance(
-            consent.created_at, int
+class Consent(BaseModel):
+    """One consent."""
+
+    id: str
+    object: Literal["audio.voice_consent"] = "audio.voice_consent"
+    created_at: int
+    name: str
+    language: str
+
+
+class ConsentList(BaseModel):
+    """All of a caller's, newest first."""
+
+    object: Literal["list"] = "list"
+    data: list[Consent]
+    has_more: bool = False
+    first_id: str | None = None
+    last_id: str | None = None
+
+
+class ConsentDeleted(BaseModel):
+    """A consent that is gone."""
+
+    id: str
+    deleted: bool
+    object: Literal["audio.voice_consent.deleted"] = "audio.voice_consent.deleted"
+
+
+class Rename(BaseModel):
+    """Body of an update."""
+
+    name: str = Field(min_length=1, max_length=_MAX_NAME)
+
+
+def consents_router(
+    service: SpeechService, store: ConsentStore | None, reader: UploadReader
+) -> APIRouter:
+    """The routes; without a store they say that nothing is kept. `reader` listens to recordings."""
+    router = APIRouter(prefix="/v1/audio/voice_consents", responses=ERROR_ANSWERS)
+
+    def kept() -> ConsentStore:
+        if store is None:
+            raise ApiError(
+                403,
+                "permission_error",
+                "not_allowed",
+                "this server keeps no consents; start it with --data-directory to allow it",
+            )
+        return store
+
+    def found(consent_id: str, request: Request) -> StoredConsent:
+        consent = kept().get(consent_id, request.state.key)
+        if consent is None:
+            message = f"you have no consent with the id {consent_id!r}"
+            raise not_found("consent_not_found", message, "consent_id")
+        return consent
+
+    @router.post("")
+    async def create(
+        request: Request,
+        recording: Annotated[UploadFile, File(description="the person saying that they agree")],
+        name: Annotated[str, Form(min_length=1, max_length=_MAX_NAME)],
+        language: Annotated[str, Form(description="BCP 47, such as en-US")],
+    ) -> Consent:
+        """Keep a consent."""
+        keeper = kept()
+        _check_language(language)
+        _check_name(name)
+        most = service.settings.voices_per_key
+
+        def check(others: Sequence[StoredConsent]) -> None:
+            if len(others) >= most:
+                raise _too_many(most)
+
+        check(keeper.of(request.state.key))
+        limit = service.settings.max_upload_bytes
+        data = await recording.read(limit + 1)
+        if len(data) > limit:
+            raise too_large(f"the recording is larger than {limit} bytes", "recording")
+        try:
+            await reader.recording(data)
+        except AudioError as error:
+            raise invalid("media_unsupported", str(error), "recording", status=415) from error
+        consent = new_consent(name, language, request.state.key)
+        # Asked again, as other uploads may have ended meanwhile.
+        await stored(keeper.add, consent, data, check)
+        return _shown(consent)
+
+    @router.get("")
+    async def listed(request: Request) -> ConsentList:
+        """All of this caller's."""
+        data = [_shown(each) for each in kept().of(request.state.key)]
+        ids = [each.id for each in data]
+        return ConsentList(
+            data=data, first_id=ids[0] if ids else None, last_id=ids[-1] if ids else None
         )
-    except (OSError, ValueError, TypeError, RecursionError):
-        is_card = False
-    if not (is_card and _ID.fullmatch(consent.id) and path.stem == consent.id):
-        _log.warning("%s is not the card of a consent; it is left alone", path.name)
-        return None
-    return consent
+
+    @router.get("/{consent_id}")
+    async def retrieve(consent_id: str, request: Request) -> Consent:
+        """One consent."""
+        return _shown(found(consent_id, request))
+
+    @router.post("/{consent_id}")
+    async def update(consent_id: str, body: Rename, request: Request) -> Consent:
+        """Another name for it."""
+        consent = found(consent_id, request)
+        _check_name(body.name)
+        return _shown(await stored(kept().replace, replace(consent, name=body.name)))
+
+    @router.delete("/{consent_id}")
+    async def delete(consent_id: str, request: Request) -> ConsentDeleted:
+        """Forget it and its recording."""
+        await stored(kept().remove, found(consent_id, request))
+        return ConsentDeleted(id=consent_id, deleted=True)
+
+    return router
+
+
+def _check_language(language: str) -> None:
+    if not _LANGUAGE.fullmatch(language):
+        raise invalid(
+            "language_invalid",
+            f"language is {language!r}; allowed: a code such as en or en-US",
+            "language",
+        )
+
+
+def _check_name(name: str) -> None:
+    if not name.strip() or not name.isprintable():
+        raise invalid(
+            "name_invalid",
+            f"name is {name!r}; allowed: printable characters, not only spaces",
+            "name",
+        )
+
+
+def _too_many(most: int) -> ApiError:
+    return invalid(
+        "too_many_consents", f"you have {most} consents here, the limit; delete one first"
+    )
+
+
+def _shown(consent: StoredConsent) -> Consent:
+    return Consent(
+        id=consent.id, created_at=consent.created_at, name=consent.name, language=consent.language
+    )

@@ -12,15 +12,15 @@ from starlette.responses import Response
 
 from openbark.server.errors import ApiError, invalid, not_found, too_large
 from openbark.server.http.routes_speech import ERROR_ANSWERS
-from openbark.server.http.storage import stored
 from openbark.server.http.upload_reader import UploadReader
+from openbark.server.speech.folder_store import stored
 from openbark.server.speech.protocol import VoiceDeleted, VoiceList, VoiceObject
 from openbark.server.speech.serving import SpeechService
 from openbark.server.speech.uploads import (
     MAX_NAME,
-    Naming,
     StoredVoice,
     UploadedVoices,
+    new_voice,
     voice_bytes,
 )
 
@@ -79,8 +79,8 @@ def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
             _check_room(service, others)
             _check_free(name, [each.name for each in others])
 
-        naming = Naming(name, owner, consent or None, check)
-        kept = await stored(uploads.add, voice, naming)
+        kept = new_voice(name, owner, consent or None)
+        await stored(lambda: uploads.add(kept, voice_bytes(voice), check))
         return VoiceObject(id=kept.id, created_at=kept.created_at, name=kept.name, type="prompt")
 
     @router.get("/v1/audio/voices/{voice_id:path}", response_class=Response)
@@ -97,12 +97,14 @@ def voices_router(service: SpeechService, reader: UploadReader) -> APIRouter:
     async def forget(voice_id: str, request: Request) -> VoiceDeleted:
         """Forget an uploaded voice."""
         uploads = _uploads(service)
-        if not await stored(uploads.remove, voice_id, request.state.key):
+        found = uploads.get(voice_id, request.state.key)
+        if found is None:
             raise not_found(
                 "voice_not_found",
                 f"you have uploaded no voice with the id {voice_id!r}",
                 "voice_id",
             )
+        await stored(uploads.remove, found)
         return VoiceDeleted(id=voice_id, deleted=True)
 
     return router
