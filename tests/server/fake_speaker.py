@@ -12,7 +12,14 @@ import numpy as np
 
 from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import GenerationParams
-from openbark.server.speakers.base import Block, SpeakerStats, SpeechReport, StageTime, Utterance
+from openbark.server.speakers.base import (
+    Block,
+    SpeakerFacts,
+    SpeakerStats,
+    SpeechReport,
+    StageTime,
+    Utterance,
+)
 from openbark.speech.plan import PieceReport, PlanReport
 from openbark.text.left_out import LeftOut
 from openbark.voices.library import VoiceLibrary
@@ -51,10 +58,10 @@ class FakeSpeaker:
     gate: str | None = None
     allowed: int = 0
     blocks: Counter[str] = field(default_factory=Counter)
-    model: str = "fake"
-    sample_rate: int = RATE
-    default_params: GenerationParams = field(
-        default_factory=lambda: GenerationParams().resolve(GenerationParams())
+    facts: SpeakerFacts = field(
+        default_factory=lambda: SpeakerFacts(
+            "fake", RATE, GenerationParams().resolve(GenerationParams())
+        )
     )
     running: int = 0
     started: list[Utterance] = field(default_factory=list)
@@ -79,9 +86,6 @@ class FakeSpeaker:
                 await asyncio.sleep(0.005)
             self.allowed -= 1
         self.blocks[text] += 1
-
-    def estimate_seconds(self, text: str) -> float:
-        return len(text) / 20
 
     def plan(self, utterance: Utterance) -> PlanReport:
         parts = utterance.text.split(". ")

@@ -164,7 +164,9 @@ def test_what_one_request_provokes_does_not_make_the_server_unready(
         watched = WatchedSpeaker(Failing(VoiceLibrary([tmp_path])), WatchLimits(10.0, failures=2))
         for _ in range(7):
             odd = watched.start(
-                Utterance("The odd one.", SpeechOptions(seed=1, params=watched.default_params))
+                Utterance(
+                    "The odd one.", SpeechOptions(seed=1, params=watched.facts.default_params)
+                )
             )
             with pytest.raises(type(error)):
                 async for _ in odd:
@@ -185,7 +187,7 @@ def test_a_request_that_makes_no_numbers_fails_alone(tmp_path: Path) -> None:
     async def run() -> None:
         watched = WatchedSpeaker(Mad(VoiceLibrary([tmp_path])), WatchLimits(10.0))
         odd = watched.start(
-            Utterance("The odd one.", SpeechOptions(seed=1, params=watched.default_params))
+            Utterance("The odd one.", SpeechOptions(seed=1, params=watched.facts.default_params))
         )
         with pytest.raises(DeviceError):
             async for _ in odd:
@@ -228,7 +230,7 @@ def test_a_replica_that_stands_still_fails_the_check_of_ray(tmp_path: Path) -> N
     fake = FakeSpeaker(VoiceLibrary([tmp_path]))
     real, replica._speaker._speaker = replica._speaker._speaker, fake
     real.close()
-    say = Utterance("Hello there.", SpeechOptions(seed=1, params=fake.default_params))
+    say = Utterance("Hello there.", SpeechOptions(seed=1, params=fake.facts.default_params))
 
     async def hear() -> None:
         fake.stuck = True

@@ -11,7 +11,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -25,11 +25,12 @@ from openbark.errors import CancelledError, DeviceError, ParamError
 from openbark.server.app import create_app
 from openbark.server.extras.ray_cluster import await_room, connect, running_port
 from openbark.server.extras.ray_front import FrontApp
-from openbark.server.extras.ray_speaker import ModelFacts, RayModel, RaySpeaker, Replica
+from openbark.server.extras.ray_speaker import RayModel, RaySpeaker, Replica
 from openbark.server.run import listen
 from openbark.server.settings import ServerSettings
 from openbark.server.speakers.watched import WatchLimits
 from openbark.voices.library import VoiceLibrary
+from openbark.voices.voice import Voice
 
 __all__ = [
     "APPLICATION",
@@ -265,9 +266,9 @@ def _scale(options: RayOptions, settings: ServerSettings) -> dict[str, Any]:
 def _builder(settings: ServerSettings) -> Callable[[], FrontApp]:
     async def build() -> FastAPI:
         handle = serve.get_deployment_handle(_REPLICA, _MODEL)
-        facts: ModelFacts = await handle.facts.remote()
+        facts, voices = await handle.facts.remote()
         places = Places(settings.max_rows)
-        app = create_app(RaySpeaker(handle, facts, _library(facts), places), settings)
+        app = create_app(RaySpeaker(handle, facts, _library(voices), places), settings)
         loop, limiter = asyncio.get_running_loop(), app.state.parts.service.limiter
         places.on_change(lambda: loop.call_soon_threadsafe(limiter.admit))
         return app
@@ -310,10 +311,10 @@ class Places:
             time.sleep(1.0)
 
 
-def _library(facts: ModelFacts) -> VoiceLibrary:
+def _library(voices: Mapping[str, Voice]) -> VoiceLibrary:
     """The model's voices as files of this machine, which may not have the model."""
     folder = Path(mkdtemp(prefix="openbark-voices-"))
-    for name, voice in facts.voices.items():
+    for name, voice in voices.items():
         path = folder / f"{name}.npz"
         path.parent.mkdir(parents=True, exist_ok=True)
         voice.save(path)

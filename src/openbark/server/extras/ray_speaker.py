@@ -17,11 +17,11 @@ from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
 from openbark.errors import BusyError, DeadlineError, DeviceError
-from openbark.params import GenerationParams
 from openbark.server.speakers.bark_speaker import BarkSpeaker
 from openbark.server.speakers.base import (
     Block,
     Speaker,
+    SpeakerFacts,
     SpeakerStats,
     SpeechReport,
     Utterance,
@@ -30,11 +30,10 @@ from openbark.server.speakers.base import (
 from openbark.server.speakers.watched import WatchedSpeaker, WatchLimits
 from openbark.speech.plan import PlanReport
 from openbark.text.scripts.read import parse_script
-from openbark.text.speech_length import expected_seconds
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["ModelFacts", "ModelOptions", "RayModel", "RaySpeaker", "RaySpeech", "Replica"]
+__all__ = ["ModelOptions", "RayModel", "RaySpeaker", "RaySpeech", "Replica"]
 
 _TRIES = 5
 _PATIENCE_SECONDS = 0.1
@@ -79,16 +78,6 @@ class RayModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
-class ModelFacts:
-    """What the application has to know of the model without loading it."""
-
-    model: str
-    sample_rate: int
-    default_params: GenerationParams
-    voices: Mapping[str, Voice]
-
-
 class Replica:
     """One copy of the model; the class that Ray Serve deploys."""
 
@@ -101,15 +90,10 @@ class Replica:
         if fault is not None:
             raise DeviceError(fault.message)
 
-    async def facts(self) -> ModelFacts:
-        """What there is to know of the model."""
+    async def facts(self) -> tuple[SpeakerFacts, Mapping[str, Voice]]:
+        """What there is to know of the model, and its voices."""
         library = self._speaker.library
-        return ModelFacts(
-            self._speaker.model,
-            self._speaker.sample_rate,
-            self._speaker.default_params,
-            {name: library.get(name) for name in library.names},
-        )
+        return self._speaker.facts, {name: library.get(name) for name in library.names}
 
     async def stats(self) -> SpeakerStats:
         """Load of this copy."""
@@ -145,40 +129,21 @@ class RaySpeaker:
     def __init__(
         self,
         handle: Any,
-        facts: ModelFacts,
+        facts: SpeakerFacts,
         library: VoiceLibrary,
         places: Callable[[], int] | None = None,
     ) -> None:
         self._places = places
         self._handle = handle
-        self._facts = facts
+        self.facts = facts
         self.library = library
         self.running = 0
-
-    @property
-    def model(self) -> str:
-        """Name of the loaded model."""
-        return self._facts.model
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second of every block."""
-        return self._facts.sample_rate
-
-    @property
-    def default_params(self) -> GenerationParams:
-        """The model's own settings, every stage filled in."""
-        return self._facts.default_params
 
     @property
     def stats(self) -> SpeakerStats:
         """Load as seen from here: utterances under way, and places; how fast replicas are is not known here."""
         places = self._places() if self._places is not None else None
         return SpeakerStats(self.running, 0, 0.0, places=places)
-
-    def estimate_seconds(self, text: str) -> float:
-        """Roughly how long a text lasts, from its letters."""
-        return expected_seconds(text)
 
     def plan(self, utterance: Utterance) -> PlanReport:
         """The pieces it would be spoken in. Blocks; for threads."""

@@ -190,7 +190,7 @@ async def _speak_sentence(
         "segment": segment,
         "text": sentence.strip(),
         "format": request.response_format,
-        "sample_rate": service.speaker.sample_rate,
+        "sample_rate": service.speaker.facts.sample_rate,
     }
     await socket.send_json(begin)
     async with aclosing(service.encoded(job, reports.append)) as parts:

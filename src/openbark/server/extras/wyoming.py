@@ -211,7 +211,7 @@ class _Conversation:
         await self._write(SynthesizeStopped().event())
 
     async def _say(self, text: str, wanted: Synthesize | SynthesizeStart) -> None:
-        rate = self._service.speaker.sample_rate
+        rate = self._service.speaker.facts.sample_rate
         job = await self._service.prepare(_request(text, wanted), "", _REQUEST_ID)
         begun = False
         async with aclosing(self._service.blocks(job)) as blocks:

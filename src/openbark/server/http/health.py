@@ -51,14 +51,14 @@ class Readiness:
 async def warm_up(speaker: Speaker, readiness: Readiness) -> None:
     """Speak a word and judge it; readiness follows from it. Raises what the speaker raises."""
     blocks: list[Block] = []
-    speech = speaker.start(trial_utterance(speaker.default_params))
+    speech = speaker.start(trial_utterance(speaker.facts.default_params))
     try:
         async for block in speech:
             blocks.append(block)
     finally:
         await speech.aclose()
     waveform = np.concatenate(blocks) if blocks else np.zeros(0, dtype=np.float32)
-    fault = _fault(waveform, speaker.sample_rate)
+    fault = _fault(waveform, speaker.facts.sample_rate)
     if fault is None:
         readiness.ok()
     else:

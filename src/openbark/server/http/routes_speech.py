@@ -94,4 +94,4 @@ async def _whole(service: SpeechService, job: Job, request: Request) -> Response
 
 
 def _content_type(service: SpeechService, job: Job) -> str:
-    return CONTENT_TYPES[job.request.response_format].format(rate=service.speaker.sample_rate)
+    return CONTENT_TYPES[job.request.response_format].format(rate=service.speaker.facts.sample_rate)

@@ -21,9 +21,9 @@ from openbark.engine.request import STAGES, CascadeResult
 from openbark.errors import CancelledError
 from openbark.longform.join import Placed
 from openbark.longform.voices import spoken_voice
-from openbark.params import GenerationParams
 from openbark.server.speakers.base import (
     Block,
+    SpeakerFacts,
     SpeakerStats,
     SpeechReport,
     SpokenSegment,
@@ -33,8 +33,6 @@ from openbark.server.speakers.base import (
 from openbark.server.speakers.lanes import PieceLane
 from openbark.speech.job import SpeechJob, plan_job
 from openbark.speech.plan import PlanReport
-from openbark.text.speech_length import expected_seconds
-from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice, VoiceLike
 
 __all__ = ["BarkSpeaker", "BarkSpeech"]
@@ -51,6 +49,9 @@ class BarkSpeaker:
 
     def __init__(self, bark: Bark, max_rows: int = 16) -> None:
         self._bark = bark
+        self.config = bark.config
+        self.library = bark.voices
+        self.facts = SpeakerFacts(bark.config.name, bark.sample_rate, bark.default_params)
         self._engine = Engine(
             bark.backend, max_batch=max_rows, max_queued=_ENDLESS, max_queued_seconds=_ENDLESS
         )
@@ -61,31 +62,6 @@ class BarkSpeaker:
         self.active: set[BarkSpeech] = set()
 
     @property
-    def model(self) -> str:
-        """Name of the loaded model."""
-        return self._bark.config.name
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second of every block."""
-        return self._bark.sample_rate
-
-    @property
-    def config(self) -> BarkConfig:
-        """Sizes and rules of the model."""
-        return self._bark.config
-
-    @property
-    def library(self) -> VoiceLibrary:
-        """The model's own voices."""
-        return self._bark.voices
-
-    @property
-    def default_params(self) -> GenerationParams:
-        """The model's own settings, every stage filled in."""
-        return self._bark.default_params
-
-    @property
     def stats(self) -> SpeakerStats:
         """Load at this moment, counted in pieces."""
         found = self._engine.stats
@@ -93,10 +69,6 @@ class BarkSpeaker:
         return SpeakerStats(
             found.running, found.queued, found.queued_seconds, speed, found.busy_seconds
         )
-
-    def estimate_seconds(self, text: str) -> float:
-        """Roughly how long a text lasts, from its letters."""
-        return expected_seconds(text)
 
     def check_voice(self, voice: Voice) -> None:
         """Raise VoiceError unless the model can continue from this voice."""
@@ -156,7 +128,7 @@ class BarkSpeech:
         self._cancel = threading.Event()
         self._turn = threading.Lock()
         self._placed: Generator[Placed] | None = None
-        self._taken = _Account(utterance.text, speaker.sample_rate, speaker.config)
+        self._taken = _Account(utterance.text, speaker.facts.sample_rate, speaker.config)
         self.report: SpeechReport | None = None
 
     async def __aiter__(self) -> AsyncIterator[Block]:

@@ -22,6 +22,7 @@ from openbark.voices.voice import Voice
 __all__ = [
     "Block",
     "Speaker",
+    "SpeakerFacts",
     "SpeakerStats",
     "Speech",
     "SpeechReport",
@@ -119,17 +120,22 @@ class SpeakerStats:
     places: int | None = None
 
 
+@dataclass(frozen=True, eq=False)
+class SpeakerFacts:
+    """What is known of a loaded model and does not change. sample_rate: of every block; default_params: the model's
+    own, every stage filled in."""
+
+    model: str
+    sample_rate: int
+    default_params: GenerationParams
+
+
 class Speaker(Protocol):
     """A loaded model that speaks many utterances at once."""
 
     @property
-    def model(self) -> str:
-        """Name of the loaded model."""
-        ...
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second of every block."""
+    def facts(self) -> SpeakerFacts:
+        """What is known of the model."""
         ...
 
     @property
@@ -138,17 +144,8 @@ class Speaker(Protocol):
         ...
 
     @property
-    def default_params(self) -> GenerationParams:
-        """The model's own settings, every stage filled in."""
-        ...
-
-    @property
     def stats(self) -> SpeakerStats:
         """Load at this moment."""
-        ...
-
-    def estimate_seconds(self, text: str) -> float:
-        """Roughly how long a text lasts when spoken; cheap, from its length alone."""
         ...
 
     def plan(self, utterance: Utterance) -> PlanReport:

@@ -29,7 +29,6 @@ from openbark.server.speakers.base import (
 )
 from openbark.speech.options import SpeechOptions
 from openbark.speech.plan import PlanReport
-from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
 __all__ = [
@@ -92,6 +91,8 @@ class WatchedSpeaker:
     ) -> None:
         """tell: told of every fault when it is found."""
         self.fault: Fault | None = None
+        self.facts = speaker.facts
+        self.library = speaker.library
         self._speaker = speaker
         self._limits = limits
         self._tell = tell
@@ -105,26 +106,6 @@ class WatchedSpeaker:
         self._closing: threading.Thread | None = None
 
     @property
-    def model(self) -> str:
-        """Name of the loaded model."""
-        return self._speaker.model
-
-    @property
-    def sample_rate(self) -> int:
-        """Samples a second of every block."""
-        return self._speaker.sample_rate
-
-    @property
-    def library(self) -> VoiceLibrary:
-        """The model's own voices."""
-        return self._speaker.library
-
-    @property
-    def default_params(self) -> GenerationParams:
-        """The model's own settings, every stage filled in."""
-        return self._speaker.default_params
-
-    @property
     def stats(self) -> SpeakerStats:
         """Load at this moment."""
         return self._speaker.stats
@@ -133,10 +114,6 @@ class WatchedSpeaker:
     def abandoned(self) -> bool:
         """Whether it was closed and did not end: its threads would keep the process."""
         return self._closing is not None and self._closing.is_alive()
-
-    def estimate_seconds(self, text: str) -> float:
-        """Roughly how long a text lasts when spoken."""
-        return self._speaker.estimate_seconds(text)
 
     def plan(self, utterance: Utterance) -> PlanReport:
         """The pieces it would be spoken in, with their pauses and seconds. Raises InputError."""
@@ -223,7 +200,7 @@ class WatchedSpeaker:
             self._trial = None
 
     async def _speak_trial(self) -> None:
-        speech = self._speaker.start(trial_utterance(self._speaker.default_params))
+        speech = self._speaker.start(trial_utterance(self.facts.default_params))
         try:
             async for block in speech:
                 if not np.isfinite(block).all():

@@ -95,7 +95,7 @@ class SpeechService:
     @property
     def models(self) -> tuple[str, ...]:
         """Names a client may give for the model, its own first."""
-        own = self.speaker.model
+        own = self.speaker.facts.model
         return (own, *(name for name in MODEL_ALIASES if name != own))
 
     @property
@@ -142,7 +142,7 @@ class SpeechService:
             SpeechOptions(
                 voice=None if job.voice is None else self.book.find(job.voice, job.owner),
                 seed=job.seed,
-                params=params_of(request, self.speaker.default_params),
+                params=params_of(request, self.speaker.facts.default_params),
                 long_form=long_form_of(request, job.language),
                 script=self._script(job),
                 input_format=request.input_format,
@@ -190,7 +190,7 @@ class SpeechService:
         headers = {
             "X-Accel-Buffering": "no",
             "Cache-Control": "no-store",
-            "X-Sample-Rate": str(self.speaker.sample_rate),
+            "X-Sample-Rate": str(self.speaker.facts.sample_rate),
             "X-Seed": str(job.seed),
         }
         if job.request.instructions:
@@ -272,7 +272,7 @@ class SpeechService:
                 await self._begin(ticket)
                 outcome = "failed"
                 speech = self.speaker.start(await asyncio.to_thread(self.utterance, job))
-                rate = self.speaker.sample_rate
+                rate = self.speaker.facts.sample_rate
                 async with aclosing(at_speed(speech, job.request.speed, rate)) as made:
                     while (block := await self._next(made, ticket)) is not None:
                         clock.first()
@@ -346,7 +346,7 @@ class SpeechService:
 
     def _encoder(self, job: Job, n_samples: int | None = None) -> AudioEncoder:
         name = ENCODERS[job.request.response_format]
-        return open_encoder(name, self.speaker.sample_rate, n_samples=n_samples)
+        return open_encoder(name, self.speaker.facts.sample_rate, n_samples=n_samples)
 
     def _progress_event(self, job: Job) -> bytes:
         return event(
