@@ -1,4 +1,4 @@
-"""The application: one speaker, its service, the routes, the guard around them. Made, not imported.
+"""The application: one speaker, its service, the routes, the middlewares around them. Made, not imported.
 
 Starts no thread and opens no port; `run.serve` does.
 """
@@ -22,8 +22,19 @@ from openbark.server.errors import ApiError, invalid, not_found, to_api_error
 from openbark.server.extras.batch import batch_router
 from openbark.server.extras.consents import ConsentStore, consents_router
 from openbark.server.extras.websocket import websocket_router
-from openbark.server.http.guard import DrainState, Guard, request_id_of
 from openbark.server.http.health import Readiness, health_router, keep_watch, tell_fault, warm_up
+from openbark.server.http.middlewares import (
+    AnswerErrors,
+    CheckKey,
+    CheckOrigin,
+    Drain,
+    DrainState,
+    Identify,
+    LimitBody,
+    ShareAnswers,
+    request_id_of,
+)
+from openbark.server.http.origins import Origins
 from openbark.server.http.page import page_router
 from openbark.server.http.routes_speech import speech_router
 from openbark.server.http.routes_takes import takes_router
@@ -105,7 +116,15 @@ def create_app(
     app.include_router(websocket_router(parts.service))
     app.include_router(page_router(), include_in_schema=False)
     _answer_errors(app)
-    app.add_middleware(Guard, settings=settings, keys=keys, drain=parts.drain, tracing=traces)
+    origins = Origins(settings.cors_origins)
+    # From the inside out: the last one meets a request first.
+    app.add_middleware(LimitBody, settings=settings)
+    app.add_middleware(Drain, state=parts.drain)
+    app.add_middleware(CheckKey, settings=settings, keys=keys)
+    app.add_middleware(CheckOrigin, settings=settings, origins=origins)
+    app.add_middleware(AnswerErrors)
+    app.add_middleware(ShareAnswers, origins=origins)
+    app.add_middleware(Identify, tracing=traces)
     return app
 
 
@@ -191,7 +210,7 @@ def _of_validation(request: Request, error: RequestValidationError) -> ApiError:
 
 def _of_framework(request: Request, error: HTTPException) -> ApiError:
     if isinstance(error.__cause__, ApiError):
-        # The guard's word on a body, which the framework takes for a broken body.
+        # `LimitBody` refused a body, which the framework takes for a broken body.
         return error.__cause__
     if error.status_code == 404:
         return not_found("unknown_url", f"there is nothing at {request.url.path}; see /docs")

@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
 from openbark.server.errors import ApiError, internal_error, invalid, to_api_error
-from openbark.server.http.guard import request_id_of
+from openbark.server.http.middlewares import request_id_of
 from openbark.server.http.responses import AudioResponse
 from openbark.server.http.routes_speech import ERROR_ANSWERS
 from openbark.server.http.validation import check_json_type, invalid_request

@@ -129,12 +129,7 @@ def consents_router(
         _check_language(language)
         _check_name(name)
         most = service.settings.voices_per_key
-
-        def check(others: Sequence[StoredConsent]) -> None:
-            if len(others) >= most:
-                raise _too_many(most)
-
-        check(keeper.of(request.state.key))
+        _check_room(keeper.of(request.state.key), most)
         limit = service.settings.max_upload_bytes
         data = await recording.read(limit + 1)
         if len(data) > limit:
@@ -145,7 +140,7 @@ def consents_router(
             raise invalid("media_unsupported", str(error), "recording", status=415) from error
         consent = new_consent(name, language, request.state.key)
         # Asked again, as other uploads may have ended meanwhile.
-        await stored(keeper.add, consent, data, check)
+        await stored(keeper.add, consent, data, lambda others: _check_room(others, most))
         return _shown(consent)
 
     @router.get("")
@@ -196,10 +191,11 @@ def _check_name(name: str) -> None:
         )
 
 
-def _too_many(most: int) -> ApiError:
-    return invalid(
-        "too_many_consents", f"you have {most} consents here, the limit; delete one first"
-    )
+def _check_room(consents: Sequence[StoredConsent], most: int) -> None:
+    if len(consents) >= most:
+        raise invalid(
+            "too_many_consents", f"you have {most} consents here, the limit; delete one first"
+        )
 
 
 def _shown(consent: StoredConsent) -> Consent:

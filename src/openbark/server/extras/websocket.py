@@ -24,7 +24,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, to_api_error
-from openbark.server.http.guard import request_id_of
+from openbark.server.http.middlewares import request_id_of
 from openbark.server.http.validation import invalid_request
 from openbark.server.settings import ServerSettings
 from openbark.server.speakers.base import SpeechReport

@@ -13,7 +13,7 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from openbark.server.errors import ApiError, not_ready, shutting_down
-from openbark.server.http.guard import DrainState
+from openbark.server.http.middlewares import DrainState
 from openbark.server.speakers.base import Block, Speaker
 from openbark.server.speakers.watched import Fault, WatchedSpeaker, trial_utterance
 from openbark.server.speech.metrics import CONTENT_TYPE, Metrics

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from openbark.server.http.guard import request_id_of
+from openbark.server.http.middlewares import request_id_of
 from openbark.server.http.responses import AudioResponse, unless_left
 from openbark.server.speech.preparation import Job
 from openbark.server.speech.protocol import (

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openbark.server.errors import invalid
-from openbark.server.http.guard import request_id_of
+from openbark.server.http.middlewares import request_id_of
 from openbark.server.http.responses import unless_left
 from openbark.server.http.routes_speech import ERROR_ANSWERS
 from openbark.server.speakers.base import SpeechReport

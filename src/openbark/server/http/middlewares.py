@@ -1,4 +1,4 @@
-"""The outermost layer of the server: which requests are admitted, how large a body may be, what every answer carries.
+"""What every request passes before the routes, one task each; `app` puts them around one another.
 
 Pure ASGI, so that streams pass through untouched and the layers inside notice when a client disconnects.
 Knows nothing of speech.
@@ -12,7 +12,7 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +35,17 @@ from openbark.server.keys import KeyRing
 from openbark.server.settings import ServerSettings
 from openbark.server.tracing import Tracing
 
-__all__ = ["DrainState", "Guard", "request_id_of"]
+__all__ = [
+    "AnswerErrors",
+    "CheckKey",
+    "CheckOrigin",
+    "Drain",
+    "DrainState",
+    "Identify",
+    "LimitBody",
+    "ShareAnswers",
+    "request_id_of",
+]
 
 _log = logging.getLogger("openbark.server")
 
@@ -70,7 +80,7 @@ _SECURITY_HEADERS = (
 @dataclass
 class DrainState:
     """Whether the server is shutting down, and how many requests run. One object, shared by the signal handler, the
-    guard and readiness. running: HTTP requests without those for health and metrics."""
+    middlewares and readiness. running: HTTP requests without those for health and metrics."""
 
     leaving: bool = False
     retry_after: float = 5.0
@@ -104,42 +114,44 @@ class _Body:
             self.received += len(message.get("body", b""))
             self.complete = not message.get("more_body", False)
             if self.received > self.limit:
-                raise too_large(f"the body is larger than {self.limit} bytes, the server's limit")
+                raise self.too_large()
         return message
 
+    def too_large(self) -> ApiError:
+        return too_large(f"the body is larger than {self.limit} bytes, the server's limit")
 
-class Guard:
-    """Wraps the application: request ids, host names, keys, body limits, security headers, errors.
 
-    Sets `scope["state"]["request_id"]` and `scope["state"]["key"]` (the name of the caller's key) for the
-    layers inside.
-    """
+class _Middleware:
+    """One layer around the application; `handle` sees every request and WebSocket."""
 
-    def __init__(
-        self,
-        app: ASGIApp,
-        settings: ServerSettings,
-        keys: KeyRing,
-        drain: DrainState,
-        tracing: Tracing,
-    ) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._tracing = tracing
-        self._settings = settings
-        self._keys = keys
-        self._drain = drain
-        self._origins = Origins(settings.cors_origins)
-        self._hosts = frozenset(name.lower() for name in (*settings.allowed_hosts, settings.host))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
-            return
-        headers = Headers(scope=scope)
+        else:
+            await self.handle(scope, Headers(scope=scope), receive, send)
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Pass the request on, refuse it with an ApiError, or answer it."""
+        raise NotImplementedError
+
+
+class Identify(_Middleware):
+    """Gives each request an id, `scope["state"]["request_id"]`, and those for speech a trace."""
+
+    def __init__(self, app: ASGIApp, tracing: Tracing) -> None:
+        super().__init__(app)
+        self._tracing = tracing
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
         request_id = _request_id(headers)
+        scope.setdefault("state", {})["request_id"] = request_id
         if not scope["path"].startswith(_TRACED_PREFIX):
-            await self._admit(scope, headers, receive, send, request_id)
+            await self._app(scope, receive, send)
             return
         method = scope.get("method", "WEBSOCKET")
         facts = {"openbark.request_id": request_id, "http.request.method": method}
@@ -151,72 +163,53 @@ class Guard:
                     answered(message["status"])
                 await send(message)
 
-            await self._admit(scope, headers, receive, told, request_id)
+            await self._app(scope, receive, told)
 
-    async def _admit(
-        self, scope: Scope, headers: Headers, receive: Receive, send: Send, request_id: str
-    ) -> None:
-        state = scope.setdefault("state", {})
-        state["request_id"] = request_id
-        try:
-            self._check_host(headers)
-            if self._origins.is_preflight(scope, headers):
-                await _allow(send, self._origins.preflight_headers(headers), request_id)
-                return
-            self._origins.check(scope, headers)
-            state["key"] = self._check_key(scope, headers)
-            self._check_leaving(scope)
-        except ApiError as error:
-            await _refuse(scope, receive, self._shared(send, headers), error, request_id)
-            return
-        if scope["type"] == "websocket":
-            await self._app(scope, receive, send)
-            return
-        counts = not scope["path"].startswith(_WATCHED_PREFIXES)
-        self._drain.running += counts
-        try:
-            await self._http(scope, headers, receive, self._shared(send, headers), request_id)
-        finally:
-            self._drain.running -= counts
 
-    def _shared(self, send: Send, headers: Headers) -> Send:
-        """`send`, with what a browser wants to see before a page of an allowed origin may read the answer."""
+class ShareAnswers(_Middleware):
+    """Adds what a browser wants to see before a page of an allowed origin may read an answer, errors included."""
+
+    def __init__(self, app: ASGIApp, origins: Origins) -> None:
+        super().__init__(app)
+        self._origins = origins
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
         origin = headers.get("origin")
-        if not self._origins.allows(origin):
-            return send
 
         async def shared(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._origins.share(message, origin)
             await send(message)
 
-        return shared
+        await self._app(scope, receive, shared if self._origins.allows(origin) else send)
 
-    async def _http(
-        self, scope: Scope, headers: Headers, receive: Receive, send: Send, request_id: str
-    ) -> None:
-        body = _Body(self._body_limit(scope), self._settings.body_timeout)
-        body.start()
+
+class AnswerErrors(_Middleware):
+    """Makes answers of errors, and gives every answer the request's id and the security headers."""
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
+        request_id = request_id_of(scope)
         started = False
-
-        async def limited() -> Message:
-            return await body.receive(receive)
 
         async def dressed(message: Message) -> None:
             nonlocal started
+            started = True
             if message["type"] == "http.response.start":
-                started = True
                 _dress(message, request_id)
             await send(message)
 
         try:
-            declared = headers.get("content-length", "")
-            if declared.isdigit() and int(declared) > body.limit:
-                raise too_large(f"the body is larger than {body.limit} bytes, the server's limit")
-            await self._app(scope, limited, dressed)
+            await self._app(scope, receive, dressed)
         except ClientLeftError:
             return
         except Exception as error:
+            if scope["type"] == "websocket":
+                if started or not isinstance(error, ApiError):
+                    raise
+                await _close(receive, send, error)
+                return
             if started:
                 # Too late for an answer: the connection breaks, which no client takes for a whole one.
                 reason = _expected(error)
@@ -229,40 +222,106 @@ class Guard:
             answer = to_api_error(error, request_id)
             if answer.status == 500:
                 _log.error("request %s failed", request_id, exc_info=error)
-            await _refuse(scope, receive, send, answer, request_id)
+            await _answer(dressed, answer)
 
-    def _check_host(self, headers: Headers) -> None:
+
+class CheckOrigin(_Middleware):
+    """Refuses requests for another host name, and those of web pages of other sites; answers a browser's question
+    whether a page may send a request."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, origins: Origins) -> None:
+        super().__init__(app)
+        self._origins = origins
+        self._hosts = frozenset(name.lower() for name in (*settings.allowed_hosts, settings.host))
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
         name = _host_name(headers.get("host", ""))
-        if "*" in self._hosts or name in self._hosts or _is_loopback(name):
+        if not ("*" in self._hosts or name in self._hosts or _is_loopback(name)):
+            raise invalid(
+                "host_not_allowed",
+                f"this server does not answer to the name {name!r}; start it with --allowed-host {name or 'NAME'}",
+            )
+        if self._origins.is_preflight(scope, headers):
+            allowed = list(self._origins.preflight_headers(headers))
+            await send({"type": "http.response.start", "status": 204, "headers": allowed})
+            await send({"type": "http.response.body", "body": b""})
             return
-        raise invalid(
-            "host_not_allowed",
-            f"this server does not answer to the name {name!r}; start it with --allowed-host {name or 'NAME'}",
-        )
+        self._origins.check(scope, headers)
+        await self._app(scope, receive, send)
 
-    def _check_key(self, scope: Scope, headers: Headers) -> str:
+
+class CheckKey(_Middleware):
+    """Refuses requests without a valid key; its name is `scope["state"]["key"]` for the layers inside."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings, keys: KeyRing) -> None:
+        super().__init__(app)
+        self._public_lists = settings.public_lists
+        self._keys = keys
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
         owner = self._keys.owner(headers.get("authorization"))
-        if owner is not None:
-            return owner
-        if self._is_public(scope):
-            return ""
-        raise unauthorized()
+        if owner is None and not self._is_public(scope):
+            raise unauthorized()
+        scope["state"]["key"] = owner or ""
+        await self._app(scope, receive, send)
 
     def _is_public(self, scope: Scope) -> bool:
         path: str = scope["path"]
         if path in _PUBLIC or path.startswith(_PUBLIC_PREFIXES):
             return True
         return (
-            self._settings.public_lists
+            self._public_lists
             and scope.get("method") in ("GET", "HEAD")
             and (path in _LISTS or path.startswith("/v1/models/"))
         )
 
-    def _check_leaving(self, scope: Scope) -> None:
-        if self._drain.leaving and not scope["path"].startswith(_WATCHED_PREFIXES):
-            raise shutting_down(self._drain.retry_after)
 
-    def _body_limit(self, scope: Scope) -> int:
+class Drain(_Middleware):
+    """Refuses requests while the server is shutting down, and counts those that it then waits for."""
+
+    def __init__(self, app: ASGIApp, state: DrainState) -> None:
+        super().__init__(app)
+        self._state = state
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
+        is_watched = scope["path"].startswith(_WATCHED_PREFIXES)
+        if self._state.leaving and not is_watched:
+            raise shutting_down(self._state.retry_after)
+        counts = scope["type"] == "http" and not is_watched
+        self._state.running += counts
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._state.running -= counts
+
+
+class LimitBody(_Middleware):
+    """Refuses a body that is too large or too slow: by what it declares, and while it is read."""
+
+    def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
+        super().__init__(app)
+        self._settings = settings
+
+    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """As `_Middleware.handle`."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body = _Body(self._limit(scope), self._settings.body_timeout)
+        body.start()
+
+        async def limited() -> Message:
+            return await body.receive(receive)
+
+        declared = headers.get("content-length", "")
+        if declared.isdigit() and int(declared) > body.limit:
+            raise body.too_large()
+        await self._app(scope, limited, send)
+
+    def _limit(self, scope: Scope) -> int:
         # The multipart frame around an upload takes some bytes of its own.
         if scope["path"] in _UPLOADS:
             return self._settings.max_upload_bytes + (64 << 10)
@@ -270,7 +329,7 @@ class Guard:
 
 
 def request_id_of(scope: Scope) -> str:
-    """The id of a request that came through the guard."""
+    """The id of a request that came through `Identify`."""
     state: Mapping[str, Any] = scope.get("state", {})
     return str(state.get("request_id", "unknown"))
 
@@ -311,33 +370,20 @@ def _expected(error: Exception) -> str | None:
     return type(found).__name__ if isinstance(found, OpenBarkError | MemoryError) else None
 
 
-async def _allow(send: Send, headers: Sequence[tuple[bytes, bytes]], request_id: str) -> None:
-    """The answer to a browser that asks whether a page may send a request."""
-    message: Message = {"type": "http.response.start", "status": 204, "headers": list(headers)}
-    _dress(message, request_id)
-    await send(message)
-    await send({"type": "http.response.body", "body": b""})
+async def _close(receive: Receive, send: Send, error: ApiError) -> None:
+    """Refuse a WebSocket."""
+    await receive()
+    # 1008 policy violation, 1013 try again later (RFC 6455 and its registry).
+    code = 1013 if error.status == 503 else 1008
+    await send({"type": "websocket.close", "code": code, "reason": error.code})
 
 
-async def _refuse(
-    scope: Scope, receive: Receive, send: Send, error: ApiError, request_id: str
-) -> None:
-    if scope["type"] == "websocket":
-        await receive()
-        # 1008 policy violation, 1013 try again later (RFC 6455 and its registry).
-        code = 1013 if error.status == 503 else 1008
-        await send({"type": "websocket.close", "code": code, "reason": error.code})
-        return
+async def _answer(send: Send, error: ApiError) -> None:
     content = json.dumps(error.body).encode()
-    message: Message = {
-        "type": "http.response.start",
-        "status": error.status,
-        "headers": [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(content)).encode()),
-            *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
-        ],
-    }
-    _dress(message, request_id)
-    await send(message)
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(content)).encode()),
+        *((name.lower().encode(), value.encode()) for name, value in error.headers.items()),
+    ]
+    await send({"type": "http.response.start", "status": error.status, "headers": headers})
     await send({"type": "http.response.body", "body": content})
