@@ -11,9 +11,8 @@ from openbark.errors import ParamError
 from openbark.server.errors import ApiError
 from openbark.server.settings import ServerSettings, load_settings
 from openbark.server.speech.admission import Admission
-from openbark.server.speech.estimate import estimate_request
 from openbark.server.speech.limiter import ConcurrencyLimiter
-from openbark.server.speech.preparation import check_estimate
+from openbark.server.speech.preparation import check_estimate, estimate_request
 from openbark.server.speech.protocol import SpeechRequest
 
 

@@ -28,7 +28,7 @@ from openbark.server.http.middlewares import request_id_of
 from openbark.server.http.validation import invalid_request
 from openbark.server.settings import ServerSettings
 from openbark.server.speakers.base import SpeechReport
-from openbark.server.speech.events import usage_of
+from openbark.server.speech.output import usage_of
 from openbark.server.speech.protocol import SpeechRequest
 from openbark.server.speech.sentences import SentenceBuffer
 from openbark.server.speech.serving import SpeechService

@@ -15,16 +15,20 @@ from openbark.longform.options import LongFormOptions, Pauses
 from openbark.params import GenerationParams, SamplingParams
 from openbark.server.errors import invalid
 from openbark.server.settings import ServerSettings
-from openbark.server.speech.estimate import Estimate
 from openbark.server.speech.protocol import SpeechRequest, VoiceId
+from openbark.text.scripts.items import Pause
+from openbark.text.scripts.read import parse_script
+from openbark.text.speech_length import expected_seconds
 from openbark.text.split.sentence_words import LANGUAGES
 
 __all__ = [
     "ENCODERS",
     "MODEL_ALIASES",
+    "Estimate",
     "Job",
     "check_estimate",
     "check_request",
+    "estimate_request",
     "is_model_alias",
     "language_of",
     "long_form_of",
@@ -48,6 +52,23 @@ MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 # OpenAI's dated names, such as tts-1-1106 and gpt-4o-mini-tts-2025-12-15.
 _DATED_ALIAS = re.compile(r"(tts-1|tts-1-hd|gpt-4o-mini-tts)-[0-9][0-9-]{0,15}")
 _LANGUAGE = re.compile(r"([A-Za-z]{2,3})(?:[-_][A-Za-z0-9]{2,8}){0,3}")
+
+_SENTENCE_END = re.compile(r"[.!?…]+[\"'”’»)\]]{0,4}(?=\s|$)|[。！？।॥]+")
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """work: seconds of audio that the model computes, every attempt counted; audio: seconds that are heard,
+    silence included."""
+
+    work: float
+    audio: float
+
+    @property
+    def held(self) -> float:
+        """Seconds that admission counts: the larger of the two."""
+        return max(self.work, self.audio)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +109,39 @@ def check_request(request: SpeechRequest, settings: ServerSettings) -> None:
             "response_format",
         )
     _check_latency(request)
+
+
+def estimate_request(request: SpeechRequest) -> Estimate:
+    """How long a request lasts before it is spoken, from its letters, its breaks and the times of its cues.
+
+    Raises InputError for a script that cannot be read.
+    """
+    speech, silence, ends_at = 0.0, 0.0, 0.0
+    if request.script == "off":
+        speech, silence = _of_text(request.input, 1.0, request)
+    else:
+        for item in parse_script(request.input, request.script, tuple(request.speakers)):
+            if isinstance(item, Pause):
+                silence += item.seconds
+                continue
+            seconds, pauses = _of_text(item.text, item.rate, request)
+            speech += seconds
+            silence += pauses
+            if item.starts_at is not None:
+                # A cue waits for its time; one that is late is spoken where it is.
+                ends_at = max(ends_at, item.starts_at) + seconds + pauses
+    audio = max(speech + silence, ends_at) / request.speed
+    return Estimate(speech * (request.best_of or 1), audio)
+
+
+def _of_text(text: str, rate: float, request: SpeechRequest) -> tuple[float, float]:
+    """Seconds of speech in a text, and of the pauses that its punctuation makes."""
+    own = Pauses()
+    sentence = own.sentence if request.sentence_pause is None else request.sentence_pause
+    paragraph = own.paragraph if request.paragraph_pause is None else request.paragraph_pause
+    pauses = sentence * len(_SENTENCE_END.findall(text))
+    pauses += paragraph * len(_PARAGRAPH_END.findall(text))
+    return expected_seconds(text) / rate, pauses
 
 
 def check_estimate(estimate: Estimate, settings: ServerSettings, speed: float | None) -> None:

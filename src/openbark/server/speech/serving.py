@@ -21,17 +21,24 @@ from openbark.server.errors import ApiError, busy, not_found, timed_out, to_api_
 from openbark.server.settings import ServerSettings
 from openbark.server.speakers.base import Block, Speaker, SpeechReport, Utterance
 from openbark.server.speech.admission import Admission
-from openbark.server.speech.encoding import Encoding
-from openbark.server.speech.estimate import estimate_request
-from openbark.server.speech.events import delta, done_event, event, ticking, usage_of
 from openbark.server.speech.limiter import ConcurrencyLimiter, Turn, listeners_at_once
 from openbark.server.speech.metrics import Metrics
+from openbark.server.speech.output import (
+    Encoding,
+    at_speed,
+    delta,
+    done_event,
+    event,
+    ticking,
+    usage_of,
+)
 from openbark.server.speech.preparation import (
     ENCODERS,
     MODEL_ALIASES,
     Job,
     check_estimate,
     check_request,
+    estimate_request,
     is_model_alias,
     language_of,
     long_form_of,
@@ -39,7 +46,6 @@ from openbark.server.speech.preparation import (
     voice_name,
 )
 from openbark.server.speech.protocol import SpeechRequest, Usage
-from openbark.server.speech.tempo import at_speed
 from openbark.server.speech.voice_book import VoiceBook
 from openbark.server.tracing import Tracing
 from openbark.speech.options import ScriptOptions, SpeechOptions
