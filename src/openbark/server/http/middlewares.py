@@ -122,7 +122,7 @@ class _Body:
 
 
 class _Middleware:
-    """One layer around the application; `handle` sees every request and WebSocket."""
+    """One layer around the application; `_handle` sees every request and WebSocket."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -132,9 +132,9 @@ class _Middleware:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         else:
-            await self.handle(scope, Headers(scope=scope), receive, send)
+            await self._handle(scope, Headers(scope=scope), receive, send)
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         """Pass the request on, refuse it with an ApiError, or answer it."""
         raise NotImplementedError
 
@@ -146,8 +146,7 @@ class Identify(_Middleware):
         super().__init__(app)
         self._tracing = tracing
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         request_id = _request_id(headers)
         scope.setdefault("state", {})["request_id"] = request_id
         if not scope["path"].startswith(_TRACED_PREFIX):
@@ -173,8 +172,7 @@ class ShareAnswers(_Middleware):
         super().__init__(app)
         self._origins = origins
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         origin = headers.get("origin")
 
         async def shared(message: Message) -> None:
@@ -188,8 +186,7 @@ class ShareAnswers(_Middleware):
 class AnswerErrors(_Middleware):
     """Makes answers of errors, and gives every answer the request's id and the security headers."""
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         request_id = request_id_of(scope)
         started = False
 
@@ -234,8 +231,7 @@ class CheckOrigin(_Middleware):
         self._origins = origins
         self._hosts = frozenset(name.lower() for name in (*settings.allowed_hosts, settings.host))
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         name = _host_name(headers.get("host", ""))
         if not ("*" in self._hosts or name in self._hosts or _is_loopback(name)):
             raise invalid(
@@ -259,8 +255,7 @@ class CheckKey(_Middleware):
         self._public_lists = settings.public_lists
         self._keys = keys
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         owner = self._keys.owner(headers.get("authorization"))
         if owner is None and not self._is_public(scope):
             raise unauthorized()
@@ -285,8 +280,7 @@ class Drain(_Middleware):
         super().__init__(app)
         self._state = state
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         is_watched = scope["path"].startswith(_WATCHED_PREFIXES)
         if self._state.leaving and not is_watched:
             raise shutting_down(self._state.retry_after)
@@ -305,8 +299,7 @@ class LimitBody(_Middleware):
         super().__init__(app)
         self._settings = settings
 
-    async def handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """As `_Middleware.handle`."""
+    async def _handle(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
