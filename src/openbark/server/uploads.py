@@ -80,7 +80,7 @@ class UploadedVoices:
         return tuple(sorted(mine, key=lambda voice: (voice.created_at, voice.id)))
 
     def get(self, voice_id: str, owner: str) -> StoredVoice | None:
-        """A voice of this owner by id; None when it is missing or somebody else's."""
+        """A voice of this owner by id; None when it is missing or belongs to another key."""
         with self._lock:
             found = self._voices.get(voice_id)
         return found if found is not None and found.owner == owner else None
