@@ -21,9 +21,9 @@ import uvicorn
 
 from openbark.api import Bark
 from openbark.server.app import create_app
-from openbark.server.bark_speaker import BarkSpeaker
 from openbark.server.run import listen, uvicorn_config
 from openbark.server.settings import load_settings
+from openbark.server.speakers.bark_speaker import BarkSpeaker
 
 _SHORT = "Please turn on the lights in the hall."
 _LONG = "This is one of the many sentences of a chapter that is read aloud to its end. "

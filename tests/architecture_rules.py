@@ -67,6 +67,18 @@ SIDEWAYS: frozenset[tuple[str, str]] = frozenset(
     }
 )
 STANDARD_LIBRARY_ONLY = LEVELS[0]
+# Inside `server`, from the bottom up: its packages, and the modules that put them together.
+SERVER_LEVELS: tuple[frozenset[str], ...] = (
+    frozenset({"errors", "keys", "tracing"}),
+    frozenset({"settings"}),
+    frozenset({"speakers"}),
+    frozenset({"speech"}),
+    frozenset({"http"}),
+    frozenset({"extras"}),
+    frozenset({"app"}),
+    frozenset({"run"}),
+    frozenset({"ray_serve"}),
+)
 TORCH_ROOMS = (
     "openbark.backends.torch",
     "openbark.training",
@@ -191,6 +203,28 @@ def findings_import_levels(module: Module) -> list[str]:
             found.append(
                 module.at(node, f"{module.room or 'openbark'} may not import {name}: not below it")
             )
+    return found
+
+
+def _server_level(name: str) -> int | None:
+    parts = name.split(".")
+    own = parts[2] if len(parts) > 2 and parts[:2] == ["openbark", "server"] else ""
+    return next((index for index, each in enumerate(SERVER_LEVELS) if own in each), None)
+
+
+def findings_server_levels(module: Module) -> list[str]:
+    """Imports inside the server go down too."""
+    if not module.name.startswith("openbark.server."):
+        return []
+    own = _server_level(module.name)
+    if own is None:
+        return [f"{module.name}: has no level inside the server; add it to SERVER_LEVELS"]
+    found = []
+    for node, name in imports(module):
+        target = _server_level(name)
+        is_same = name.split(".")[2:3] == module.name.split(".")[2:3]
+        if target is not None and target >= own and not is_same:
+            found.append(module.at(node, f"{module.name} may not import {name}: not below it"))
     return found
 
 

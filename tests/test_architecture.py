@@ -22,6 +22,7 @@ from architecture_rules import (
     findings_file_name,
     findings_future,
     findings_import_levels,
+    findings_server_levels,
     findings_size,
     findings_statements,
     findings_third_party,
@@ -63,6 +64,13 @@ RULES: dict[str, tuple[Rule, str, str, str, str]] = {
         "from openbark import api\n",
         "may not import openbark.api",
         "from openbark.training import loop\nfrom recipes.embedded import STEPS\n",
+    ),
+    "import levels of the server": (
+        findings_server_levels,
+        "openbark.server.speakers.base",
+        "def f() -> None:\n    from openbark.server.speech.serving import SpeechService\n",
+        "may not import openbark.server.speech.serving",
+        "from openbark.server.speakers import watched\nfrom openbark.server.errors import busy\n",
     ),
     "third-party imports": (
         findings_third_party,

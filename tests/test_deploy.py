@@ -16,7 +16,7 @@ def metric_names() -> set[str]:
     pytest.importorskip("prometheus_client")
     source = "".join(
         (ROOT / "src" / "openbark" / "server" / name).read_text()
-        for name in ("metrics.py", "app.py")
+        for name in ("speech/metrics.py", "app.py")
     )
     named = set(re.findall(r'"(openbark_\w+)"', source))
     watched = {f"openbark_{name}" for name in re.findall(r'metrics\.watch\(\s*"(\w+)"', source)}

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from architecture_rules import LEVELS, PACKAGE, ROOT, STANDARD_LIBRARY_ONLY, TORCH_ROOMS
+from architecture_rules import (
+    LEVELS,
+    PACKAGE,
+    ROOT,
+    SERVER_LEVELS,
+    STANDARD_LIBRARY_ONLY,
+    TORCH_ROOMS,
+)
 
 START, END = "<!-- levels -->\n", "<!-- end of levels -->"
+
+
+def _names(rooms: frozenset[str]) -> str:
+    return ", ".join(f"`{room}`" for room in sorted(rooms))
 
 
 def _level(number: int, rooms: frozenset[str]) -> str:
     if rooms == {""}:
         return f"{number}. (top) `openbark` itself: lazy names from anywhere"
-    names = ", ".join(f"`{room}`" for room in sorted(rooms))
     ending = ": standard library only" if rooms == STANDARD_LIBRARY_ONLY else ""
-    return f"{number}. {names}{ending}"
+    return f"{number}. {_names(rooms)}{ending}"
 
 
 def expected() -> str:
     levels = [_level(number, rooms) for number, rooms in enumerate(reversed(LEVELS), 1)]
     torch = ", ".join(sorted(f"`{room.removeprefix('openbark.')}`" for room in TORCH_ROOMS))
-    return "\n".join([*levels, "", f"torch is imported in {torch}.", ""])
+    server = "; ".join(_names(rooms) for rooms in reversed(SERVER_LEVELS))
+    inside = f"Inside `server`, from the top: {server}."
+    return "\n".join([*levels, "", inside, "", f"torch is imported in {torch}.", ""])
 
 
 def test_levels_are_those_of_the_architecture_test() -> None:

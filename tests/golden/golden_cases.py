@@ -17,8 +17,8 @@ from openbark.api import Bark
 from openbark.cli.main import cli
 from openbark.longform.options import LongFormOptions
 from openbark.params import GenerationParams, SamplingParams
-from openbark.server.bark_speaker import BarkSpeaker, BarkSpeech
-from openbark.server.speaker import Utterance
+from openbark.server.speakers.bark_speaker import BarkSpeaker, BarkSpeech
+from openbark.server.speakers.base import Utterance
 from openbark.speech.options import SpeechOptions
 from openbark.voices.voice import Voice
 

@@ -17,8 +17,8 @@ from openbark.cli.main import cli
 def test_openapi_document(tiny_checkpoint_dir: Path) -> None:
     pytest.importorskip("fastapi", reason="needs the extra [server]")
     from openbark.server.app import create_app
-    from openbark.server.bark_speaker import BarkSpeaker
     from openbark.server.settings import load_settings
+    from openbark.server.speakers.bark_speaker import BarkSpeaker
 
     speaker = BarkSpeaker(Bark.load(tiny_checkpoint_dir, threads=1))
     try:

@@ -14,7 +14,7 @@ import ray
 from fake_speaker import FakeSpeaker, FakeSpeech
 
 from openbark.errors import CheckpointNotFoundError
-from openbark.server.speaker import Block, Utterance
+from openbark.server.speakers.base import Block, Utterance
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 

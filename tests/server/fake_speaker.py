@@ -12,7 +12,7 @@ import numpy as np
 
 from openbark.errors import BusyError, CancelledError, TextError
 from openbark.params import GenerationParams
-from openbark.server.speaker import Block, SpeakerStats, SpeechReport, StageTime, Utterance
+from openbark.server.speakers.base import Block, SpeakerStats, SpeechReport, StageTime, Utterance
 from openbark.speech.plan import PieceReport, PlanReport
 from openbark.text.left_out import LeftOut
 from openbark.voices.library import VoiceLibrary

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from openbark.cli.main import main
-from openbark.server.bark_speaker import BarkSpeech
-from openbark.server.speaker import Block
+from openbark.server.speakers.bark_speaker import BarkSpeech
+from openbark.server.speakers.base import Block
 
 
 def hold(release: Path) -> None:

@@ -8,12 +8,12 @@ from contextlib import ExitStack
 import pytest
 
 from openbark.errors import ParamError
-from openbark.server.admission import Admission
 from openbark.server.errors import ApiError
-from openbark.server.estimate import estimate_request
-from openbark.server.preparation import check_estimate
-from openbark.server.protocol import SpeechRequest
 from openbark.server.settings import ServerSettings, load_settings
+from openbark.server.speech.admission import Admission
+from openbark.server.speech.estimate import estimate_request
+from openbark.server.speech.preparation import check_estimate
+from openbark.server.speech.protocol import SpeechRequest
 
 
 def test_a_long_request_does_not_lock_out_short_ones() -> None:

@@ -14,8 +14,8 @@ from openbark import Bark
 from openbark.errors import ParamError
 from openbark.longform.options import LongFormOptions
 from openbark.params import GenerationParams
-from openbark.server.bark_speaker import BarkSpeaker, BarkSpeech
-from openbark.server.speaker import Utterance
+from openbark.server.speakers.bark_speaker import BarkSpeaker, BarkSpeech
+from openbark.server.speakers.base import Utterance
 from openbark.speech.options import SpeechOptions
 
 TEXT = "It was late. Nobody came, and he slept."

@@ -18,7 +18,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 from waiting import DEADLINE_SECONDS, reached, wait_until
 
-from openbark.server.connections import protocol_with_deadlines
+from openbark.server.http.connections import protocol_with_deadlines
 
 Start = Callable[..., RunningServer]
 HEADER = b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"

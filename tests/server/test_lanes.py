@@ -8,7 +8,7 @@ import pytest
 from openbark.engine.request import Request
 from openbark.errors import BusyError, CancelledError
 from openbark.params import GenerationParams
-from openbark.server.lanes import PieceLane
+from openbark.server.speakers.lanes import PieceLane
 
 
 class Piece:

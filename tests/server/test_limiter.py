@@ -11,8 +11,8 @@ import pytest
 from fake_speaker import RATE
 from running_server import RunningServer
 
-from openbark.server.limiter import ConcurrencyLimiter, Turn, listeners_at_once
-from openbark.server.speaker import SpeakerStats
+from openbark.server.speakers.base import SpeakerStats
+from openbark.server.speech.limiter import ConcurrencyLimiter, Turn, listeners_at_once
 
 
 class Clock:

@@ -15,7 +15,7 @@ from running_server import RunningServer
 
 pytestmark = pytest.mark.browser
 
-_STATIC = Path(str(resources.files("openbark.server"))) / "static"
+_STATIC = Path(str(resources.files("openbark.server.http"))) / "static"
 Start = Callable[..., RunningServer]
 Open = Callable[..., Visit]
 LONG = "This line is long enough to be heard while the rest of it is still being made. " * 2

@@ -215,6 +215,6 @@ def test_encoders_work_off_the_event_loop(
         encoder.write = lambda block: (seen.add(threading.get_ident()), write(block))[1]
         return encoder
 
-    monkeypatch.setattr("openbark.server.serving.open_encoder", watched)
+    monkeypatch.setattr("openbark.server.speech.serving.open_encoder", watched)
     assert ask(server, response_format="mp3", stream=stream).status_code == 200
     assert seen and server._thread.ident not in seen

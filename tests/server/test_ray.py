@@ -20,8 +20,8 @@ from openbark.api import Bark
 from openbark.audio import pcm16
 from openbark.errors import ParamError
 from openbark.longform.options import LongFormOptions
+from openbark.server.extras.ray_speaker import ModelOptions
 from openbark.server.ray_serve import RayOptions, deploy
-from openbark.server.ray_speaker import ModelOptions
 from openbark.server.settings import load_settings
 
 pytestmark = pytest.mark.ray

@@ -13,7 +13,7 @@ pytest.importorskip("fastapi", reason="needs the extra [server]")
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from openbark.server.ray_front import FrontApp, ProxyErrors
+from openbark.server.extras.ray_front import FrontApp, ProxyErrors
 
 
 def _client(app: object) -> httpx.AsyncClient:

@@ -23,7 +23,7 @@ from fake_ray_model import FakeModel
 from ray import serve
 
 from openbark.errors import CancelledError, DeviceError, ParamError
-from openbark.server.ray_cluster import await_room, connect, how_many_fit
+from openbark.server.extras.ray_cluster import await_room, connect, how_many_fit
 from openbark.server.ray_serve import APPLICATION, Places, RayOptions, deploy, fit_cpus, remove
 from openbark.server.settings import load_settings
 
@@ -44,7 +44,7 @@ def cluster() -> Iterator[None]:
         patch.setenv("PYTHONPATH", os.pathsep.join([here, os.environ.get("PYTHONPATH", "")]))
         patch.setenv(
             "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH",
-            "openbark.server.ray_front.proxy_middlewares",
+            "openbark.server.extras.ray_front.proxy_middlewares",
         )
         ray.init(
             address="local",

@@ -119,7 +119,7 @@ def test_a_request_longer_than_the_server_takes_makes_nothing(server: RunningSer
     ("woman", "man"), [("nova", "onyx"), ("shimmer", "echo"), ("coral", "ash"), ("sage", "cedar")]
 )
 def test_women_s_names_have_a_woman_s_voice(woman: str, man: str) -> None:
-    from openbark.server.voice_book import read_voice_map
+    from openbark.server.speech.voice_book import read_voice_map
 
     names = read_voice_map()
     # en_0 is the embedded model's woman, en_speaker_9 Suno's.

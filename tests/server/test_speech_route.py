@@ -18,7 +18,7 @@ from waiting import DEADLINE_SECONDS
 
 from openbark.audio import pcm16
 from openbark.errors import OpenBarkError
-from openbark.server import preparation
+from openbark.server.speech import preparation
 
 Start = Callable[..., RunningServer]
 TEXT = "A sentence to speak."

@@ -14,7 +14,7 @@ import pytest
 from running_server import RunningServer
 
 from openbark.errors import MissingExtraError
-from openbark.server.speaker import StageTime
+from openbark.server.speakers.base import StageTime
 from openbark.server.tracing import OtelTracing, Tracing, open_tracing
 
 sdk = pytest.importorskip("opentelemetry.sdk.trace", reason="needs opentelemetry-sdk")
@@ -88,7 +88,7 @@ def test_other_requests_leave_no_trace(traced: RunningServer, memory: Any) -> No
 
 def test_the_real_speaker_tells_its_stages() -> None:
     from openbark.engine.request import CascadeResult
-    from openbark.server.bark_speaker import _stage_times
+    from openbark.server.speakers.bark_speaker import _stage_times
     from openbark.stages.semantic import StopReason
 
     timings = {"semantic": 1.0, "coarse": 2.0, "fine": 0.5, "codec": 0.25}

@@ -22,7 +22,7 @@ from waiting import DEADLINE_SECONDS, reached, wait_until
 
 from openbark.errors import AudioError, VoiceError
 from openbark.server.errors import ApiError
-from openbark.server.upload_reader import ReadLimits, UploadReader
+from openbark.server.http.upload_reader import ReadLimits, UploadReader
 from openbark.voices.voice import Voice
 
 Start = Callable[..., RunningServer]
@@ -249,7 +249,7 @@ def test_the_server_lives_on(start: Start, tmp_path: Path, what: str) -> None:
 
 def test_the_child_imports_little() -> None:
     script = (
-        "import sys, openbark.server.upload_child as child\n"
+        "import sys, openbark.server.http.upload_child as child\n"
         "child.KINDS['voice']({'voice_bytes': 1})\n"
         "print([name for name in ('fastapi', 'torch', 'soundfile', 'pydantic', 'asyncio') "
         "if name in sys.modules])"

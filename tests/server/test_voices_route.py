@@ -17,11 +17,11 @@ import pytest
 from running_server import RunningServer
 
 from openbark.errors import ParamError
-from openbark.server import consents
-from openbark.server.consents import ConsentStore, new_consent
+from openbark.server.extras import consents
+from openbark.server.extras.consents import ConsentStore, new_consent
 from openbark.server.keys import key_line
-from openbark.server.uploads import Naming, StoredVoice, UploadedVoices
-from openbark.server.voice_book import read_voice_map
+from openbark.server.speech.uploads import Naming, StoredVoice, UploadedVoices
+from openbark.server.speech.voice_book import read_voice_map
 from openbark.voices.voice import Voice
 
 Start = Callable[..., RunningServer]
@@ -250,7 +250,7 @@ def test_a_disk_that_fails_is_no_fault_of_the_client(
     def fails(*arguments: object, missing_ok: bool = False) -> None:
         raise OSError(number, os.strerror(number), str(tmp_path))
 
-    monkeypatch.setattr("openbark.server.uploads.write_atomically", fails)
+    monkeypatch.setattr("openbark.server.speech.uploads.write_atomically", fails)
     refused = upload(server, voice_file(tmp_path), "other")
     monkeypatch.setattr(Path, "unlink", fails)
     kept = server.client.delete(f"/v1/audio/voices/{made}")

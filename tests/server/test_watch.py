@@ -18,8 +18,8 @@ from running_server import RunningServer
 from waiting import DEADLINE_SECONDS, reached
 
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError, TextError
-from openbark.server.speaker import Utterance
-from openbark.server.watched import WatchedSpeaker, WatchLimits
+from openbark.server.speakers.base import Utterance
+from openbark.server.speakers.watched import WatchedSpeaker, WatchLimits
 from openbark.speech.options import SpeechOptions
 from openbark.voices.library import VoiceLibrary
 
@@ -221,7 +221,7 @@ def test_a_slow_engine_is_not_stuck(tmp_path: Path) -> None:
 
 def test_a_replica_that_stands_still_fails_the_check_of_ray(tmp_path: Path) -> None:
     pytest.importorskip("ray.serve", reason="needs the extra [ray]")
-    from openbark.server.ray_speaker import ModelOptions, RaySpeech, Replica
+    from openbark.server.extras.ray_speaker import ModelOptions, RaySpeech, Replica
 
     replica = Replica(ModelOptions(dtype="float32", threads=1), 2, WatchLimits(0.05))
     asyncio.run(replica.check_health())
@@ -281,7 +281,7 @@ door_settings = settings.load_settings(None, {"port": 0})
 door = run.listen(door_settings)
 print(door.getsockname()[1], flush=True)
 app = create_app(Stuck(VoiceLibrary([])), door_settings)
-import openbark.server.watched as watched
+import openbark.server.speakers.watched as watched
 watched._CLOSE_SECONDS = 0.2
 run.serve(app, door_settings, door)
 """

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from openbark.audio import pcm16
-from openbark.server.sentences import SentenceBuffer, whole_sentences
+from openbark.server.speech.sentences import SentenceBuffer, whole_sentences
 
 Start = Callable[..., RunningServer]
 CONFIG = {"type": "session.config", "voice": "en_0", "seed": 3, "response_format": "pcm"}
@@ -182,7 +182,7 @@ def test_much_text_without_a_sentence_is_read_in_linear_time(
         read.append(len(text))
         return whole_sentences(text)
 
-    monkeypatch.setattr("openbark.server.sentences.whole_sentences", counted)
+    monkeypatch.setattr("openbark.server.speech.sentences.whole_sentences", counted)
     with session(server) as socket:
         for _ in range(4500):
             socket.send('{"type": "input.text", "text": "aaaa"}')
@@ -210,7 +210,7 @@ def test_the_work_for_a_text_in_parts_grows_with_its_length(
             await buffer.add(part)
         return sum(read)
 
-    monkeypatch.setattr("openbark.server.sentences.whole_sentences", counted)
+    monkeypatch.setattr("openbark.server.speech.sentences.whole_sentences", counted)
     half, whole = asyncio.run(run(2000)), asyncio.run(run(4000))
     assert whole <= 2.8 * half
 

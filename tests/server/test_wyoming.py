@@ -28,7 +28,7 @@ from wyoming.tts import (
 )
 
 from openbark.errors import BusyError, DeadlineError, OpenBarkError
-from openbark.server.voice_book import voice_language
+from openbark.server.speech.voice_book import voice_language
 
 Start = Callable[..., RunningServer]
 VOICE = SynthesizeVoice(name="en_0")

@@ -105,10 +105,10 @@ def serve(
         return
     from openbark.api import Bark
     from openbark.server.app import create_app
-    from openbark.server.bark_speaker import BarkSpeaker
     from openbark.server.run import listen
     from openbark.server.run import serve as run_server
     from openbark.server.settings import load_settings
+    from openbark.server.speakers.bark_speaker import BarkSpeaker
 
     flags = {
         "host": host,
@@ -145,8 +145,8 @@ def _serve_on_ray(
     fronts: int,
 ) -> None:
     _check_installed(("ray",), "ray")
+    from openbark.server.extras.ray_speaker import ModelOptions
     from openbark.server.ray_serve import RayOptions, serve_until_signal
-    from openbark.server.ray_speaker import ModelOptions
 
     device = model[1]
     options = RayOptions.parse(replicas, device, cpus, gpus, fronts)

@@ -18,26 +18,27 @@ from starlette.responses import JSONResponse
 
 from openbark import __version__
 from openbark.errors import OpenBarkError
-from openbark.server.consents import ConsentStore
 from openbark.server.errors import ApiError, invalid, not_found, to_api_error
-from openbark.server.guard import DrainState, Guard, request_id_of
-from openbark.server.health import Readiness, health_router, keep_watch, tell_fault, warm_up
-from openbark.server.metrics import Metrics
-from openbark.server.page import page_router
-from openbark.server.routes_consents import consents_router
-from openbark.server.routes_speech import speech_router
-from openbark.server.routes_takes import takes_router
-from openbark.server.routes_voices import voices_router
-from openbark.server.serving import SpeechService
+from openbark.server.extras.batch import batch_router
+from openbark.server.extras.consents import ConsentStore
+from openbark.server.extras.routes_consents import consents_router
+from openbark.server.extras.websocket import websocket_router
+from openbark.server.http.guard import DrainState, Guard, request_id_of
+from openbark.server.http.health import Readiness, health_router, keep_watch, tell_fault, warm_up
+from openbark.server.http.page import page_router
+from openbark.server.http.routes_speech import speech_router
+from openbark.server.http.routes_takes import takes_router
+from openbark.server.http.routes_voices import voices_router
+from openbark.server.http.upload_reader import ReadLimits, UploadReader
+from openbark.server.http.validation import check_json_type, invalid_request
 from openbark.server.settings import ServerSettings
-from openbark.server.speaker import Speaker
+from openbark.server.speakers.base import Speaker
+from openbark.server.speakers.watched import WatchedSpeaker, WatchLimits
+from openbark.server.speech.metrics import Metrics
+from openbark.server.speech.serving import SpeechService
+from openbark.server.speech.uploads import UploadedVoices
+from openbark.server.speech.voice_book import VoiceBook, read_voice_map
 from openbark.server.tracing import Tracing, open_tracing
-from openbark.server.upload_reader import ReadLimits, UploadReader
-from openbark.server.uploads import UploadedVoices
-from openbark.server.validation import check_json_type, invalid_request
-from openbark.server.voice_book import VoiceBook, read_voice_map
-from openbark.server.watched import WatchedSpeaker, WatchLimits
-from openbark.server.websocket import websocket_router
 
 __all__ = ["Parts", "create_app"]
 
@@ -97,6 +98,7 @@ def create_app(
     app.state.parts = parts
     app.include_router(health_router(parts.readiness, parts.drain, metrics), tags=["health"])
     app.include_router(speech_router(parts.service), tags=["speech"])
+    app.include_router(batch_router(parts.service), tags=["speech"])
     app.include_router(takes_router(parts.service), tags=["speech"])
     app.include_router(voices_router(parts.service, parts.reader), tags=["voices"])
     consents = ConsentStore(folder / "consents") if folder is not None else None
@@ -144,7 +146,7 @@ async def _wyoming(parts: Parts) -> AsyncIterator[None]:
     if settings.wyoming_port is None:
         yield
         return
-    from openbark.server.wyoming import WyomingServer
+    from openbark.server.extras.wyoming import WyomingServer
 
     server = WyomingServer(parts.service)
     parts.wyoming_port = await server.start(settings.host, settings.wyoming_port)

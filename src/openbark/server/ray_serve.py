@@ -23,12 +23,12 @@ from ray import serve
 
 from openbark.errors import CancelledError, DeviceError, ParamError
 from openbark.server.app import create_app
-from openbark.server.ray_cluster import await_room, connect, running_port
-from openbark.server.ray_front import FrontApp
-from openbark.server.ray_speaker import ModelFacts, RayModel, RaySpeaker, Replica
+from openbark.server.extras.ray_cluster import await_room, connect, running_port
+from openbark.server.extras.ray_front import FrontApp
+from openbark.server.extras.ray_speaker import ModelFacts, RayModel, RaySpeaker, Replica
 from openbark.server.run import listen
 from openbark.server.settings import ServerSettings
-from openbark.server.watched import WatchLimits
+from openbark.server.speakers.watched import WatchLimits
 from openbark.voices.library import VoiceLibrary
 
 __all__ = [

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from openbark.errors import ParamError
 from openbark.server.app import Parts
-from openbark.server.connections import protocol_with_deadlines
+from openbark.server.http.connections import protocol_with_deadlines
 from openbark.server.settings import ServerSettings
 
 __all__ = ["DrainingServer", "listen", "serve", "uvicorn_config"]

@@ -1,5 +1,5 @@
 """Files of strangers are read in a process of their own, which can be killed: a bomb, a decoder that spins or
-crashes costs its upload and nothing else. The process is `openbark.server.upload_child`.
+crashes costs its upload and nothing else. The process is `openbark.server.http.upload_child`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ __all__ = ["ReadLimits", "UploadReader"]
 
 _log = logging.getLogger("openbark.server")
 
-_SCRIPT = "import sys; from openbark.server.upload_child import main; sys.exit(main(sys.argv[1:]))"
+_SCRIPT = (
+    "import sys; from openbark.server.http.upload_child import main; sys.exit(main(sys.argv[1:]))"
+)
 _COMMAND = (sys.executable, "-P", "-c", _SCRIPT)
 _AT_ONCE = 2
 _MOST_WAITING = 16

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from openbark.server.errors import invalid
-from openbark.server.guard import request_id_of
-from openbark.server.protocol import SpeechPlan, SpeechRequest
-from openbark.server.responses import unless_left
-from openbark.server.routes_speech import ERROR_ANSWERS
-from openbark.server.serving import SpeechService
-from openbark.server.speaker import SpeechReport
-from openbark.server.uploads import voice_bytes
+from openbark.server.http.guard import request_id_of
+from openbark.server.http.responses import unless_left
+from openbark.server.http.routes_speech import ERROR_ANSWERS
+from openbark.server.speakers.base import SpeechReport
+from openbark.server.speech.protocol import SpeechPlan, SpeechRequest
+from openbark.server.speech.serving import SpeechService
+from openbark.server.speech.uploads import voice_bytes
 from openbark.text.timings import TextTiming, format_timings
 
 __all__ = ["takes_router"]

@@ -17,8 +17,8 @@ from typing import Any
 
 from openbark.errors import ParamError
 from openbark.server.errors import ApiError, invalid
-from openbark.server.protocol import VoiceCard
-from openbark.server.uploads import StoredVoice, UploadedVoices
+from openbark.server.speech.protocol import VoiceCard
+from openbark.server.speech.uploads import StoredVoice, UploadedVoices
 from openbark.text.split.sentence_words import LANGUAGES
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
@@ -46,7 +46,9 @@ def read_voice_map(path: Path | None = None) -> Mapping[str, tuple[str, ...]]:
     label = str(path) if path is not None else _DEFAULT_MAP
     try:
         if path is None:
-            text = resources.files("openbark.server").joinpath(_DEFAULT_MAP).read_text("utf-8")
+            text = (
+                resources.files("openbark.server.speech").joinpath(_DEFAULT_MAP).read_text("utf-8")
+            )
         else:
             text = path.read_text(encoding="utf-8")
         table = tomllib.loads(text)

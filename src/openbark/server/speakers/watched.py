@@ -2,7 +2,7 @@
 
 A stalled engine is seen from outside. Everything else may be the fault of a request, so a clip of the server's own
 is tried first: only when that fails too, the server is at fault. What follows for readiness is
-`openbark.server.health`; a replica of Ray Serve asks `check_progress` itself. Runs on the event loop, hence without locks.
+`openbark.server.http.health`; a replica of Ray Serve asks `check_progress` itself. Runs on the event loop, hence without locks.
 """
 
 from __future__ import annotations
@@ -19,7 +19,14 @@ import numpy as np
 
 from openbark.errors import BusyError, DeadlineError, DeviceError, OpenBarkError
 from openbark.params import GenerationParams
-from openbark.server.speaker import Block, Speaker, SpeakerStats, Speech, SpeechReport, Utterance
+from openbark.server.speakers.base import (
+    Block,
+    Speaker,
+    SpeakerStats,
+    Speech,
+    SpeechReport,
+    Utterance,
+)
 from openbark.speech.options import SpeechOptions
 from openbark.speech.plan import PlanReport
 from openbark.voices.library import VoiceLibrary

@@ -13,11 +13,11 @@ from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
 from openbark.server.errors import ApiError, not_ready, shutting_down
-from openbark.server.guard import DrainState
-from openbark.server.metrics import CONTENT_TYPE, Metrics
-from openbark.server.protocol import ErrorResponse
-from openbark.server.speaker import Block, Speaker
-from openbark.server.watched import Fault, WatchedSpeaker, trial_utterance
+from openbark.server.http.guard import DrainState
+from openbark.server.speakers.base import Block, Speaker
+from openbark.server.speakers.watched import Fault, WatchedSpeaker, trial_utterance
+from openbark.server.speech.metrics import CONTENT_TYPE, Metrics
+from openbark.server.speech.protocol import ErrorResponse
 
 __all__ = ["Readiness", "health_router", "keep_watch", "tell_fault", "warm_up"]
 

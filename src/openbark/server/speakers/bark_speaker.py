@@ -22,8 +22,7 @@ from openbark.errors import CancelledError
 from openbark.longform.join import Placed
 from openbark.longform.voices import spoken_voice
 from openbark.params import GenerationParams
-from openbark.server.lanes import PieceLane
-from openbark.server.speaker import (
+from openbark.server.speakers.base import (
     Block,
     SpeakerStats,
     SpeechReport,
@@ -31,6 +30,7 @@ from openbark.server.speaker import (
     StageTime,
     Utterance,
 )
+from openbark.server.speakers.lanes import PieceLane
 from openbark.speech.job import SpeechJob, plan_job
 from openbark.speech.plan import PlanReport
 from openbark.text.speech_length import expected_seconds

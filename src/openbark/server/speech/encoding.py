@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 from openbark.audio import AudioEncoder
-from openbark.server.speaker import Block
+from openbark.server.speakers.base import Block
 from openbark.server.tracing import Tracing
 
 __all__ = ["Encoding"]

@@ -1,27 +1,24 @@
-"""`/v1/audio/speech`, alone and in batches, and the lists of models."""
+"""`/v1/audio/speech`, and the lists of models."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import Any
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from openbark.server.batch import answer_lines, read_lines
-from openbark.server.guard import request_id_of
-from openbark.server.preparation import Job
-from openbark.server.protocol import (
+from openbark.server.http.guard import request_id_of
+from openbark.server.http.responses import AudioResponse, unless_left
+from openbark.server.speech.preparation import Job
+from openbark.server.speech.protocol import (
     CONTENT_TYPES,
     ErrorResponse,
     ModelCard,
     ModelList,
     SpeechRequest,
 )
-from openbark.server.responses import AudioResponse, unless_left
-from openbark.server.serving import SpeechService
-from openbark.server.validation import check_json_type
+from openbark.server.speech.serving import SpeechService
 
 __all__ = ["ERROR_ANSWERS", "speech_router"]
 
@@ -55,21 +52,6 @@ def speech_router(service: SpeechService) -> APIRouter:
         if body.stream_format == "audio" and not body.stream:
             return await _whole(service, job, request)
         return _streamed(service, job)
-
-    @router.post("/v1/audio/speech/batch", response_class=Response)
-    async def batch(request: Request) -> Response:
-        """Speak the lines of an OpenAI batch file (JSON lines of custom_id, method, url, body); each answer
-        line carries its audio in base64, in the order of the lines."""
-        check_json_type(request.headers.get("content-type"))
-        owner, request_id = request.state.key, request_id_of(request.scope)
-        service.check_room(owner)
-        data = await request.body()
-        lines = await asyncio.to_thread(read_lines, data, service.settings.max_batch_lines)
-        return AudioResponse(
-            answer_lines(service, lines, owner, request_id),
-            "application/jsonl",
-            {"X-Accel-Buffering": "no"},
-        )
 
     @router.get("/v1/models")
     @router.get("/v1/audio/models")

@@ -20,7 +20,7 @@ from openbark.errors import CancelledError, ParamError
 
 __all__ = ["await_room", "connect", "how_many_fit", "running_port"]
 
-_MIDDLEWARES = "openbark.server.ray_front.proxy_middlewares"
+_MIDDLEWARES = "openbark.server.extras.ray_front.proxy_middlewares"
 _MIDDLEWARES_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 _ROOM_SECONDS = 60.0
 _LOOK_SECONDS = 0.5

@@ -29,9 +29,9 @@ from openbark.server.errors import (
     too_large,
     unauthorized,
 )
+from openbark.server.http.origins import Origins
+from openbark.server.http.responses import ClientLeftError
 from openbark.server.keys import KeyRing
-from openbark.server.origins import Origins
-from openbark.server.responses import ClientLeftError
 from openbark.server.settings import ServerSettings
 from openbark.server.tracing import Tracing
 

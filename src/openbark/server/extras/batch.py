@@ -14,14 +14,19 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 from typing import Any
 
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.responses import Response
 
 from openbark.server.errors import ApiError, internal_error, invalid, to_api_error
-from openbark.server.protocol import SpeechRequest, Usage
-from openbark.server.serving import SpeechService
-from openbark.server.validation import invalid_request
+from openbark.server.http.guard import request_id_of
+from openbark.server.http.responses import AudioResponse
+from openbark.server.http.routes_speech import ERROR_ANSWERS
+from openbark.server.http.validation import check_json_type, invalid_request
+from openbark.server.speech.protocol import SpeechRequest, Usage
+from openbark.server.speech.serving import SpeechService
 
-__all__ = ["BatchLine", "answer_lines", "read_lines"]
+__all__ = ["BatchLine", "answer_lines", "batch_router", "read_lines"]
 
 _URL = "/v1/audio/speech"
 _AT_ONCE = 4
@@ -37,6 +42,28 @@ class BatchLine(BaseModel):
     method: str = "POST"
     url: str = _URL
     body: dict[str, Any]
+
+
+def batch_router(service: SpeechService) -> APIRouter:
+    """The route of one service."""
+    router = APIRouter(responses=ERROR_ANSWERS)
+
+    @router.post("/v1/audio/speech/batch", response_class=Response)
+    async def batch(request: Request) -> Response:
+        """Speak the lines of an OpenAI batch file (JSON lines of custom_id, method, url, body); each answer
+        line carries its audio in base64, in the order of the lines."""
+        check_json_type(request.headers.get("content-type"))
+        owner, request_id = request.state.key, request_id_of(request.scope)
+        service.check_room(owner)
+        data = await request.body()
+        lines = await asyncio.to_thread(read_lines, data, service.settings.max_batch_lines)
+        return AudioResponse(
+            answer_lines(service, lines, owner, request_id),
+            "application/jsonl",
+            {"X-Accel-Buffering": "no"},
+        )
+
+    return router
 
 
 def read_lines(data: bytes, limit: int) -> list[BatchLine]:

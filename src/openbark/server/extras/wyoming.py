@@ -32,11 +32,11 @@ from openbark import __version__
 from openbark.audio import pcm16
 from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, to_api_error
-from openbark.server.protocol import SpeechRequest
-from openbark.server.sentences import SentenceBuffer
-from openbark.server.serving import SpeechService
+from openbark.server.http.validation import invalid_request
 from openbark.server.settings import ServerSettings
-from openbark.server.validation import invalid_request
+from openbark.server.speech.protocol import SpeechRequest
+from openbark.server.speech.sentences import SentenceBuffer
+from openbark.server.speech.serving import SpeechService
 
 __all__ = ["WyomingServer"]
 

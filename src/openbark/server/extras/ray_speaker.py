@@ -18,8 +18,8 @@ from ray.serve.exceptions import BackPressureError
 from openbark.api import Bark
 from openbark.errors import BusyError, DeadlineError, DeviceError
 from openbark.params import GenerationParams
-from openbark.server.bark_speaker import BarkSpeaker
-from openbark.server.speaker import (
+from openbark.server.speakers.bark_speaker import BarkSpeaker
+from openbark.server.speakers.base import (
     Block,
     Speaker,
     SpeakerStats,
@@ -27,7 +27,7 @@ from openbark.server.speaker import (
     Utterance,
     no_voice,
 )
-from openbark.server.watched import WatchedSpeaker, WatchLimits
+from openbark.server.speakers.watched import WatchedSpeaker, WatchLimits
 from openbark.speech.plan import PlanReport
 from openbark.text.scripts.read import parse_script
 from openbark.text.speech_length import expected_seconds

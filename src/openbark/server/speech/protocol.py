@@ -1,6 +1,6 @@
 """The JSON of the wire: requests and answers of `/v1`, as OpenAI's clients and Open WebUI speak them.
 
-Pydantic models only; what they mean is `openbark.server.serving`. Unknown keys of a speech request are
+Pydantic models only; what they mean is `openbark.server.speech.serving`. Unknown keys of a speech request are
 ignored, since clients send keys of their own; everything known is checked. A key that is null is as good as absent:
 OpenAI's clients write None so.
 """

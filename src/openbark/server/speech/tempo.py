@@ -10,7 +10,7 @@ import numpy as np
 
 from openbark.audio import Waveform
 from openbark.audio.edits import MAX_SPEED, MIN_SPEED, Stretcher
-from openbark.server.speaker import Block, Speech
+from openbark.server.speakers.base import Block, Speech
 
 __all__ = ["Tempo", "at_speed"]
 

@@ -11,12 +11,18 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from starlette.responses import Response
 
 from openbark.server.errors import ApiError, invalid, not_found, too_large
-from openbark.server.protocol import VoiceDeleted, VoiceList, VoiceObject
-from openbark.server.routes_speech import ERROR_ANSWERS
-from openbark.server.serving import SpeechService
-from openbark.server.storage import stored
-from openbark.server.upload_reader import UploadReader
-from openbark.server.uploads import MAX_NAME, Naming, StoredVoice, UploadedVoices, voice_bytes
+from openbark.server.http.routes_speech import ERROR_ANSWERS
+from openbark.server.http.storage import stored
+from openbark.server.http.upload_reader import UploadReader
+from openbark.server.speech.protocol import VoiceDeleted, VoiceList, VoiceObject
+from openbark.server.speech.serving import SpeechService
+from openbark.server.speech.uploads import (
+    MAX_NAME,
+    Naming,
+    StoredVoice,
+    UploadedVoices,
+    voice_bytes,
+)
 
 __all__ = ["voices_router"]
 

@@ -9,8 +9,8 @@ from collections.abc import AsyncGenerator
 from dataclasses import asdict
 from typing import Any
 
-from openbark.server.protocol import Usage
-from openbark.server.speaker import Block, SpeechReport
+from openbark.server.speakers.base import Block, SpeechReport
+from openbark.server.speech.protocol import Usage
 
 __all__ = ["delta", "done_event", "event", "ticking", "usage_of"]
 

@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass
 
 from openbark.longform.options import Pauses
-from openbark.server.protocol import SpeechRequest
+from openbark.server.speech.protocol import SpeechRequest
 from openbark.text.scripts.items import Pause
 from openbark.text.scripts.read import parse_script
 from openbark.text.speech_length import expected_seconds

@@ -23,7 +23,7 @@ _TYPES = {
 
 def page_router() -> APIRouter:
     """`/`, `/docs` and `/static/NAME`, for the files that the package has."""
-    folder = Path(str(resources.files("openbark.server"))) / "static"
+    folder = Path(str(resources.files("openbark.server.http"))) / "static"
     files = {path.name: path for path in sorted(folder.glob("*")) if path.suffix in _TYPES}
     router = APIRouter()
 

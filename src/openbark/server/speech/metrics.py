@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from openbark.server.watched import FAULTS
+from openbark.server.speakers.watched import FAULTS
 
 __all__ = ["CONTENT_TYPE", "Metrics"]
 

@@ -24,14 +24,14 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from openbark.errors import OpenBarkError
 from openbark.server.errors import ApiError, invalid, to_api_error
-from openbark.server.events import usage_of
-from openbark.server.guard import request_id_of
-from openbark.server.protocol import SpeechRequest
-from openbark.server.sentences import SentenceBuffer
-from openbark.server.serving import SpeechService
+from openbark.server.http.guard import request_id_of
+from openbark.server.http.validation import invalid_request
 from openbark.server.settings import ServerSettings
-from openbark.server.speaker import SpeechReport
-from openbark.server.validation import invalid_request
+from openbark.server.speakers.base import SpeechReport
+from openbark.server.speech.events import usage_of
+from openbark.server.speech.protocol import SpeechRequest
+from openbark.server.speech.sentences import SentenceBuffer
+from openbark.server.speech.serving import SpeechService
 
 __all__ = ["websocket_router"]
 

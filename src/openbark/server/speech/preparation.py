@@ -14,9 +14,9 @@ from openbark.audio.aac import has_aac
 from openbark.longform.options import LongFormOptions, Pauses
 from openbark.params import GenerationParams, SamplingParams
 from openbark.server.errors import invalid
-from openbark.server.estimate import Estimate
-from openbark.server.protocol import SpeechRequest, VoiceId
 from openbark.server.settings import ServerSettings
+from openbark.server.speech.estimate import Estimate
+from openbark.server.speech.protocol import SpeechRequest, VoiceId
 from openbark.text.split.sentence_words import LANGUAGES
 
 __all__ = [

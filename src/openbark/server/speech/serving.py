@@ -17,14 +17,16 @@ from openbark.audio import AudioEncoder, open_encoder
 from openbark.audio.encoders import encode_blocks
 from openbark.errors import CancelledError, OpenBarkError, VoiceError
 from openbark.params import check_seed
-from openbark.server.admission import Admission
-from openbark.server.encoding import Encoding
 from openbark.server.errors import ApiError, busy, not_found, timed_out, to_api_error
-from openbark.server.estimate import estimate_request
-from openbark.server.events import delta, done_event, event, ticking, usage_of
-from openbark.server.limiter import ConcurrencyLimiter, Turn, listeners_at_once
-from openbark.server.metrics import Metrics
-from openbark.server.preparation import (
+from openbark.server.settings import ServerSettings
+from openbark.server.speakers.base import Block, Speaker, SpeechReport, Utterance
+from openbark.server.speech.admission import Admission
+from openbark.server.speech.encoding import Encoding
+from openbark.server.speech.estimate import estimate_request
+from openbark.server.speech.events import delta, done_event, event, ticking, usage_of
+from openbark.server.speech.limiter import ConcurrencyLimiter, Turn, listeners_at_once
+from openbark.server.speech.metrics import Metrics
+from openbark.server.speech.preparation import (
     ENCODERS,
     MODEL_ALIASES,
     Job,
@@ -36,12 +38,10 @@ from openbark.server.preparation import (
     params_of,
     voice_name,
 )
-from openbark.server.protocol import SpeechRequest, Usage
-from openbark.server.settings import ServerSettings
-from openbark.server.speaker import Block, Speaker, SpeechReport, Utterance
-from openbark.server.tempo import at_speed
+from openbark.server.speech.protocol import SpeechRequest, Usage
+from openbark.server.speech.tempo import at_speed
+from openbark.server.speech.voice_book import VoiceBook
 from openbark.server.tracing import Tracing
-from openbark.server.voice_book import VoiceBook
 from openbark.speech.options import ScriptOptions, SpeechOptions
 from openbark.speech.plan import PlanReport
 from openbark.voices.voice import Voice

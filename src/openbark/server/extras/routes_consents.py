@@ -9,12 +9,12 @@ from fastapi import APIRouter, File, Form, Request, UploadFile
 from pydantic import BaseModel, Field
 
 from openbark.errors import AudioError
-from openbark.server.consents import ConsentStore, StoredConsent, new_consent
 from openbark.server.errors import ApiError, invalid, not_found, too_large
-from openbark.server.routes_speech import ERROR_ANSWERS
-from openbark.server.serving import SpeechService
-from openbark.server.storage import stored
-from openbark.server.upload_reader import UploadReader
+from openbark.server.extras.consents import ConsentStore, StoredConsent, new_consent
+from openbark.server.http.routes_speech import ERROR_ANSWERS
+from openbark.server.http.storage import stored
+from openbark.server.http.upload_reader import UploadReader
+from openbark.server.speech.serving import SpeechService
 
 __all__ = ["Consent", "ConsentDeleted", "ConsentList", "Rename", "consents_router"]
 
