@@ -138,15 +138,15 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 
 def _check(options: Options) -> None:
-    for name, given, legal in (
+    for name, given, allowed in (
         ("--voices", options.presets, PRESETS),
         ("--parts", options.parts, PARTS),
     ):
-        unknown = sorted(set(given) - set(legal))
+        unknown = sorted(set(given) - set(allowed))
         if unknown:
-            raise ParamError(f"{name}: unknown {', '.join(unknown)}; legal: {', '.join(legal)}")
+            raise ParamError(f"{name}: unknown {', '.join(unknown)}; allowed: {', '.join(allowed)}")
     if not 1 <= options.n_sentences <= 60:
-        raise ParamError(f"--sentences is {options.n_sentences}; legal: 1 to 60")
+        raise ParamError(f"--sentences is {options.n_sentences}; allowed: 1 to 60")
     if options.reference_only and (options.parts or options.skip_reference):
         raise ParamError("--parts and --skip-reference need the model; leave out --reference-only")
 

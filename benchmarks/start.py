@@ -1,4 +1,4 @@
-"""How soon somebody hears something: cold processes, a warm engine, and loading with and without packed weights.
+"""Time to the first audio: cold processes, a warm engine, and loading with and without packed weights.
 
     python -m benchmarks.start                       # the embedded model
     python -m benchmarks.start --packed DIR          # loading a large checkpoint too, and where packed weights lie

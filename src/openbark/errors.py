@@ -4,7 +4,7 @@
     ├── InputError                     exit 2, HTTP 400   the caller can fix it by asking differently
     │   ├── TextError                  the text: empty, too long, characters the model cannot read
     │   ├── VoiceError                 the voice: unknown name, broken or foreign arrays
-    │   ├── ParamError                 a sampling or generation setting outside its legal values
+    │   ├── ParamError                 a sampling or generation setting outside its allowed values
     │   └── AudioError                 waveforms and audio files, read or written
     ├── CheckpointError                exit 1, HTTP 500   weights on disk
     │   ├── CheckpointNotFoundError    nothing there, or only half of it
@@ -18,7 +18,7 @@
     ├── DeadlineError                  exit 1, HTTP 504   it did not go on within its time
     └── CancelledError                 exit 130, HTTP 499 the caller left, or Ctrl-C
 
-A message says what is wrong, where, the legal values, and the next step. An exception of another type
+A message says what is wrong, where, the allowed values, and the next step. An exception of another type
 that reaches a user is a bug of ours.
 """
 
@@ -70,7 +70,7 @@ class VoiceError(InputError):
 
 
 class ParamError(InputError):
-    """A setting lies outside its legal values."""
+    """A setting lies outside its allowed values."""
 
 
 class AudioError(InputError):

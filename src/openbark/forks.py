@@ -1,7 +1,7 @@
 """What survives `os.fork`: objects that are told about it in the child, and a lock that is free there.
 
 Only the thread that forked exists in the child. A lock that another thread held stays locked there, and what it was
-doing has no end: whoever owns such things replaces them. Standard library only.
+doing has no end: the owner of such objects replaces them. Standard library only.
 """
 
 from __future__ import annotations

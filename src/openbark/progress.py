@@ -38,7 +38,7 @@ def can_show_progress() -> bool:
 
 
 class ProgressBar:
-    """Shows what the engine reports (a `Progress` callback); gone when done. Silent where nobody can see it."""
+    """Shows what the engine reports (a `Progress` callback); removed when done. Silent where stderr is not a terminal."""
 
     def __init__(self, enabled: bool = True, first: str = "loading") -> None:
         """first: what is shown before the first report."""

@@ -153,7 +153,7 @@ class Clip:
         return len(self.waveform)
 
     def __bool__(self) -> bool:
-        """True: `len` is no statement about whether there is a clip."""
+        """True: `len` is not a statement about whether there is a clip."""
         return True
 
     def __array__(
@@ -250,7 +250,7 @@ class Clip:
         return found | dict(self.recipe)
 
     def to_dict(self) -> dict[str, Any]:
-        """The provenance, and how it went: duration, stop reason, timings, segments; plain values for JSON.
+        """The provenance and the measurements: duration, stop reason, timings, segments; plain values for JSON.
 
         Tokens and samples are not in it.
         """

@@ -38,7 +38,7 @@ BAD = [
     ("min_eos_p over 1", ("Hi.", "--min-eos-p", "2"), 2, "min_eos_p is 2.0"),
     ("negative seed", ("Hi.", "--seed", "-1"), 2, f"seed is -1; allowed: 0..{2**64 - 1}"),
     ("seed over 64 bits", ("Hi.", "--seed", str(2**64)), 2, f"seed is {2**64}"),
-    ("seed that is no number", ("Hi.", "--seed", "x"), 2, "'x' is not a valid int"),
+    ("seed that is not a number", ("Hi.", "--seed", "x"), 2, "'x' is not a valid int"),
     ("no duration", ("Hi.", "--max-seconds", "0"), 2, "max_semantic_seconds is 0.0"),
     ("no threads", ("Hi.", "--threads", "0"), 2, "threads is 0"),
     ("unknown device", ("Hi.", "--device", "warp"), 1, "device 'warp'"),

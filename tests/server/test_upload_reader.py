@@ -182,7 +182,7 @@ def test_the_process_binds_itself(
     tmp_path: Path, work: str, cpu_seconds: int, outcome: str
 ) -> None:
     script = (
-        "import sys, traceback\nfrom openbark.server import upload_child\n"
+        "import sys, traceback\nfrom openbark.server.http import upload_child\n"
         f"upload_child._bind({cpu_seconds}, 256 << 20)\n"
         f"try:\n    {work}\nexcept Exception as error:\n    print(type(error).__name__)\n"
     )

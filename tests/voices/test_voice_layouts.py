@@ -90,7 +90,7 @@ def _edited(table: Path, change: Callable[[dict[str, object]], object]) -> Path:
         (lambda entry: entry.update(fine_prompt="..\\secret.npy"), "outside the table's folder"),
         (lambda entry: entry.update(fine_prompt="C:\\secret.npy"), "outside the table's folder"),
         (lambda entry: entry.update(fine_prompt="gone.npy"), "is not at .*gone.npy"),
-        (lambda entry: entry.update(fine_prompt=TABLE_FILE), "is no npy array"),
+        (lambda entry: entry.update(fine_prompt=TABLE_FILE), "is not an npy array"),
         (lambda entry: entry.update(semantic_prompt=entry["fine_prompt"]), "semantic has shape"),
     ],
 )

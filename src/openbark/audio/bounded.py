@@ -49,7 +49,7 @@ def open_from_start(source: Path | io.BytesIO) -> Any:
 def inspect_recording(data: bytes, bounds: AudioBounds) -> RecordingFacts:
     """Decode a file block by block, keep nothing of it, and stop at the first bound.
 
-    Raises AudioError for what is no audio, is too long, or has too many channels or an odd rate.
+    Raises AudioError for what is not audio, is too long, or has too many channels or an odd rate.
     """
     import soundfile
 

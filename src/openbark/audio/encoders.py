@@ -93,7 +93,7 @@ class AudioEncoder:
     def patches(self) -> list[Patch]:
         """After `finish`: what to overwrite in a file that can seek, so that its header knows its length.
 
-        A stream is a legal file without. Raises AudioError where the sizes do not fit the format.
+        A stream is a valid file without. Raises AudioError where the sizes do not fit the format.
         """
         return self._writer.patches()
 

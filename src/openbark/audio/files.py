@@ -63,7 +63,7 @@ def write_audio(
 def read_audio(path: str | os.PathLike[str]) -> tuple[Waveform, int]:
     """Read any file libsndfile reads: mono float32 samples [L] (channels averaged) and the sample rate.
 
-    Raises AudioError when the file is missing, is no audio, or holds no sample.
+    Raises AudioError when the file is missing, is not audio, or holds no sample.
     """
     import soundfile
 

@@ -58,7 +58,7 @@ _ALIASES = MappingProxyType({"opus": "ogg"})
 
 
 def check_format(name: str) -> str:
-    """The key of FORMATS that `name` means. Raises AudioError with the legal names for any other."""
+    """The key of FORMATS that `name` means. Raises AudioError with the allowed names for any other."""
     lowered = name.lower() if isinstance(name, str) else ""
     found = _ALIASES.get(lowered, lowered)
     if found not in FORMATS:

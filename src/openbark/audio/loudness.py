@@ -80,7 +80,7 @@ def with_loudness(waveform: Waveform, sample_rate: int, target: float) -> Wavefo
 
 
 def check_loudness(target: float) -> None:
-    """Raise ParamError unless `target` is a legal one for `with_loudness`."""
+    """Raise ParamError unless `target` is an allowed one for `with_loudness`."""
     number = read_number(target)
     if number is None or not MIN_LOUDNESS <= number <= MAX_LOUDNESS:
         raise ParamError(

@@ -24,7 +24,7 @@ from openbark.types import Waveform
 __all__ = ["PLAYERS", "LivePlayer", "Player", "find_player", "play"]
 
 _BLOCKS_WAITING = 64
-"""Blocks that wait for the player: whoever makes them faster than they are heard waits too."""
+"""Blocks that wait for the player: a producer faster than playback waits too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +134,7 @@ class LivePlayer:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Finish after a block that went well, stop after one that did not."""
+        """Finish after a block without an error, stop after one with an error."""
         try:
             if error is None:
                 self.finish()
@@ -143,7 +143,7 @@ class LivePlayer:
             self._opened.close()
 
     def _start(self) -> None:
-        # A pipe that nobody reads would stop a player that has much to complain of.
+        # A full pipe would block a player that writes a lot to stderr.
         self._errors = self._opened.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 - closed by the stack
         try:
             self._process = subprocess.Popen(

@@ -46,7 +46,7 @@ class PlaybackBuffer:
         expected_seconds: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """expected_seconds: of audio in all, 0 where nobody knows. Measuring starts now."""
+        """expected_seconds: of audio in all, 0 where that is unknown. Measuring starts now."""
         self._sample_rate = sample_rate
         self._expected = expected_seconds
         self._clock = clock

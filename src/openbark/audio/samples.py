@@ -33,7 +33,7 @@ def check_rate(name: str, rate: object) -> None:
 
 
 def check_waveform(waveform: Waveform, sample_rate: int) -> Waveform:
-    """`waveform` as float32. Raises AudioError unless it is finite mono float samples [L] at a legal rate."""
+    """`waveform` as float32. Raises AudioError unless it is finite mono float samples [L] at an allowed rate."""
     check_rate("sample_rate", sample_rate)
     samples = np.asarray(waveform)
     if samples.ndim != 1 or not np.issubdtype(samples.dtype, np.floating):

@@ -127,7 +127,7 @@ def _turns(rows: _Rows, config: BarkConfig) -> _Rows:
 def _compared(exact: _Rows, rounded: _Rows) -> Agreement:
     overlap = np.minimum(_distribution(exact), _distribution(rounded)).sum(axis=-1)
     same = exact.argmax(axis=-1) == rounded.argmax(axis=-1)
-    # What is no number agrees with nothing.
+    # What is not a number agrees with nothing.
     finite = np.isfinite(rounded).all(axis=-1)
     return Agreement(
         float(np.mean(same & finite)),

@@ -58,7 +58,7 @@ class LineSpeaker(Protocol):
     """A loaded model in a worker."""
 
     def speak(self, lines: Sequence[tuple[Line, int]]) -> list[Sound | Exception]:
-        """A sound, or what went wrong, for each line with its seed; each is what it would be alone."""
+        """A sound, or the error, for each line with its seed; each is what it would be alone."""
         ...
 
     def speak_alone(self, line: Line, seed: int) -> Sound:

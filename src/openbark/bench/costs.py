@@ -1,7 +1,7 @@
 """What a clip costs by formula: bytes that must be read, multiplications and additions that the result needs.
 
 Weights are read once per step, cached keys and values once per position that a step sees. Work that a contestant
-does beyond that (whole heads, positions nobody reads) is its own: it counts as time, not as operations. Nothing is
+does beyond that (whole heads, positions that are not read) is its own: it counts as time, not as operations. Nothing is
 measured here.
 """
 

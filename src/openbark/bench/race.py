@@ -55,14 +55,14 @@ class Race:
 
     def check(self) -> None:
         """Raise ParamError for what cannot be run."""
-        for name, given, legal in (
+        for name, given, allowed in (
             ("--against", self.against, PEERS),
             ("--dtype", [dtype for dtype, _ in self.own], tuple(BITS)),
             ("--window", [window for _, window in self.own], ("stock", "wide")),
         ):
-            unknown = [value for value in given if value not in legal]
+            unknown = [value for value in given if value not in allowed]
             if unknown:
-                raise ParamError(f"{name}: {', '.join(unknown)}; allowed: {', '.join(legal)}")
+                raise ParamError(f"{name}: {', '.join(unknown)}; allowed: {', '.join(allowed)}")
         for name, count in (("--repeat", self.repeat), ("--peer-repeat", self.peer_repeat)):
             if count < 1:
                 raise ParamError(f"{name} is {count}; allowed: 1 or more")

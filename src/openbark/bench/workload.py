@@ -69,7 +69,7 @@ class Workload:
         most = config.semantic_rules.max_new_tokens
         if not 1 <= count <= most:
             raise ParamError(
-                f"--seconds {self.seconds:g} is {count} semantic tokens; legal for this model: "
+                f"--seconds {self.seconds:g} is {count} semantic tokens; allowed for this model: "
                 f"1 to {most} ({config.max_seconds:.1f} s)"
             )
         return count

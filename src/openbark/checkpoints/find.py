@@ -18,7 +18,7 @@ def find_checkpoint(
     path: str | os.PathLike[str] | None = None, access: HubAccess | None = None
 ) -> Path:
     """The folder (or Suno file) that a user's model names: None or "embedded" is the one inside the
-    package; a text OWNER/NAME that is no folder here is a model on the hub, fetched as `access` says unless
+    package; a text OWNER/NAME that is not a folder here is a model on the hub, fetched as `access` says unless
     it is cached. A subfolder counts for folders too.
 
     Raises CheckpointNotFoundError saying what was looked for, or another CheckpointError of the download.
@@ -42,7 +42,7 @@ def find_checkpoint(
 
 
 def public_source(path: str | os.PathLike[str] | None) -> str | None:
-    """A model's name where it means the same on every machine; a user's folders are nobody else's business."""
+    """A model's name where it means the same on every machine; a user's folders are private."""
     if path is None or path == EMBEDDED_NAME:
         return EMBEDDED_NAME
     if isinstance(path, str) and is_hub_id(path) and not _exists(expanded(path)):

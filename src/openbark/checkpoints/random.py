@@ -115,11 +115,11 @@ class _FiledTensor:
 
     @property
     def parts(self) -> tuple[()]:
-        """It lies in no file that anybody else could read."""
+        """It is in no file that another process could read."""
         return ()
 
     def read(self) -> NDArray[np.float32]:
-        """As of a checkpoint's file: mapped, for as long as somebody holds it."""
+        """As of a checkpoint's file: mapped, for as long as it is referenced."""
         return np.asarray(np.memmap(self.file.stream, np.float32, "r", self.start, self.shape))
 
 

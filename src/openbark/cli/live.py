@@ -72,7 +72,7 @@ class Outlet:
 
     @property
     def seconds(self) -> float:
-        """Audio that was handed on."""
+        """Seconds of audio passed on so far."""
         return self._n_samples / self._rate
 
     def push(self, block: Waveform) -> None:

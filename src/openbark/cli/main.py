@@ -1,6 +1,6 @@
 """`openbark`: finds the command, and turns errors into one line on stderr and an exit code.
 
-Anything that is no command is a text to speak. Command modules are imported when they are needed.
+Anything that is not a command is a text to speak. Command modules are imported when they are needed.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ def timings_file(target: str, output: Output, n_outputs: int) -> tuple[Path, str
     from openbark.audio import check_output
     from openbark.text.timings import TIMING_FORMATS
 
-    legal = ", ".join(TIMING_FORMATS)
+    allowed = ", ".join(TIMING_FORMATS)
     if target in TIMING_FORMATS:
         if output.path is None:
             raise click.UsageError(f"--timings {target} lies beside the audio; give it a file name")
@@ -105,7 +105,7 @@ def timings_file(target: str, output: Output, n_outputs: int) -> tuple[Path, str
     kind = path.suffix.lower().removeprefix(".")
     if kind not in TIMING_FORMATS:
         raise click.UsageError(
-            f"--timings {target}: give a FILE that ends in one of {legal}, or one of these alone"
+            f"--timings {target}: give a FILE that ends in one of {allowed}, or one of these alone"
         )
     if n_outputs > 1:
         raise click.UsageError(

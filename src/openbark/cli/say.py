@@ -277,7 +277,7 @@ def _check_early(
     stream: bool,
     files: dict[str, str | bool | None],
 ) -> None:
-    """Refuse what says something of audio that is whole where it is handed on before; `files` are flags of files."""
+    """Refuse options that need the whole clip where audio is passed on earlier; `files` are flags of files."""
     edits = extras.edits
     whole = {
         "-o": files["-o"] is not None,

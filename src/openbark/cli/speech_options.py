@@ -243,7 +243,7 @@ def _script(given: Mapping[str, Any]) -> ScriptOptions | None:
 
 
 def _collect(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
-    # Not by equality: 0 is a value that somebody gave.
+    # Not by truth: 0 may have been given.
     if value is not None and value is not False and value != ():
         ctx.meta.setdefault(_META_KEY, {})[parameter.name] = value
 

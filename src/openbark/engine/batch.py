@@ -81,7 +81,7 @@ def spread(name: str, value: _Value | Many[_Value], n: int) -> Sequence[_Value]:
 def batch_progress(
     config: BarkConfig, progress: Progress | None
 ) -> Callable[[CascadeResult], None] | None:
-    """Adds up the seconds of finished clips for whoever watches a batch."""
+    """Reports the summed seconds of finished clips as progress of the batch."""
     if progress is None:
         return None
     n_frames = 0

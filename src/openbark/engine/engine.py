@@ -212,7 +212,7 @@ class Engine:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Close: drained after a block that went well, cancelled after one that did not."""
+        """Close: drained after a block without an error, cancelled after one with an error."""
         self.close(drain=error is None)
 
     @property

@@ -25,7 +25,7 @@ class Handle:
     """One submitted request.
 
     Waiting for it, by `result`, `stream` or `await`, moves an engine that has no thread of its own. Audio waits here
-    until it is taken, a clip at most: whoever takes it slowly keeps nobody else waiting.
+    until it is taken, a clip at most: a slow reader does not delay other requests.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ STAGES = ("semantic", "coarse", "fine", "codec")
 """Names of the stages in order, as progress and timings give them."""
 
 LATENCIES = ("sentence", "low")
-"""When audio is handed out: at the end of each request, or as it is made (`engine.stages`)."""
+"""When audio is returned: at the end of each request, or as it is made (`engine.stages`)."""
 
 
 def check_latency(latency: str) -> None:
@@ -72,7 +72,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class CascadeResult:
-    """Tokens of every stage, the waveform, and how it went.
+    """Tokens of every stage, the waveform, and the measurements.
 
     semantic: [T]; coarse: codes [k, F]; fine: codes [K, F]; waveform: [L] at the codec's rate.
     timings: wall seconds of each of STAGES. text_tokens: how many the request had.

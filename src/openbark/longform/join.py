@@ -151,7 +151,7 @@ def join_parts(
     advance: Advance | None = None,
 ) -> Iterator[Placed]:
     """`join_pieces` for pieces that come in parts, each followed by its piece: all but the fade to what follows is
-    handed on at once."""
+    passed on at once."""
     joiner = Joiner(sample_rate, options.crossfade_seconds)
     joiner.pause(plan.lead)
     seam: _Seam | None = None

@@ -20,14 +20,14 @@ __all__ = ["LiveForm", "check_live_options", "live_options"]
 
 def check_live_options(options: LongFormOptions, scorer: Scorer | None = None) -> None:
     """Raise ParamError for what judges or cuts a piece that was made: here it is heard by then."""
-    for name, value, legal in (
+    for name, value, allowed in (
         ("best_of", options.best_of, (1,)),
         ("retries", options.retries, (AUTO, 0)),
         ("keep_seconds", options.keep_seconds, (AUTO, None)),
         ("scorer", scorer, (None,)),
     ):
-        if value not in legal:
-            values = " or ".join(repr(each) for each in legal)
+        if value not in allowed:
+            values = " or ".join(repr(each) for each in allowed)
             raise ParamError(
                 f"{name} is {value!r} with latency 'low'; allowed: {values}, as a piece is heard while it is "
                 f"made; leave out {name}, or take latency 'sentence'"

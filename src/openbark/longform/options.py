@@ -26,8 +26,8 @@ WHOLE = "none"
 Auto = Literal["auto"]
 
 AUTO: Auto = "auto"
-"""What suits the latency: 2 retries and 0.05 s of silence kept where whole pieces are handed out; no retries and all
-of the silence in low latency, which hands out what can no longer be changed."""
+"""What suits the latency: 2 retries and 0.05 s of silence kept where whole pieces are returned; no retries and all
+of the silence in low latency, which returns audio that can no longer be changed."""
 
 _RETRIES = 2
 _KEPT_SECONDS = 0.05
@@ -141,10 +141,10 @@ class LongFormOptions:
 
     @property
     def n_retries(self) -> int:
-        """`retries` of pieces that are handed out whole."""
+        """`retries` of pieces that are returned whole."""
         return _RETRIES if isinstance(self.retries, str) else self.retries
 
     @property
     def kept_seconds(self) -> float | None:
-        """`keep_seconds` of pieces that are handed out whole."""
+        """`keep_seconds` of pieces that are returned whole."""
         return _KEPT_SECONDS if isinstance(self.keep_seconds, str) else self.keep_seconds

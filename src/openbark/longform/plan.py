@@ -83,7 +83,7 @@ class PlannedPiece:
 
 
 class LazyPieces(Sequence[PlannedPiece]):
-    """Pieces that are worked out as far as somebody looks; their number asks for all of them."""
+    """Pieces that are planned as they are read; their number plans all of them."""
 
     def __init__(self, pieces: Iterator[PlannedPiece]) -> None:
         self._coming = pieces

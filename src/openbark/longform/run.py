@@ -324,7 +324,7 @@ class LongForm:
     def _spoken(self, row: Row) -> SpokenPiece:
         kept = row.kept
         if kept is None or kept.result is None or kept.attempt is None:
-            raise RuntimeError("a piece was handed out before it was kept")
+            raise RuntimeError("a piece was returned before an attempt was chosen")
         spoken = _cut(row.piece, kept, self._options, self._config)
         reports = tuple(_report(each) for each in row.tries)
         row.tries = []

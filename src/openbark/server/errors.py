@@ -112,7 +112,7 @@ def too_large(message: str, param: str | None = None) -> ApiError:
 
 
 def not_found(code: str, message: str, param: str | None = None) -> ApiError:
-    """No such resource (404); the same whether it is missing or somebody else's."""
+    """No such resource (404); the same whether it is missing or belongs to another key."""
     return ApiError(404, "not_found_error", code, message, param)
 
 

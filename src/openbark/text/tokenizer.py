@@ -29,7 +29,7 @@ _BERT_SPECIAL = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")
 def squeeze(text: str) -> str:
     """Every run of white space becomes one space, none at the ends (docs/parity.md S30).
 
-    Raises TextError when nothing is left, or when `text` is no string.
+    Raises TextError when nothing is left, or when `text` is not a string.
     """
     if not isinstance(text, str):
         raise TextError(f"text must be a string, is {type(text).__name__}")
@@ -72,7 +72,7 @@ class Tokenizer:
         except CheckpointCorruptError:
             raise
         except Exception as error:  # The library raises bare Exception.
-            raise CheckpointCorruptError(f"{path} is no tokenizer.json: {error}") from error
+            raise CheckpointCorruptError(f"{path} is not a tokenizer.json: {error}") from error
         # A tokenizer.json may carry both, and either would change the text without a word.
         rules.no_truncation()
         rules.no_padding()
@@ -159,7 +159,7 @@ def _cased_bert(path: Path) -> _Rules:
     vocabulary = {entry: index for index, entry in enumerate(entries)}
     special = [token for token in _BERT_SPECIAL if token in vocabulary]
     if "[UNK]" not in special:
-        raise CheckpointCorruptError(f"{path} is no BERT vocabulary: it lacks [UNK]")
+        raise CheckpointCorruptError(f"{path} is not a BERT vocabulary: it lacks [UNK]")
     rules = Rules(models.WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=100))
     rules.normalizer = normalizers.BertNormalizer(
         clean_text=True, handle_chinese_chars=True, strip_accents=None, lowercase=False

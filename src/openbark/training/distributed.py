@@ -111,6 +111,6 @@ def join_workers(device: str) -> Iterator[Workers]:
     )
     try:
         yield Workers(dist.get_rank(), world, chosen)
-        dist.barrier()  # nobody hangs up on those who still work
+        dist.barrier()  # no process leaves while others still compute
     finally:
         dist.destroy_process_group()

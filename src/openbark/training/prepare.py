@@ -1,4 +1,4 @@
-"""Anybody's recordings to training shards: audio and text in, semantic tokens and codec codes out.
+"""Recordings to training shards: audio and text in, semantic tokens and codec codes out.
 
 Takes a folder (`x.wav` beside `x.txt`) or a JSON-lines file (`{"audio": ..., "text": ..., "speaker": ...}`) and a
 checkpoint whose codec and semantic encoder do the work. Nothing is dropped silently: every refused recording is named

@@ -1,4 +1,4 @@
-"""One network of a checkpoint, trained on anybody's shards: a checkpoint in, a checkpoint out.
+"""One network of a checkpoint, trained on shards of any origin: a checkpoint in, a checkpoint out.
 
 Starts from the checkpoint's own weights (fine-tuning) or from fresh ones of the same sizes.
 """

@@ -54,7 +54,7 @@ def read_npy(
     except VoiceError:
         raise
     except _DAMAGED as error:
-        raise VoiceError(f"{label} is no npy array ({error}); save the voice again") from error
+        raise VoiceError(f"{label} is not an npy array ({error}); save the voice again") from error
     if dtype.hasobject:
         raise VoiceError(
             f"{label} holds pickled Python objects, which could run code when "

@@ -91,7 +91,7 @@ def read_npz(source: Path) -> VoiceFile:
 
     The texts `name` and `desc` that Bark Infinity adds become the metadata `title` and `description`;
     arrays under other keys are left alone.
-    Raises VoiceError when the file is missing, is no npz, lacks an array, holds pickled objects, or is
+    Raises VoiceError when the file is missing, is not an npz, lacks an array, holds pickled objects, or is
     too large.
     """
     try:
@@ -101,7 +101,7 @@ def read_npz(source: Path) -> VoiceFile:
     if size is None:
         raise VoiceError(f"no voice file at {source}")
     if size > MAX_VOICE_BYTES:
-        raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
+        raise VoiceError(f"{source} is larger than {MAX_VOICE_BYTES} bytes; it is not a voice")
     return _unpack(source, str(source), MAX_VOICE_BYTES)
 
 
@@ -149,7 +149,7 @@ def write_npz(
 ) -> None:
     """Write a file that Suno's, Coqui's and Infinity's loaders read too; whole or not at all.
 
-    Raises VoiceError when the file cannot be written, or the metadata is no JSON.
+    Raises VoiceError when the file cannot be written, or the metadata is not JSON.
     """
     check_target(target)
     data = pack_npz(arrays, metadata, target.stem)
@@ -160,7 +160,7 @@ def write_npz(
 
 
 def pack_npz(arrays: Mapping[str, NDArray[Any]], metadata: Mapping[str, Any], name: str) -> bytes:
-    """The content of such a file. Raises VoiceError when the metadata is no JSON."""
+    """The content of such a file. Raises VoiceError when the metadata is not JSON."""
     stored = {key: arrays[key] for key in ARRAY_KEYS.values()}
     if metadata:
         try:

@@ -62,18 +62,20 @@ class Triplet:
         if not path.is_file():
             raise VoiceError(f"{label}: {key} is not at {path}; fetch the whole voice")
         if path.stat().st_size > MAX_VOICE_BYTES:
-            raise VoiceError(f"{path} is larger than {MAX_VOICE_BYTES} bytes; it is no voice")
+            raise VoiceError(f"{path} is larger than {MAX_VOICE_BYTES} bytes; it is not a voice")
         return decode_npy(path.read_bytes(), str(path))
 
 
 def read_table(path: Path) -> dict[str, Triplet]:
     """The voices of a `speaker_embeddings_path.json`, by name; the arrays stay unread.
 
-    Raises VoiceError when the table is too large, is no JSON object, or an entry is no object.
+    Raises VoiceError when the table is too large, is not a JSON object, or an entry is not an object.
     """
     try:
         if path.stat().st_size > MAX_VOICE_BYTES:
-            raise VoiceError(f"{path} is larger than {MAX_VOICE_BYTES} bytes; it is no voice table")
+            raise VoiceError(
+                f"{path} is larger than {MAX_VOICE_BYTES} bytes; it is not a voice table"
+            )
         content = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
         if isinstance(error, VoiceError):

@@ -80,7 +80,7 @@ class Voice:
         """Read a voice file; `name` defaults to the file's stem.
 
         Arrays other than the three and our metadata are left alone. Raises VoiceError when the file is
-        missing, is no npz, lacks an array, holds pickled objects, or is too large.
+        missing, is not an npz, lacks an array, holds pickled objects, or is too large.
         """
         source = expanded(path)
         content = read_npz(source)
@@ -127,7 +127,7 @@ class Voice:
     def validate(self, config: BarkConfig) -> None:
         """Raise VoiceError unless the model can continue from this voice.
 
-        Names the field, what was found, what is legal and what to do (S31, S37, S41).
+        Names the field, what was found, what is allowed and what to do (S31, S37, S41).
         """
         size = config.codebook_size
         self._check_rows("coarse", config.coarse_rules.n_codebooks, config)
@@ -147,19 +147,19 @@ class Voice:
                 "they must be the same codes, so take coarse from fine"
             )
         found = round(n_coarse / len(self.semantic), 1)
-        legal = round(config.frames_per_semantic, 1)
-        if found != legal:
+        expected = round(config.frames_per_semantic, 1)
+        if found != expected:
             raise VoiceError(
                 f"{self._label}: {n_coarse} frames for {len(self.semantic)} semantic tokens are "
-                f"{found} frames per token, {config.name} needs {legal}; all three arrays must cover "
+                f"{found} frames per token, {config.name} needs {expected}; all three arrays must cover "
                 "the same stretch of time, of a second or more"
             )
 
-    def _check_rows(self, field_name: str, legal: int, config: BarkConfig) -> None:
+    def _check_rows(self, field_name: str, expected: int, config: BarkConfig) -> None:
         array = getattr(self, field_name)
-        if len(array) != legal:
+        if len(array) != expected:
             raise VoiceError(
-                f"{self._label}: {field_name} has {len(array)} codebooks, {config.name} needs {legal}; "
+                f"{self._label}: {field_name} has {len(array)} codebooks, {config.name} needs {expected}; "
                 "the voice belongs to another model"
             )
 

@@ -181,7 +181,7 @@ class NativeBackend:
     @property
     def shares_cores(self) -> bool:
         """Whether calls of several threads gain from each other (`backends.base.SharedBackend`): weights that lie in
-        the caches keep nobody waiting."""
+        the caches do not delay the first request."""
         far = any(model.packed_bytes > _NEAR_BYTES for model in self._causal.values())
         return far and self._pool.threads > 1
 
@@ -206,7 +206,7 @@ class NativeBackend:
         for run in runs:
             if not isinstance(run.session, StageSession):
                 raise TypeError(
-                    f"{type(run.session).__name__} is no session of the compiled engine"
+                    f"{type(run.session).__name__} is not a session of the compiled engine"
                 )
             draws.append((run.session, run.session.rules(run), run.cancel))
         if not draws:
@@ -305,9 +305,9 @@ def _transformers(
 
 
 def _precision(dtype: str | None, pool: Pool) -> Precision:
-    legal = [name for name, kind in DTYPES.items() if pool.precisions >> int(kind) & 1]
-    if (dtype or "float32") not in legal:
+    allowed = [name for name, kind in DTYPES.items() if pool.precisions >> int(kind) & 1]
+    if (dtype or "float32") not in allowed:
         raise ParamError(
-            f"dtype is {dtype!r}; allowed for the CPU engine with {pool.kernels} kernels: {', '.join(legal)}"
+            f"dtype is {dtype!r}; allowed for the CPU engine with {pool.kernels} kernels: {', '.join(allowed)}"
         )
     return DTYPES[dtype or "float32"]

@@ -159,9 +159,9 @@ def _chosen_kernels(library: ctypes.CDLL, name: str | None) -> int:
     wanted = name or os.environ.get(KERNELS_VARIABLE)
     if not wanted:
         return int(library.ob_best_isa())
-    legal = [kind.name.lower() for kind in Kernels if library.ob_isa_available(int(kind))]
-    if wanted not in legal:
-        raise ParamError(f"kernels is {wanted!r}; this processor runs: {', '.join(legal)}")
+    allowed = [kind.name.lower() for kind in Kernels if library.ob_isa_available(int(kind))]
+    if wanted not in allowed:
+        raise ParamError(f"kernels is {wanted!r}; this processor runs: {', '.join(allowed)}")
     return int(Kernels[wanted.upper()])
 
 

@@ -25,8 +25,8 @@ def n_codebooks_for_bandwidth(config: EncodecConfig, kbps: float) -> int:
     Raises InputError for a bandwidth that is not one of the config's `target_bandwidths`.
     """
     if kbps not in config.target_bandwidths:
-        legal = ", ".join(f"{bandwidth:g}" for bandwidth in config.target_bandwidths)
-        raise InputError(f"codec: no bandwidth of {kbps} kbps in this model; allowed: {legal}")
+        allowed = ", ".join(f"{bandwidth:g}" for bandwidth in config.target_bandwidths)
+        raise InputError(f"codec: no bandwidth of {kbps} kbps in this model; allowed: {allowed}")
     bits_per_second = math.log2(config.codebook_size) * math.ceil(config.frame_rate)
     return max(1, math.floor(1000 * kbps / bits_per_second))
 

@@ -136,9 +136,9 @@ class Section:
             raise CheckpointCorruptError(f"{self.file} lacks {self.where}{names[0]}")
         return names[0], default
 
-    def _wrong(self, name: str, value: Any, legal: str) -> CheckpointCorruptError:
+    def _wrong(self, name: str, value: Any, expected: str) -> CheckpointCorruptError:
         return CheckpointCorruptError(
-            f"{self.file}: {self.where}{name} must be {legal}, is {_shown(value)}"
+            f"{self.file}: {self.where}{name} must be {expected}, is {_shown(value)}"
         )
 
 

@@ -206,7 +206,7 @@ class PickleReader:
     def push_name(self, module: Any, name: Any) -> None:
         """Push a name, or the constant it stands for, if it is one of those allowed."""
         if not isinstance(module, str) or not isinstance(name, str):
-            raise _Refused("a name that is no text")
+            raise _Refused("a name that is not a text")
         full = f"{module}.{name}"
         if full in self._constants:
             self.push(self._constants[full])
@@ -240,7 +240,7 @@ class PickleReader:
         """Push what a persistent id stands for."""
         identity = self.pop()
         if not isinstance(identity, tuple):
-            raise _Refused("a persistent id that is no tuple")
+            raise _Refused("a persistent id that is not a tuple")
         self.push(self._persistent(*identity))
 
     def push_long(self, count: int) -> None:

@@ -156,7 +156,7 @@ def _storages(archive: StoredZip, folder: str) -> Builder:
 
     def storage(kind: Any, storage_type: Any, key: Any, location: Any, count: Any) -> _Storage:
         if kind != "storage" or storage_type not in STORAGES.values() or not isinstance(key, str):
-            raise ValueError("a persistent id that is no storage")
+            raise ValueError("a persistent id that is not a storage")
         dtype, item_bytes = storage_type
         if key not in seen:
             seen[key] = archive.span(f"{folder}data/{key}")
@@ -178,7 +178,7 @@ def _builders(file: Path) -> Mapping[str, Builder]:
 
     def parameter(data: Any, *rest: Any) -> StoredTensor:
         if not isinstance(data, StoredTensor):
-            raise TypeError("a parameter of something that is no tensor")
+            raise TypeError("a parameter of something that is not a tensor")
         return data
 
     builders: dict[str, Builder] = {
@@ -205,7 +205,7 @@ def _tensor(file: Path, storage: Any, offset: Any, shape: Any, strides: Any) -> 
         raise TypeError("a tensor without a storage")
     for sizes in (shape, strides):
         if not isinstance(sizes, tuple) or not all(_is_size(size) for size in sizes):
-            raise ValueError("a tensor whose shape is no tuple of sizes")
+            raise ValueError("a tensor whose shape is not a tuple of sizes")
     if not _is_size(offset) or len(shape) != len(strides) or len(shape) > _MAX_DIMENSIONS:
         raise ValueError("a tensor whose shape and strides disagree")
     elements = 1
@@ -216,7 +216,7 @@ def _tensor(file: Path, storage: Any, offset: Any, shape: Any, strides: Any) -> 
         if elements == 0
         else 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     )
-    # More elements than the storage holds is legal for torch (stride 0), and a way to ask for any memory.
+    # More elements than the storage holds is valid for torch (stride 0), and a way to ask for any memory.
     if offset + extent > storage.count or elements > storage.count:
         raise ValueError("a tensor that reaches beyond its storage")
     start = storage.start + offset * storage.item_bytes
@@ -248,7 +248,7 @@ def _ordered(*pairs: Any) -> dict[Any, Any]:
 
 def _size(values: Any) -> tuple[Any, ...]:
     if not isinstance(values, tuple):
-        raise TypeError("a torch.Size that is no tuple")
+        raise TypeError("a torch.Size that is not a tuple")
     return values
 
 
@@ -260,7 +260,7 @@ def _encode(text: Any, codec: Any) -> bytes:
 
 def _dtype(code: Any, *rest: Any) -> _Type:
     if not isinstance(code, str) or code not in ("f2", "f4", "f8", "i4", "i8", "b1"):
-        raise ValueError("a numpy type that is no plain number")
+        raise ValueError("a numpy type that is not a plain number")
     return _Type(code)
 
 

@@ -1,6 +1,6 @@
 """From the tensors that are stored to the tensors a config asks for, and every way they can disagree.
 
-Accepts each spelling of weight norm, forgives what transformers stores besides (masks, tied heads, codebook
+Accepts each spelling of weight norm, ignores what transformers stores in addition (masks, tied heads, codebook
 statistics) and nothing else: a missing, misshapen or unknown tensor is an error that names it. Knows no file
 format beyond `StoredTensor`.
 """

@@ -242,11 +242,11 @@ def _refuse_encodec_variants(section: Section) -> None:
         ("pad_mode", section.text("pad_mode", default="reflect"), _PAD_MODES),
         ("norm_type", section.text("norm_type", default="weight_norm"), _NORM_TYPES),
     ]
-    for name, value, legal in facts:
-        if value not in legal:
+    for name, value, expected in facts:
+        if value not in expected:
             raise CheckpointUnsupportedError(
                 f"{section.file}: {section.where}{name} is {value!r}; "
-                f"supported: {', '.join(map(repr, legal))}"
+                f"supported: {', '.join(map(repr, expected))}"
             )
 
 

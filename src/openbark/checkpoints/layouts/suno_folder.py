@@ -150,7 +150,7 @@ def _stage(content: dict[Any, Any], file: Path) -> SunoFile:
 def _tensors(content: dict[Any, Any], file: Path) -> dict[str, StoredTensor]:
     for key, value in content.items():
         if not isinstance(key, str) or not isinstance(value, StoredTensor):
-            raise CheckpointCorruptError(f"{file}: model.{str(key)[:80]} is no tensor")
+            raise CheckpointCorruptError(f"{file}: model.{str(key)[:80]} is not a tensor")
     return content
 
 

@@ -124,7 +124,7 @@ def doctor_random_speaker_surgery(
     temperatures drawn from `seed`. Each half is a voice with its audio, beside the given file or in
     `output_dir`; the audio files are returned.
 
-    Raises VoiceError for a file that is no voice or too short to be cut so, ParamError, AudioError.
+    Raises VoiceError for a file that is not a voice or too short to be cut so, ParamError, AudioError.
     """
     if gen_minor_variants < 1:
         raise ParamError(f"gen_minor_variants is {gen_minor_variants}; allowed: from 1")

@@ -55,7 +55,7 @@ class StageSeeds:
 
 @dataclass(frozen=True, eq=False)
 class Segment:
-    """One spoken segment: its text, tokens as a voice, waveform [L], and how it went."""
+    """One spoken segment: its text, tokens as a voice, waveform [L], and its stop reason."""
 
     text: str
     voice: Voice

@@ -87,7 +87,7 @@ def search(
         running.lengths.clone(),
     )
     hopeful = torch.ones((n_texts, 1), dtype=torch.bool, device=prompt.device)
-    # A token that ends its row is no continuation: enough others have to be among the candidates.
+    # A token that ends its row is not a continuation: enough others have to be among the candidates.
     n_candidates = 2 * n_beams
     in_first = (torch.arange(n_candidates, device=prompt.device) < n_beams)[None]
     first_row = n_beams * torch.arange(n_texts, device=prompt.device)[:, None]

@@ -79,7 +79,7 @@ class BarkModel(StoredModel):
         contents = load_folder(folder)
         with torch.device("meta"):
             model = cls(config or contents.config)
-        # Its window is no weight: nothing would fill it.
+        # Its window is not a weight: nothing would fill it.
         model.codec_model = BarkCodecModel(model.config.codec_config)
         contents.fill(model)
         model.generation_config = contents.generation_config

@@ -3,7 +3,7 @@
     stdout  one line of JSON, {"voice": ...}, {"recording": ...} or {"error": message}; after a voice its three
             arrays as little-endian int64, in the order of `ARRAY_KEYS`
 
-It binds itself before it reads a byte: seconds of work, memory, no files, no core. Whoever starts it holds a clock
+It binds itself before it reads a byte: seconds of work, memory, no files, no core. The parent process holds a clock
 besides. Imports little, since every upload waits for that.
 """
 

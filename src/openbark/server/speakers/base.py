@@ -1,4 +1,4 @@
-"""What the server asks of a voice machine: start an utterance, hand out its audio, say how busy it is.
+"""The interface of a loaded model to the server: start an utterance, return its audio, report the load.
 
 `bark_speaker.BarkSpeaker` is the real one; tests have one of their own with latency and faults to order.
 """
@@ -77,7 +77,7 @@ class StageTime:
 
 @dataclass(frozen=True, eq=False)
 class SpeechReport:
-    """How an utterance went, known when it ended. voice: one that goes on from it, where it is long enough. stages:
+    """Facts about an utterance that ended. voice: one made of it, where it is long enough. stages:
     of every piece, where they are known."""
 
     input_tokens: int
@@ -101,7 +101,7 @@ class Speech(Protocol):
 
     @property
     def report(self) -> SpeechReport | None:
-        """How it went; None until it ended."""
+        """Report of the speech; None until it ended."""
         ...
 
 

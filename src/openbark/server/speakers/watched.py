@@ -156,7 +156,7 @@ class WatchedSpeaker:
         return self.fault
 
     def reset(self) -> None:
-        """Forget what was wrong: it was tried, and went well."""
+        """Forget earlier faults: a test clip succeeded."""
         self.fault, self._failures = None, 0
 
     def validate_block(self, block: Block) -> None:
@@ -254,7 +254,7 @@ class WatchedSpeech:
 
     @property
     def report(self) -> SpeechReport | None:
-        """How it went; None until it ended."""
+        """Report of the speech; None until it ended."""
         return self._speech.report
 
     async def __aiter__(self) -> AsyncIterator[Block]:

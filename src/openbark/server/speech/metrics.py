@@ -61,7 +61,7 @@ class Metrics:
         self._gauges: list[tuple[Gauge, Callable[[], float]]] = []
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
-        """A gauge that is read when somebody asks."""
+        """A gauge whose value is read when the metrics are."""
         gauge = Gauge(f"openbark_{name}", help_text, registry=self._registry)
         gauge.set_function(read)
         self._gauges.append((gauge, read))

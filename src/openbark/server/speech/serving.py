@@ -250,7 +250,7 @@ class SpeechService:
         return data, usage_of(report)
 
     async def spoken(self, job: Job) -> tuple[list[Block], SpeechReport]:
-        """All of the audio, and how it went."""
+        """All of the audio, and its report."""
         parts: list[Block] = []
         reports: list[SpeechReport] = []
         async with aclosing(self.blocks(job, reports.append, keeps=True)) as blocks:
@@ -266,7 +266,7 @@ class SpeechService:
     ) -> AsyncGenerator[Block, None]:
         """Audio of a job at the tempo it asked for; holds the job's place while it runs, and counts it.
 
-        done: told how it went when it ended well. keeps: whether the caller keeps all of the audio, which then
+        done: called with the report when the job succeeded. keeps: whether the caller keeps all of the audio, which then
         counts to the end.
         """
         clock = _Clock(self.metrics)

@@ -133,7 +133,7 @@ def _dotted_date(match: re.Match[str]) -> str | None:
 
 
 def _month_and_day_in_numbers(match: re.Match[str]) -> str | None:
-    """ "12/25": a day after a word such as "on", or where nobody writes such a fraction."""
+    """ "12/25": a day after a word such as "on", or where such a fraction is not written."""
     month, day = int(match["month"]), int(match["day"])
     said = _DATE_EXPECTED.search(match.string[max(0, match.start() - 12) : match.start()])
     no_fraction = month > 1 and 12 < day not in _DENOMINATORS

@@ -170,7 +170,7 @@ _PER: Mapping[str, str] = MappingProxyType(
         "gal": "gallon",
     }
 )
-# "5 in the room" is no length: inches have a dot, or a word of size behind them.
+# "5 in the room" is not a length: inches have a dot, or a word of size behind them.
 _NOT_A_PLAIN_IN = r"(?!(?<= )in(?!\.|[- ](?:wide|long|tall|thick|deep|high|in diameter|x|by)\b))"
 _WRITTEN_WITH_A_DOT = frozenset(
     "in ft lb lbs oz tsp tsps tbsp tbsps Tbsp yd yds pt qt gal hr hrs min mins sec secs yr yrs mo mos wk wks mi".split()

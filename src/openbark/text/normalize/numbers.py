@@ -77,7 +77,7 @@ def digit_by_digit(digits: str) -> str:
 def integer(digits: str) -> str:
     """Read a whole number as written, thousands separated by commas or not.
 
-    Digit by digit where it is no quantity: leading zeros, ten or eleven digits (a telephone number)
+    Digit by digit where it is not a quantity: leading zeros, ten or eleven digits (a telephone number)
     unless they end in thousands, and more digits than trillions have.
     """
     plain = digits.replace(",", "")

@@ -112,7 +112,7 @@ class _Reader:
             parser.Parse(self._source.encode("utf-8"), True)
         except UnicodeEncodeError as error:
             raise TextError(
-                f"{self._at(error.start)}: half a surrogate pair is no character"
+                f"{self._at(error.start)}: half a surrogate pair is not a character"
             ) from error
         except expat.ExpatError as error:
             where = f"line {error.lineno}, column {error.offset + 1}"

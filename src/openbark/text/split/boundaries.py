@@ -53,7 +53,7 @@ class Following:
 
     @classmethod
     def at(cls, text: str, position: int, has_case: bool = True) -> Following:
-        """Look past spaces and opening marks. has_case: False where nobody writes capitals."""
+        """Look past spaces and opening marks. has_case: False for scripts without capitals."""
         match = _FOLLOWING.match(text, position)
         word = match.group("word") if match else ""
         first = word[:1]
@@ -333,7 +333,7 @@ class _Scan:
         )
         if ends:
             return Level.SENTENCE
-        # An unknown abbreviation, or somebody who writes no capitals: cut only where it must be.
+        # An unknown abbreviation, or a text without capitals: cut only where it must be.
         return Level.CLAUSE if following.is_lower and ends is None else None
 
     def _closes_quote(self, start: int, stop: int) -> bool:

@@ -1,4 +1,4 @@
-"""Cuts of last resort: between words, also where none are written, and inside a word nobody can say at once.
+"""Cuts of last resort: between words, also where none are written, and inside a word that is too long.
 
 Knows no budget and no punctuation above what clings to a word.
 """

@@ -1,6 +1,6 @@
 """Any text to pieces that a model can say in one go, cut at the strongest boundary that keeps the budget.
 
-Every character that is no white space is in exactly one piece, in order; time is linear in the text. Knows
+Every character that is not white space is in exactly one piece, in order; time is linear in the text. Knows
 no tokenizer (a counting function is handed in) and no voice.
 """
 

@@ -54,7 +54,7 @@ Cache::Cache(const Shape& shape, int capacity, int layers)
   memory_ = Memory(heads * (keys_bytes_ + values_bytes_));
 }
 
-// Apart from the padding, a distance that is no multiple of 4 KiB keeps the rows in different lines.
+// Apart from the padding, a distance that is not a multiple of 4 KiB keeps the rows in different lines.
 int Cache::scores_stride(int capacity) { return padded(capacity, 4 * kKeyBlock) + kKeyBlock; }
 
 std::uint8_t* Cache::keys(int layer, int head) const {

@@ -17,11 +17,11 @@ void FineSession::compute(const std::int64_t* codes, int n, int k, int first, in
                           int ldo) {
   const Shape& shape = model_.shape();
   if (n < 1 || n > shape.block_size || first < 0 || first >= n) {
-    throw std::invalid_argument("window of " + std::to_string(n) + " frames; legal: 1.." +
+    throw std::invalid_argument("window of " + std::to_string(n) + " frames; allowed: 1.." +
                                 std::to_string(shape.block_size));
   }
   if (k < shape.n_codes_given || k >= shape.n_tables) {
-    throw std::invalid_argument("codebook " + std::to_string(k) + "; legal: " +
+    throw std::invalid_argument("codebook " + std::to_string(k) + "; allowed: " +
                                 std::to_string(shape.n_codes_given) + ".." +
                                 std::to_string(shape.n_tables - 1));
   }

@@ -10,7 +10,7 @@ Model::Model(const Shape& shape, const Kernels& kernels, std::uint8_t* packed)
   const int width = shape.n_embd;
   if (shape.n_head < 1 || width % shape.n_head != 0 || head_dim() > kMaxHeadDim) {
     throw std::invalid_argument("heads of " + std::to_string(width) + " / " + std::to_string(shape.n_head) +
-                                " values; legal: whole numbers up to " + std::to_string(kMaxHeadDim));
+                                " values; allowed: whole numbers up to " + std::to_string(kMaxHeadDim));
   }
   layers_.resize(static_cast<std::size_t>(shape.n_layer));
   for (int i = 0; i < shape.n_layer; ++i) {

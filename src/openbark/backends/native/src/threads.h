@@ -76,7 +76,7 @@ class Barrier {
 };
 
 // Work items that a team shares, round after round. Every thread is assigned a range, which it takes in order; then
-// it steals the last items of the others, so that a slow core delays nobody for long.
+// it steals the last items of the others, so that a slow core does not delay the step for long.
 class WorkQueue {
  public:
   struct Range {

@@ -10,7 +10,7 @@ namespace ob {
 
 namespace {
 
-// A distance between rows that is no multiple of 4 KiB keeps them in different cache lines.
+// A distance between rows that is not a multiple of 4 KiB keeps them in different cache lines.
 std::ptrdiff_t row_stride(int n) { return (n + 15) / 16 * 16 + 16; }
 
 template <class Body>
@@ -149,7 +149,7 @@ void run_blocks(ThreadPool& pool, const Model& model, Workspace& w, const Span* 
   if (rows.n == n && wanted == 0) return run_step(pool, model, w, spans, n);
   for (int i = 0; i < n_layer; ++i) {
     const Layer& layer = model.layers()[static_cast<std::size_t>(i)];
-    // Behind the last layer's keys and values nothing depends on the rows that nobody wants.
+    // Behind the last layer's keys and values nothing depends on rows whose output is not read.
     const bool last = i + 1 == n_layer;
     const int first = last ? wanted : 0;
     const int kept = rows.n - first;
