@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -289,11 +290,27 @@ def declared_names(module: Module) -> list[str] | None:
     return None
 
 
+def documented_names(root: Path = ROOT) -> frozenset[str]:
+    """Our dotted names in the README and in docs/, without the log."""
+    pages = [root / "README.md", *(root / "docs").glob("*.md")]
+    texts = [page.read_text(encoding="utf-8") for page in pages if page.name != "LOG.md"]
+    return frozenset(re.findall(r"(?<![\w./-])openbark(?:\.[a-z_]+)+", "\n".join(texts)))
+
+
+DOCUMENTED = documented_names()
+
+
+def needs_all(module: Module) -> bool:
+    """Whether a module is one that users import from: a package, or a module that the documentation names."""
+    return module.is_package or module.name in DOCUMENTED
+
+
 def findings_all(module: Module) -> list[str]:
-    """`__all__` is there and says exactly what is public."""
-    if module.name.endswith("__main__"):
-        return []
+    """`__all__` is where users import from, says exactly what is public there, and is nowhere else."""
     declared = declared_names(module)
+    if not needs_all(module):
+        found = declared is not None and not module.name.endswith("__main__")
+        return [f"{module.name}: __all__ in a module that is not documented"] if found else []
     if declared is None:
         return [f"{module.name}: no __all__"]
     own = top_level_names(module)

@@ -102,6 +102,13 @@ RULES: dict[str, tuple[Rule, str, str, str, str]] = {
         "def f() -> int:\n" + "    x = 1\n" * 79,
     ),
     "__all__ exists": (findings_all, "openbark.audio", "x = 1\n", "no __all__", "__all__ = []\n"),
+    "__all__ is nowhere else": (
+        findings_all,
+        "openbark.audio.files",
+        "__all__ = ['x']\nx = 1\n",
+        "not documented",
+        "x = 1\n",
+    ),
     "__all__ is complete": (
         findings_all,
         "openbark.audio",

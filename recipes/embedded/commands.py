@@ -8,8 +8,6 @@ import click
 
 from recipes.embedded import PRESETS, STEPS
 
-__all__ = ["embedded", "teach"]
-
 
 @click.command()
 @click.option(

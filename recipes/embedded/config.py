@@ -22,8 +22,6 @@ from openbark.config import (
     SemanticRules,
 )
 
-__all__ = ["CHARACTERS", "character_tokenizer_json", "embedded_config", "voice_config"]
-
 CHARACTERS = " abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ',.?!-:;\"()[]"
 """Every character the embedded model reads; digits are spelled out before."""
 

@@ -18,8 +18,6 @@ from openbark.training.data import Utterance
 from openbark.voices.voice import Voice
 from recipes.embedded.config import character_tokenizer_json
 
-__all__ = ["ORIGINS", "PRESET_SECONDS", "Preset", "export_embedded", "preset_utterance"]
-
 PRESET_SECONDS = (2.4, 3.6)
 """Length of the utterance a preset is made of: longer than both history windows, short enough to be one sentence."""
 

@@ -11,8 +11,6 @@ from openbark.params import SUNO_PARAMS, GenerationParams
 from openbark.stages.fine import choose_fine, fine_canvas, fine_windows
 from openbark.stages.sampling import Noise
 
-__all__ = ["predict_fine"]
-
 
 def predict_fine(
     model: torch.nn.Module,

@@ -31,8 +31,6 @@ from recipes.embedded.synth.labelled_corpus import LabelledCorpusOptions
 from recipes.embedded.synth.labels import SEMANTIC_VOCAB_SIZE
 from recipes.embedded.synth.phones import VOCABULARY
 
-__all__ = ["Recipe", "recipe"]
-
 
 @dataclass(frozen=True)
 class Recipe:

@@ -42,8 +42,6 @@ from recipes.embedded.recipe import Recipe
 from recipes.embedded.synth.corpus import build_corpus
 from recipes.embedded.synth.labelled_corpus import LabelledCorpusOptions, build_labelled_corpus
 
-__all__ = ["EmbeddedRun"]
-
 
 class EmbeddedRun:
     """One run of a recipe in one folder."""

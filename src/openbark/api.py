@@ -34,8 +34,6 @@ from openbark.types import Cancel, Progress, Tokens, Waveform
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = ["Bark"]
-
 
 class Bark:
     """A loaded Bark: text in, clips out."""

@@ -11,8 +11,6 @@ from types import MappingProxyType
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["EXTRAS", "install_line", "missing_package", "require_packages"]
-
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "torch": ("torch", "train", "bench", "clone"),

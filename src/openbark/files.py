@@ -15,8 +15,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
-__all__ = ["check_writable", "expanded", "locked", "replacing", "write_atomically"]
-
 
 def expanded(path: str | os.PathLike[str]) -> Path:
     """`path` with a leading `~` or `~user` replaced by that home folder; as it is where there is none."""

@@ -13,8 +13,6 @@ from types import TracebackType
 from typing import Protocol
 from weakref import WeakSet
 
-__all__ = ["ForkAware", "ForkSafeLock", "tell_after_fork"]
-
 
 class ForkAware(Protocol):
     """An object with locks, threads or work in progress."""

@@ -13,8 +13,6 @@ from typing import ParamSpec, TypeVar
 
 from openbark.errors import ParamError
 
-__all__ = ["SAMPLING_NAMES", "offers_keywords"]
-
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 

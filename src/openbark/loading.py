@@ -23,8 +23,6 @@ from openbark.stages.coarse import CoarseWindow, with_coarse_window
 from openbark.text.tokenizer import Tokenizer
 from openbark.voices.library import VoiceLibrary, library_of
 
-__all__ = ["LoadOptions", "LoadedModel", "load_model"]
-
 
 @dataclass(frozen=True)
 class LoadOptions:

@@ -14,16 +14,6 @@ from typing import Any
 from openbark.errors import ParamError
 from openbark.scalars import read_flag, read_number, read_whole
 
-__all__ = [
-    "DEFAULT_MIN_EOS_P",
-    "MAX_SEED",
-    "SUNO_PARAMS",
-    "GenerationParams",
-    "SamplingParams",
-    "check_params",
-    "check_seed",
-]
-
 MAX_SEED = 2**64 - 1
 """Largest seed: the Philox key is 64 bits wide."""
 

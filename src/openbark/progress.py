@@ -18,8 +18,6 @@ from openbark.scalars import read_flag
 if TYPE_CHECKING:
     from openbark.types import Progress
 
-__all__ = ["ProgressBar", "can_show_progress", "progress_of"]
-
 _KNOWN = "{desc:<8} {percentage:3.0f}%|{bar:24}| {n:.1f} of {total:.1f} s of audio [{elapsed}, {remaining} left]"
 _OPEN = "{desc:<8} {n:.1f} s of audio [{elapsed}]"
 

@@ -15,18 +15,6 @@ from openbark.params import GenerationParams, SamplingParams, check_seed
 from openbark.result import ModelOrigin
 from openbark.speech.options import ScriptOptions
 
-__all__ = [
-    "RecipeFieldError",
-    "read_edits",
-    "read_long_form",
-    "read_object",
-    "read_origin",
-    "read_params",
-    "read_script",
-    "read_seed",
-    "read_text",
-]
-
 _Value = TypeVar("_Value")
 
 _SHOWN = 60

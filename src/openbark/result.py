@@ -38,8 +38,6 @@ from openbark.stages.semantic import StopReason
 from openbark.text.timings import TextTiming, format_timings
 from openbark.voices.voice import Voice
 
-__all__ = ["Clip", "ClipTokens", "ModelOrigin", "Segment", "sidecar_path"]
-
 _MAX_TITLE = 200
 _MAX_REPR = 60
 _MAX_HTML = 500

@@ -8,8 +8,6 @@ from __future__ import annotations
 import operator
 from typing import SupportsFloat, SupportsIndex
 
-__all__ = ["read_flag", "read_number", "read_whole"]
-
 
 def read_whole(value: object) -> int | None:
     """A whole number as an int: int, np.int64, an array without dimensions; None for bool, float, text."""

@@ -8,8 +8,6 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cancel", "Codes", "Logits", "Progress", "Tokens", "Waveform", "stopped"]
-
 Tokens = NDArray[np.int64]
 """Token ids [T] or codes [K, F]."""
 

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from openbark.errors import TrainingError
 
-__all__ = ["LetterTable", "align_letters", "fit_letter_table", "spoken_positions"]
-
 _START, _END, _OTHER = 0, 1, 2
 _FIRST_ASCII, _LAST_ASCII = 32, 126
 _N_LETTERS = 3 + _LAST_ASCII - _FIRST_ASCII + 1

@@ -27,8 +27,6 @@ from recipes.embedded.synth.utterances import (
     speech_of,
 )
 
-__all__ = ["calibrate"]
-
 _LINES_PER_SPEAKER = 48
 _LINES_FOR_LETTERS = 1200
 # All flite voices share one lexicon; the diphone voice speaks ten times faster than the others.

@@ -33,8 +33,6 @@ from recipes.embedded.synth.speak import FLITE_VOICES
 from recipes.embedded.synth.statistics import corpus_report
 from recipes.embedded.synth.utterances import Calibration, Line, speak_line
 
-__all__ = ["SPLITS", "CorpusOptions", "build_corpus", "plan_corpus"]
-
 SPLITS = ("train", "valid", "test", "codec_only")
 _PRESETS = ("smoke", "mini", "cpu")
 

@@ -15,8 +15,6 @@ from recipes.embedded.synth import numbers
 from recipes.embedded.synth.inflect import Inflector, with_articles
 from recipes.embedded.synth.words import load_lexicon
 
-__all__ = ["Grammar"]
-
 # The lists whose entries have plurals; those whose key starts with "v" are verbs otherwise.
 _NOUNS = frozenset(
     "family person animal fruit dish thing clothes vehicle device placenoun body nature"

@@ -10,8 +10,6 @@ from itertools import pairwise
 from openbark.errors import ParamError
 from recipes.embedded.synth.words import DOUBLED_VERBS, IRREGULAR_PLURALS, IRREGULAR_VERBS
 
-__all__ = ["Inflector", "with_articles"]
-
 _VOWELS = "aeiou"
 _SOUNDS_VOWEL = ("hour", "honest", "heir", "honor")
 _SOUNDS_CONSONANT = ("uni", "use", "usual", "one", "once", "euro", "ewe")

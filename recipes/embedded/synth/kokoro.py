@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 from openbark.errors import MissingExtraError, TrainingError
 from recipes.embedded.synth.phonemes import Accent, Phonemizer
 
-__all__ = ["F0_RATE", "FRAME_SAMPLES", "SAMPLE_RATE", "KokoroLine", "KokoroTeacher", "accent_of"]
-
 SAMPLE_RATE = 24_000
 FRAME_SAMPLES = 600
 """Samples per duration frame: 25 ms."""

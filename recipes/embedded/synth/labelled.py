@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from openbark.errors import TrainingError
 from recipes.embedded.synth.kokoro import F0_RATE
 
-__all__ = ["LabelledLine", "read_labelled", "resampled_f0"]
-
 # The teacher writes small values where there is no voice.
 _LOWEST_VOICED_HZ = 40.0
 

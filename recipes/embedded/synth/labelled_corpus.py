@@ -24,8 +24,6 @@ from recipes.embedded.synth.labelled import read_labelled
 from recipes.embedded.synth.pitch import fundamental_frequency
 from recipes.embedded.synth.teacher_utterances import fit_letters, teacher_utterances
 
-__all__ = ["LabelledCorpusOptions", "build_labelled_corpus", "text_keys"]
-
 _FRAME = 480
 _AUDIO = (".wav", ".flac", ".ogg", ".opus", ".mp3")
 _SPEAKER = re.compile(r"[^-_]+")

@@ -14,20 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from openbark.errors import TrainingError
 
-__all__ = [
-    "N_PITCH_BINS",
-    "N_THIRDS",
-    "PAUSE",
-    "PHONES",
-    "SEMANTIC_FRAME_RATE",
-    "SEMANTIC_VOCAB_SIZE",
-    "phone_frames",
-    "phone_ids",
-    "phones_of",
-    "pitch_edges",
-    "semantic_tokens",
-]
-
 PHONES = (
     *("pau", "aa", "ae", "ah", "ao", "aw", "ax", "ay", "b", "ch", "d", "dh", "eh", "er", "ey"),
     *("f", "g", "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s"),

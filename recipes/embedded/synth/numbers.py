@@ -9,14 +9,6 @@ from random import Random
 
 from openbark.text.normalize.numbers import cardinal, ordinal
 
-__all__ = [
-    "random_clock_time",
-    "random_date",
-    "random_digits",
-    "random_price",
-    "random_year",
-]
-
 _MONTHS = "January February March April May June July August September October November December"
 
 

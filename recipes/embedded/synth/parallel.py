@@ -12,8 +12,6 @@ from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TypeVar
 
-__all__ = ["Workers"]
-
 _Job = TypeVar("_Job")
 _Result = TypeVar("_Result")
 

@@ -13,8 +13,6 @@ from typing import Literal
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["ACCENTS", "Accent", "Phonemizer"]
-
 Accent = Literal["american", "british"]
 ACCENTS: tuple[Accent, ...] = ("american", "british")
 

@@ -19,21 +19,6 @@ from recipes.embedded.synth.kokoro import FRAME_SAMPLES, SAMPLE_RATE
 from recipes.embedded.synth.labelled import resampled_f0
 from recipes.embedded.synth.labels import phone_frames
 
-__all__ = [
-    "N_PITCH",
-    "N_THIRDS",
-    "PAUSE",
-    "TOKEN_RATE",
-    "UNITS",
-    "VOCABULARY",
-    "TimedPhones",
-    "is_silent",
-    "median_f0",
-    "phones_of_tokens",
-    "timed_phones",
-    "tokens_of",
-]
-
 TOKEN_RATE = 50
 N_THIRDS = 3
 N_PITCH = 6

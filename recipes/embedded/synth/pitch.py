@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["fundamental_frequency"]
-
 _F0_MIN = 60.0
 _F0_MAX = 350.0
 _FRAMES_PER_SECOND = 50

@@ -15,18 +15,6 @@ from random import Random
 from openbark.errors import TrainingError
 from recipes.embedded.synth.grammar import Grammar
 
-__all__ = [
-    "MAX_CHARACTERS",
-    "SPELLING_LIST",
-    "TEST_PROMPTS",
-    "Sentence",
-    "SentenceSets",
-    "load_spelling_words",
-    "make_sentence_sets",
-    "sentence_key",
-    "words_of",
-]
-
 MAX_CHARACTERS = 92
 SPELLING_LIST = Path("/usr/share/dict/words")
 

@@ -21,15 +21,6 @@ from numpy.typing import NDArray
 from openbark.errors import TrainingError
 from recipes.embedded.synth.labels import PAUSE
 
-__all__ = [
-    "FLITE_VOICES",
-    "SAMPLE_RATE",
-    "Speech",
-    "resample_for_corpus",
-    "speak_espeak",
-    "speak_flite",
-]
-
 SAMPLE_RATE = 24_000
 FLITE_VOICES = ("slt", "rms", "awb", "kal16")
 _LEADING_SILENCE = 0.10

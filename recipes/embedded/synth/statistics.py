@@ -16,8 +16,6 @@ from recipes.embedded.synth.labels import PHONES, SEMANTIC_VOCAB_SIZE
 from recipes.embedded.synth.sentences import words_of
 from recipes.embedded.synth.speak import SAMPLE_RATE
 
-__all__ = ["corpus_report"]
-
 
 def corpus_report(
     directory: Path, splits: Sequence[str], options: Mapping[str, Any]

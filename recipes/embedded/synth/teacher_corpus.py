@@ -18,8 +18,6 @@ from openbark.files import write_atomically
 from recipes.embedded.synth.kokoro import SAMPLE_RATE, KokoroLine, KokoroTeacher
 from recipes.embedded.synth.teacher_plan import PlannedLine
 
-__all__ = ["build_teacher_corpus"]
-
 _OPUS_LEVEL = 0.78  # About 60 kbit/s.
 
 

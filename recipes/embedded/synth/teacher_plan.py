@@ -22,8 +22,6 @@ from recipes.embedded.synth.wordnet import (
     wordnet_examples,
 )
 
-__all__ = ["MAX_TEXT", "PRESET_VOICES", "PlannedLine", "TeacherTexts", "plan_lines", "rare_words"]
-
 PRESET_VOICES = (
     *("af_heart", "am_michael", "af_bella", "bf_emma", "am_puck", "bm_george", "am_fenrir"),
     "bf_isabella",

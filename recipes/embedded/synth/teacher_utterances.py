@@ -25,8 +25,6 @@ from recipes.embedded.synth.phones import (
     tokens_of,
 )
 
-__all__ = ["fit_letters", "teacher_utterances"]
-
 _SAMPLES_PER_TOKEN = SAMPLE_RATE // TOKEN_RATE
 _LETTER_LINES = 3000
 

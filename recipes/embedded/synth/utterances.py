@@ -22,17 +22,6 @@ from recipes.embedded.synth.labels import (
 from recipes.embedded.synth.pitch import fundamental_frequency
 from recipes.embedded.synth.speak import SAMPLE_RATE, Speech, speak_espeak, speak_flite
 
-__all__ = [
-    "SAMPLES_PER_FRAME",
-    "TARGET_LOUDNESS",
-    "Calibration",
-    "Line",
-    "SpeakerLevel",
-    "loudness",
-    "speak_line",
-    "speech_of",
-]
-
 SAMPLES_PER_FRAME = SAMPLE_RATE // SEMANTIC_FRAME_RATE
 TARGET_LOUDNESS = 0.1
 _PEAK_LIMIT = 0.95

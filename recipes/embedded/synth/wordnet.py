@@ -11,8 +11,6 @@ from pathlib import Path
 
 from openbark.errors import TrainingError
 
-__all__ = ["WORDNET_FOLDER", "wordnet_definitions", "wordnet_examples"]
-
 WORDNET_FOLDER = Path("/usr/share/wordnet")
 _PARTS = ("noun", "verb", "adj", "adv")
 # Plain letters and the punctuation that the embedded model reads.

@@ -6,8 +6,6 @@ The lists are written for this project. They are plain strings, split on demand 
 
 from __future__ import annotations
 
-__all__ = ["DOUBLED_VERBS", "IRREGULAR_PLURALS", "IRREGULAR_VERBS", "load_lexicon"]
-
 # One line per entry "key: words"; an underscore inside a word stands for a space.
 _LISTS = """
 name: Anna Ben Clara David Emma Frank Grace Henry Irene Jack Kate Leo Mary Noah Olivia Peter Rose Sam

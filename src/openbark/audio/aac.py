@@ -13,8 +13,6 @@ from openbark.audio.streamed_file import Patch, StreamedFile
 from openbark.errors import AudioError
 from openbark.types import Waveform
 
-__all__ = ["AacWriter", "has_aac"]
-
 _BIT_RATE = 64_000
 
 

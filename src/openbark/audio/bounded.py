@@ -9,8 +9,6 @@ from typing import Any
 
 from openbark.errors import AudioError
 
-__all__ = ["AudioBounds", "RecordingFacts", "inspect_recording", "open_from_start"]
-
 _BLOCK = 1 << 14
 _BYTES_PER_SAMPLE = 4
 

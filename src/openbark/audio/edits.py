@@ -19,17 +19,6 @@ from openbark.errors import AudioError, ParamError
 from openbark.scalars import read_flag, read_number, read_whole
 from openbark.types import Waveform
 
-__all__ = [
-    "MAX_RATE",
-    "MAX_SPEED",
-    "MIN_RATE",
-    "MIN_SPEED",
-    "Edits",
-    "Stretcher",
-    "check_speed",
-    "stretch",
-]
-
 MIN_SPEED = 0.5
 MAX_SPEED = 2.0
 """Legal speeds; 2 is twice as fast."""

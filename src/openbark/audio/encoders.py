@@ -21,14 +21,6 @@ from openbark.audio.tags import check_tags, id3_tag, riff_chunk, wav_info
 from openbark.errors import AudioError
 from openbark.types import Waveform
 
-__all__ = [
-    "MAX_OGG_TAG_BYTES",
-    "AudioEncoder",
-    "encode_audio",
-    "encode_blocks",
-    "open_encoder",
-]
-
 _SOUNDFILE = MappingProxyType(
     {"flac": ("FLAC", "PCM_16"), "mp3": ("MP3", "MPEG_LAYER_III"), "ogg": ("OGG", "OPUS")}
 )

@@ -16,8 +16,6 @@ from openbark.errors import AudioError
 from openbark.files import check_writable, write_atomically
 from openbark.types import Waveform
 
-__all__ = ["check_output", "read_audio", "stored_format", "write_audio"]
-
 _BLOCK = 1 << 16
 
 

@@ -8,8 +8,6 @@ from types import MappingProxyType
 
 from openbark.errors import AudioError
 
-__all__ = ["FORMATS", "LOSSLESS", "MEDIA_TYPES", "SUFFIXES", "check_format", "output_format"]
-
 FORMATS: Mapping[str, str] = MappingProxyType(
     {
         "wav": "16-bit PCM WAV, plays everywhere",

@@ -14,8 +14,6 @@ from openbark.audio.samples import check_rate, check_waveform
 from openbark.errors import ParamError
 from openbark.types import Waveform
 
-__all__ = ["MAX_CROSSFADE_SECONDS", "SILENCE_SECONDS", "Joiner"]
-
 MAX_CROSSFADE_SECONDS = 0.02
 
 SILENCE_SECONDS = 10.0

@@ -14,8 +14,6 @@ from openbark.errors import ParamError
 from openbark.scalars import read_number
 from openbark.types import Waveform
 
-__all__ = ["MAX_LOUDNESS", "MIN_LOUDNESS", "check_loudness", "loudness", "with_loudness"]
-
 MIN_LOUDNESS = -70.0
 MAX_LOUDNESS = -5.0
 """Legal targets in LUFS: above the absolute gate, below what speech reaches without distortion."""

@@ -21,8 +21,6 @@ from openbark.audio.samples import pcm16
 from openbark.errors import AudioError
 from openbark.types import Waveform
 
-__all__ = ["PLAYERS", "LivePlayer", "Player", "find_player", "play"]
-
 _BLOCKS_WAITING = 64
 """Blocks that wait for the player: a producer faster than playback waits too."""
 

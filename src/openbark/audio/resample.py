@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 from openbark.audio.samples import check_rate, check_waveform
 from openbark.types import Waveform
 
-__all__ = ["resample"]
-
 _ZERO_CROSSINGS = 32
 _ROLLOFF = 0.945
 _KAISER_BETA = 9.0

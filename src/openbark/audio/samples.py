@@ -9,8 +9,6 @@ from openbark.errors import AudioError
 from openbark.scalars import read_whole
 from openbark.types import Waveform
 
-__all__ = ["check_rate", "check_waveform", "count_clipped", "pcm16"]
-
 _PCM16_SCALE = 32767.0
 
 

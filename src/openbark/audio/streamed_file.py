@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 
-__all__ = ["Patch", "StreamedFile"]
-
 Patch = tuple[int, bytes]
 """An offset in the file, and the bytes that belong there."""
 

@@ -14,8 +14,6 @@ from typing import BinaryIO
 
 from openbark.errors import AudioError
 
-__all__ = ["TAG_NAMES", "check_tags", "id3_tag", "read_tags", "riff_chunk", "wav_info"]
-
 TAG_NAMES = ("title", "comment", "software")
 """The tags we write and read."""
 

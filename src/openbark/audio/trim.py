@@ -13,8 +13,6 @@ from openbark.audio.samples import check_waveform
 from openbark.errors import ParamError
 from openbark.types import Waveform
 
-__all__ = ["MAX_KEEP_SECONDS", "speech_bounds", "trim_silence"]
-
 MAX_KEEP_SECONDS = 0.15
 """Most silence that `trim_silence` leaves at an end."""
 

@@ -19,8 +19,6 @@ from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, semantic_prompt
 from openbark.types import Tokens
 
-__all__ = ["Agreement", "Forced", "RowSource", "agreement", "forced_sequences"]
-
 _TEMPERATURE = 0.7
 _TEXT_TOKENS, _HISTORY_TOKENS, _STEPS = 24, 64, 40
 _COARSE_TAIL, _FINE_FRAMES = 60, 160

@@ -20,22 +20,6 @@ from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 from openbark.types import Logits, Tokens, Waveform
 
-__all__ = [
-    "Backend",
-    "BatchingBackend",
-    "CausalSession",
-    "CodecStream",
-    "DrawRun",
-    "DrawingBackend",
-    "DrawingSession",
-    "Drawn",
-    "Flag",
-    "Network",
-    "SharedBackend",
-    "StreamingBackend",
-    "require_network",
-]
-
 Network = TypeVar("Network")
 
 Flag = NDArray[np.int32]

@@ -22,21 +22,6 @@ from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, Ist
 from openbark.errors import InputError
 from openbark.types import Codes, Tokens, Waveform
 
-__all__ = [
-    "WHOLE",
-    "BoundedCodecStream",
-    "CheckedCodecStream",
-    "HarmonicReach",
-    "Reach",
-    "Sequence",
-    "SlidingWindow",
-    "codec_lookahead",
-    "encodec_reaches",
-    "harmonic_reach",
-    "istft_reach",
-    "open_codec_stream",
-]
-
 Sequence = NDArray[Any]
 """[C, T], steps last."""
 

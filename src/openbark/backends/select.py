@@ -15,8 +15,6 @@ from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.convert import Announce
 from openbark.errors import MissingExtraError, ParamError
 
-__all__ = ["AUTO_DTYPE", "BACKENDS", "load_backend"]
-
 BACKENDS = ("auto", "native", "torch")
 
 _LOG = logging.getLogger(__name__)

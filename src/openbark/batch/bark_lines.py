@@ -20,8 +20,6 @@ from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip
 from openbark.speech.options import SpeechOptions
 
-__all__ = ["BarkLines", "BarkMaker", "line_params"]
-
 
 @dataclass(frozen=True)
 class BarkMaker:

@@ -14,19 +14,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-__all__ = [
-    "TEMPORARY",
-    "clean",
-    "commit_bytes",
-    "commit_folder",
-    "commit_table",
-    "done_shards",
-    "dumped",
-    "manifest_name",
-    "part_name",
-    "read_manifest",
-]
-
 TEMPORARY = ".tmp-"
 """How every name begins that may be incomplete."""
 

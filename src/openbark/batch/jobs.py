@@ -16,17 +16,6 @@ from typing import IO, Any
 from openbark.errors import OpenBarkError, ParamError, TextError
 from openbark.params import check_seed
 
-__all__ = [
-    "KINDS",
-    "BadLine",
-    "Line",
-    "Place",
-    "find_inputs",
-    "kind_of",
-    "line_seed",
-    "read_places",
-]
-
 KINDS = {".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
 """Input formats by the suffix of a file."""
 

@@ -16,8 +16,6 @@ from typing import Any
 from openbark.batch.commit import commit_bytes, commit_folder, commit_table, dumped, part_name
 from openbark.errors import ParamError
 
-__all__ = ["AUDIO_FORMATS", "LAYOUTS", "Clip", "check_layout", "file_name", "write_part"]
-
 LAYOUTS = ("tar", "files", "parquet", "openai")
 """Ways to store the audio of a shard."""
 

@@ -20,8 +20,6 @@ from openbark.batch.plan import Shard
 from openbark.batch.shard import ShardReport, ShardSettings, SpeakerMaker, run_shard
 from openbark.errors import DeviceError, OpenBarkError
 
-__all__ = ["run_local"]
-
 _MAX_DEATHS = 3
 _END_SECONDS = 5.0
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from functools import cache
 
-__all__ = ["with_serial"]
-
 _MAGIC = b"OggS"
 _HEADER = 27
 _SERIAL = slice(14, 18)

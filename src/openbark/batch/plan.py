@@ -20,8 +20,6 @@ from openbark.errors import ParamError
 from openbark.files import write_atomically
 from openbark.text.speech_length import expected_seconds
 
-__all__ = ["JOB_FILE", "Plan", "Shard", "check_same", "make_plan", "read_plan", "write_plan"]
-
 JOB_FILE = "job.json"
 
 _VERSION = 1

@@ -18,8 +18,6 @@ from openbark.batch.plan import Shard
 from openbark.batch.shard import ShardReport, ShardSettings, SpeakerMaker, run_shard
 from openbark.errors import DeviceError, OpenBarkError
 
-__all__ = ["RayEngine"]
-
 _MAX_DEATHS = 5
 
 

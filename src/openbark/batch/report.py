@@ -25,17 +25,6 @@ from openbark.batch.plan import Plan, read_plan
 from openbark.batch.shard import MANIFEST_SCHEMA, ShardReport
 from openbark.errors import ParamError
 
-__all__ = [
-    "PROGRESS_FILE",
-    "SUMMARY_FILE",
-    "JobProgress",
-    "Tracker",
-    "count_quarantined",
-    "finish",
-    "metrics_server",
-    "status",
-]
-
 PROGRESS_FILE = "progress.json"
 """Written every ten seconds while a batch runs."""
 

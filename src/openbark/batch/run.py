@@ -20,8 +20,6 @@ from openbark.errors import OpenBarkError, ParamError
 from openbark.files import locked
 from openbark.params import check_seed
 
-__all__ = ["BatchOptions", "BatchStoppedError", "Engine", "TooManyFailuresError", "run_batch"]
-
 _LOCK_FILE = ".lock"
 
 

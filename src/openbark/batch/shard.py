@@ -19,17 +19,6 @@ from openbark.batch.ogg import with_serial
 from openbark.batch.plan import Shard
 from openbark.errors import InputError, OpenBarkError, ParamError
 
-__all__ = [
-    "MANIFEST_SCHEMA",
-    "LineSpeaker",
-    "ShardReport",
-    "ShardSettings",
-    "Sound",
-    "SpeakerMaker",
-    "quarantine_name",
-    "run_shard",
-]
-
 MANIFEST_SCHEMA: Mapping[str, str] = {
     "id": "string",
     "sha256": "string",

@@ -6,8 +6,6 @@ from typing import Any
 
 from openbark.bench.race import STAGES
 
-__all__ = ["card"]
-
 
 def card(report: dict[str, Any]) -> str:
     """Lines of text, a table for each contestant."""

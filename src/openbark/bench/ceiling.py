@@ -26,8 +26,6 @@ from openbark.engine.stages import request_steps
 from openbark.engine.work import CodecDecode, Decode, Prefill, Work
 from openbark.stages.sampling import Noise, Stage
 
-__all__ = ["Ceiling", "SoloWork", "StepMeter", "ceiling_of"]
-
 _STEPS = 8
 """Draws of all rows between two clips: a turn of the engine."""
 

@@ -17,8 +17,6 @@ from openbark.bench.contestant import Contestant, peak_megabytes
 from openbark.bench.workload import Workload
 from openbark.errors import MissingExtraError, OpenBarkError, ParamError
 
-__all__ = ["MACHINE", "OWN", "PEERS", "main"]
-
 OWN = "openbark"
 PEERS = ("transformers", "torch")
 MACHINE = "machine"

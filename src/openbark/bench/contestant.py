@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Contestant", "Round", "Step", "peak_megabytes"]
-
 
 @dataclass(frozen=True, slots=True)
 class Step:

@@ -19,8 +19,6 @@ from openbark.stages.fine import fine_canvas, fine_windows
 from openbark.types import Tokens
 from openbark.voices.voice import Voice
 
-__all__ = ["BITS", "Cost", "Widths", "clip_costs", "decode_cost", "prefill_operations"]
-
 BITS: Mapping[str, float] = MappingProxyType(
     {"float32": 32.0, "bfloat16": 16.0, "int8": 8.0, "int4": 4.25}
 )

@@ -10,8 +10,6 @@ import json
 import time
 from dataclasses import dataclass, field
 
-__all__ = ["Heard", "listen"]
-
 _BYTES_PER_SAMPLE = 2
 
 

@@ -27,8 +27,6 @@ from openbark import __version__
 from openbark.bench.http_client import Heard, listen
 from openbark.errors import OpenBarkError
 
-__all__ = ["HttpLoad", "http_card", "http_report"]
-
 _Report = dict[str, Any]
 
 _TEXTS = (

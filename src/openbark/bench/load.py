@@ -22,8 +22,6 @@ from openbark.engine.handle import Handle
 from openbark.engine.request import CascadeResult
 from openbark.errors import BusyError
 
-__all__ = ["Listener", "Serving", "listening", "overrun", "together"]
-
 _Report = dict[str, Any]
 
 _PIECES = 3

@@ -21,8 +21,6 @@ from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt
 
-__all__ = ["OpenBark", "Probes"]
-
 _PROBE_BYTES = 1 << 30
 _READ_PASSES, _GEMM_PASSES = 3, 5
 _CACHED, _WARM, _STEPS = 700, 2, 24

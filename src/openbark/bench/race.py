@@ -23,8 +23,6 @@ from openbark.config import BarkConfig
 from openbark.errors import OpenBarkError, ParamError
 from openbark.stages.coarse import with_coarse_window
 
-__all__ = ["STAGES", "Race", "run_race"]
-
 STAGES = ("semantic", "coarse", "fine", "codec")
 _CHILD = "import sys; from openbark.bench.child import main; sys.exit(main(sys.argv[1:]))"
 _EXACT = "float32"

@@ -14,8 +14,6 @@ from openbark.bench.traffic import Traffic
 from openbark.bench.workload import Workload, load_model
 from openbark.errors import ParamError
 
-__all__ = ["serve_card", "serve_report"]
-
 
 def serve_report(
     workload: Workload, dtype: str, serving: Serving, say: Callable[[str], None]

@@ -11,8 +11,6 @@ from openbark.config import BarkConfig
 from openbark.engine.request import Request
 from openbark.params import SUNO_PARAMS, GenerationParams
 
-__all__ = ["Traffic"]
-
 _SHORTEST, _LONGEST = 0.6, 1.4
 
 

@@ -24,17 +24,6 @@ from openbark.stages.coarse import with_coarse_window
 from openbark.voices.library import library_of
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "NO_VOICE",
-    "SHAPES",
-    "SYNTHETIC_VOICE",
-    "Workload",
-    "history_of",
-    "load_model",
-    "model_config",
-    "text_ids",
-]
-
 SHAPES = ("shape:tiny", "shape:small", "shape:large")
 """Sizes with random weights: for tests, and as published by Suno."""
 

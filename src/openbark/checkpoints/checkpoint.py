@@ -55,19 +55,6 @@ from openbark.errors import (
 )
 from openbark.params import SUNO_PARAMS, GenerationParams
 
-__all__ = [
-    "CONFIG_FILE",
-    "TOKENIZER_FILE",
-    "VOCABULARY_FILE",
-    "Checkpoint",
-    "Layout",
-    "is_suno",
-    "open_cached_codec",
-    "open_checkpoint",
-    "open_suno_stage",
-    "source_files",
-]
-
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILE = "vocab.txt"

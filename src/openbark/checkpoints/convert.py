@@ -47,8 +47,6 @@ from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointError, CheckpointUnsupportedError
 from openbark.files import locked
 
-__all__ = ["Announce", "cache_directory", "convert_to_hf", "convert_to_suno", "ready_checkpoint"]
-
 Announce = Callable[[str], None]
 """Takes one line for the person who waits."""
 

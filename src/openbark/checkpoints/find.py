@@ -11,8 +11,6 @@ from openbark.checkpoints.hub.download import HubAccess, download, is_hub_id
 from openbark.errors import CheckpointNotFoundError
 from openbark.files import expanded
 
-__all__ = ["find_checkpoint", "public_source", "tell"]
-
 
 def find_checkpoint(
     path: str | os.PathLike[str] | None = None, access: HubAccess | None = None

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 from openbark.checkpoints.checkpoint import Checkpoint
 from openbark.checkpoints.formats.stored_tensor import StoredTensor
 
-__all__ = ["fingerprint"]
-
 _SAMPLES = 64
 _HEX_DIGITS = 16
 

@@ -9,8 +9,6 @@ from pathlib import Path
 from openbark.checkpoints.formats.stored_tensor import StoredTensor
 from openbark.checkpoints.layouts.canonical import Source
 
-__all__ = ["weights_identity"]
-
 _SAMPLE_BYTES = 256
 
 

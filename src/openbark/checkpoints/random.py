@@ -24,8 +24,6 @@ from openbark.checkpoints.layouts.shapes import CODEC_PREFIX, Shape, expected_sh
 from openbark.config import BarkConfig
 from openbark.params import SUNO_PARAMS
 
-__all__ = ["RandomTensor", "checkpoint_of_random_weights", "random_checkpoint"]
-
 _ROWS_AT_ONCE = 1024
 
 

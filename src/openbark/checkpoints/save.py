@@ -37,8 +37,6 @@ from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointCorruptError, CheckpointError
 from openbark.params import GenerationParams
 
-__all__ = ["derived_entries", "save_checkpoint", "write_folder", "write_json", "write_model"]
-
 _REPLACED = ("model*.safetensors", "pytorch_model*.bin", "*.bin.index.json")
 _DTYPES = {"float32": "F32", "float16": "F16"}
 

@@ -15,8 +15,6 @@ import click
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["BatchGroup", "batch", "run", "status"]
-
 _RUN = "run"
 _QUARANTINE_CODE = 3
 _CPU_SECONDS, _GPU_SECONDS = 120.0, 8000.0

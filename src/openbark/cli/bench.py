@@ -10,8 +10,6 @@ from openbark.cli.bench_serve import serve
 from openbark.cli.groups import SuggestingGroup
 from openbark.extras import require_packages
 
-__all__ = ["bench"]
-
 
 @click.group(cls=SuggestingGroup)
 def bench() -> None:

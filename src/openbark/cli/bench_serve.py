@@ -6,8 +6,6 @@ import json
 
 import click
 
-__all__ = ["serve"]
-
 _EMBEDDED_SECONDS = 3.0
 _SUNO_SECONDS = 10.0
 """Of models of Suno's sizes, as `openbark bench say` times them."""

@@ -15,23 +15,6 @@ from openbark.files import expanded
 if TYPE_CHECKING:
     from openbark.voices.library import VoiceLibrary
 
-__all__ = [
-    "AUDIO_FILE",
-    "BACKEND",
-    "DTYPE",
-    "FILE",
-    "FORMAT",
-    "LANGUAGE",
-    "LATENCY",
-    "MARKUP",
-    "MODEL",
-    "POLICY",
-    "SCRIPT",
-    "SPLIT",
-    "VOICE",
-    "FilePath",
-]
-
 FORMAT = click.Choice(
     ("wav", "f32", "flac", "mp3", "ogg", "opus", "aac", "pcm"), case_sensitive=False
 )

@@ -12,8 +12,6 @@ from click.shell_completion import get_completion_class
 
 from openbark.errors import InputError
 
-__all__ = ["completion"]
-
 _PROGRAM = "openbark"
 _VARIABLE = "_OPENBARK_COMPLETE"
 _SHELLS = ("bash", "zsh", "fish")

@@ -12,8 +12,6 @@ import click
 from openbark.cli.process import share_cores
 from openbark.errors import VoiceError
 
-__all__ = ["coqui"]
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
 

@@ -18,8 +18,6 @@ from openbark import __version__
 from openbark.cli.process import share_cores
 from openbark.errors import AudioError, OpenBarkError
 
-__all__ = ["Finding", "doctor"]
-
 _PACKAGES = ("numpy", "safetensors", "tokenizers", "soundfile", "click", "tqdm", "torch")
 _TEST_TEXT = "Hello."
 _TEST_TOKENS = 25

@@ -17,16 +17,6 @@ import click
 from openbark.errors import CancelledError, OpenBarkError
 from openbark.extras import missing_package
 
-__all__ = [
-    "CommandError",
-    "SuggestingGroup",
-    "check_no_command",
-    "check_no_file",
-    "nearest_command",
-    "one_line_errors",
-    "printable",
-]
-
 _CUTOFF = 0.8
 _USAGE_EXIT_CODE = 2
 

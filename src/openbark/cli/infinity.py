@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from openbark.api import Bark
     from openbark.compat.infinity.segments import Segment
 
-__all__ = ["infinity"]
-
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _STAGES = ("text", "coarse", "fine", "codec")
 _META_KEY = "openbark.infinity"

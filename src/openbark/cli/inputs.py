@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from openbark.speech.plan import SpeechPlan
     from openbark.text.reader import TextReader
 
-__all__ = [
-    "STDIN",
-    "Source",
-    "open_reader",
-    "options_for",
-    "plan_without_voices",
-    "read_sources",
-    "stdin_has_text",
-]
-
 STDIN = "-"
 _WILD = "*?["
 

@@ -16,14 +16,6 @@ if TYPE_CHECKING:
     from openbark.audio import Edits, Waveform
     from openbark.speech.options import SpeechOptions
 
-__all__ = [
-    "Outlet",
-    "check_flags",
-    "pipe",
-    "play_live",
-    "plays_live",
-]
-
 
 def check_flags(flag: str, sources: list[Source], whole: Mapping[str, bool]) -> None:
     """Raise UsageError where `flag`, which hands audio on early, is given with several texts or with a flag of

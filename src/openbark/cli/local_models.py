@@ -12,8 +12,6 @@ from pathlib import Path
 from openbark.checkpoints.checkpoint import Checkpoint, open_checkpoint
 from openbark.errors import CheckpointError
 
-__all__ = ["LocalModel", "local_models"]
-
 
 @dataclass(frozen=True, eq=False)
 class LocalModel:

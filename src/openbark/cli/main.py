@@ -18,8 +18,6 @@ from openbark.cli.groups import SuggestingGroup, check_no_command, one_line_erro
 from openbark.cli.inputs import stdin_has_text
 from openbark.cli.process import open_closed_streams
 
-__all__ = ["COMMANDS", "DefaultGroup", "cli", "main"]
-
 _DEFAULT_COMMAND = "say"
 _META_KEY = "openbark.command"
 

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from openbark.checkpoints.checkpoint import Checkpoint
     from openbark.cli.local_models import LocalModel
 
-__all__ = ["models"]
-
 _EMPTY: Mapping[str, str] = MappingProxyType({"missing": "nothing", "packed": "not yet"})
 
 

@@ -21,17 +21,6 @@ if TYPE_CHECKING:
     from openbark.api import Bark
     from openbark.result import Clip
 
-__all__ = [
-    "STDOUT",
-    "Output",
-    "check_absent",
-    "plan_outputs",
-    "report",
-    "summary",
-    "timings_file",
-    "voice_words",
-]
-
 STDOUT = "-"
 _DEFAULT_STEM = "speech"
 

@@ -8,14 +8,6 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-__all__ = [
-    "audio_file_of_stdout",
-    "is_pipe",
-    "is_regular_file",
-    "open_closed_streams",
-    "share_cores",
-]
-
 
 def open_closed_streams() -> None:
     """Give the numbers of closed streams to the null device.

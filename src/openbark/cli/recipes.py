@@ -13,8 +13,6 @@ import click
 from openbark.cli.groups import SuggestingGroup
 from openbark.errors import TrainingError
 
-__all__ = ["RECIPES", "RecipeGroup"]
-
 RECIPES: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "embedded": ("recipes.embedded", "Make the embedded model from nothing"),

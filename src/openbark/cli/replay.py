@@ -13,8 +13,6 @@ from openbark.cli.outputs import check_absent
 from openbark.cli.process import share_cores
 from openbark.progress import ProgressBar
 
-__all__ = ["replay"]
-
 _MARK = ".replay"
 _SIDECAR = ".json"
 _RAW = (".pcm", ".raw")

@@ -47,8 +47,6 @@ if TYPE_CHECKING:
     from openbark.result import Clip
     from openbark.speech.options import SpeechOptions
 
-__all__ = ["say"]
-
 
 @dataclass(frozen=True)
 class _OutputOptions:

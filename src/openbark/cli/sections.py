@@ -8,8 +8,6 @@ from typing import ClassVar
 
 import click
 
-__all__ = ["SectionedCommand"]
-
 _REST = "Other"
 
 

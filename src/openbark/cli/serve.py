@@ -13,8 +13,6 @@ from openbark.errors import MissingExtraError
 if TYPE_CHECKING:
     from openbark.server.settings import ServerSettings
 
-__all__ = ["serve"]
-
 _NEEDS = ("fastapi", "uvicorn", "pydantic_settings", "prometheus_client", "multipart")
 
 

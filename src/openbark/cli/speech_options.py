@@ -20,16 +20,6 @@ if TYPE_CHECKING:
     from openbark.speech.options import ScriptOptions, SpeechOptions
     from openbark.voices.voice import VoiceLike
 
-__all__ = [
-    "SAMPLING_OPTIONS",
-    "SamplingOption",
-    "given_edits",
-    "given_params",
-    "given_speech",
-    "sampling_options",
-    "speech_options",
-]
-
 _SAMPLING_KEY = "openbark.sampling"
 
 

@@ -13,8 +13,6 @@ from openbark.cli.speech_options import given_speech, speech_options
 if TYPE_CHECKING:
     from openbark.speech.plan import PlanReport
 
-__all__ = ["text"]
-
 
 @click.command()
 @click.argument("texts", metavar="[TEXT]", nargs=-1)

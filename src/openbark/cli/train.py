@@ -10,8 +10,6 @@ import click
 
 from openbark.cli.recipes import RecipeGroup
 
-__all__ = ["NETWORKS", "Command", "prepare", "train"]
-
 _FRESH_RATE, _FURTHER_RATE = 3e-4, 1e-4
 
 Command = TypeVar("Command", bound=Callable[..., Any])

@@ -18,15 +18,6 @@ if TYPE_CHECKING:
     from openbark.voices.library import VoiceLibrary
     from openbark.voices.voice import Voice
 
-__all__ = [
-    "export_command",
-    "import_command",
-    "play_command",
-    "random_command",
-    "read_voice_file",
-    "remove_command",
-]
-
 _RANDOM_TEXT = "Hello, this is how I sound. I hope you like my voice."
 _PTH = ".pth"
 _METADATA = ("language", "origin", "licence", "consent", "description")

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from openbark.voices.library import VoiceLibrary
     from openbark.voices.voice import Voice
 
-__all__ = ["voices"]
-
 _SHOWN = ("language", "description", "origin", "licence")
 _ABOUT = (
     'A voice is a few seconds of speech that a clip continues from: openbark "Hello." --voice NAME. '

@@ -18,15 +18,6 @@ from openbark.config.codecs import (
     require,
 )
 
-__all__ = [
-    "BarkConfig",
-    "CoarseRules",
-    "FineGPTConfig",
-    "FineRules",
-    "GPTConfig",
-    "SemanticRules",
-]
-
 
 @dataclass(frozen=True, slots=True)
 class GPTConfig:

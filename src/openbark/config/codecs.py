@@ -9,19 +9,6 @@ from typing import Any
 
 from openbark.errors import CheckpointCorruptError
 
-__all__ = [
-    "LARGEST",
-    "MOST_REPEATS",
-    "CodecConfig",
-    "EncodecConfig",
-    "HarmonicCodecConfig",
-    "IstftCodecConfig",
-    "SemanticEncoderConfig",
-    "check_between",
-    "check_numbers",
-    "require",
-]
-
 
 def require(condition: bool, message: str) -> None:
     """Raise CheckpointCorruptError unless the condition holds."""

@@ -12,8 +12,6 @@ from openbark.engine.request import CascadeResult, Request
 from openbark.errors import ParamError
 from openbark.types import Progress
 
-__all__ = ["Many", "batch_progress", "refuse_list", "run_batch", "spread"]
-
 _Value = TypeVar("_Value")
 
 _AHEAD = 48

@@ -25,8 +25,6 @@ from openbark.stages.sampling import Noise, Stage, draw, probabilities
 from openbark.stages.semantic import Prompt, StopReason, drawable_logits, early_stop
 from openbark.types import Logits, Tokens
 
-__all__ = ["NoiseSampler", "Sampler", "SteppedSession", "draw_fine", "drawing_session"]
-
 
 class Sampler(Protocol):
     """Draws tokens from logits that hold nothing but what may be drawn."""

@@ -9,8 +9,6 @@ from openbark.config import BarkConfig
 from openbark.engine.request import CascadeResult, Request
 from openbark.stages.semantic import token_limit
 
-__all__ = ["Forecast"]
-
 _SECONDS_PER_TOKEN = 0.3
 """Of an English text in word pieces, at the pace of someone who reads aloud."""
 

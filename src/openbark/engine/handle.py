@@ -18,8 +18,6 @@ from openbark.errors import CancelledError
 from openbark.forks import tell_after_fork
 from openbark.types import Waveform
 
-__all__ = ["Handle"]
-
 
 class Handle:
     """One submitted request.

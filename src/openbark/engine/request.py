@@ -12,15 +12,6 @@ from openbark.stages.semantic import StopReason
 from openbark.types import Cancel, Progress, Tokens, Waveform, stopped
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "LATENCIES",
-    "STAGES",
-    "CascadeResult",
-    "Listen",
-    "Request",
-    "check_latency",
-]
-
 Listen = Callable[[Waveform], None]
 """Called with samples [L] as they are made."""
 

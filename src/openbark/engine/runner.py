@@ -26,13 +26,6 @@ from openbark.engine.stages import Steps
 from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill, Work
 from openbark.stages.sampling import Noise, Stage
 
-__all__ = [
-    "OverlapWorker",
-    "Runner",
-    "Sequence",
-    "StageCache",
-]
-
 
 @dataclass(eq=False)
 class StageCache:

@@ -25,8 +25,6 @@ from typing import Generic, Protocol, TypeVar
 from openbark.engine.work import CodecDecode, Decode, FineStep, Prefill, Work
 from openbark.stages.sampling import Stage
 
-__all__ = ["Batch", "Overlap", "Schedulable", "Scheduler"]
-
 
 class Overlap(Enum):
     """Whether a second item may run in parallel."""

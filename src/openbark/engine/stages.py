@@ -34,18 +34,6 @@ from openbark.stages.sampling import Stage
 from openbark.stages.semantic import StopReason, semantic_prompt, token_limit
 from openbark.types import Tokens, Waveform
 
-__all__ = [
-    "BlockSchedule",
-    "CoarseStage",
-    "FineStage",
-    "SemanticStage",
-    "Steps",
-    "codec_steps",
-    "request_steps",
-    "resolved_sampling",
-    "seconds_of",
-]
-
 _Result = TypeVar("_Result")
 
 Steps = Generator[Work, Any, _Result]

@@ -9,8 +9,6 @@ from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 from openbark.types import Tokens
 
-__all__ = ["CodecDecode", "Decode", "FineStep", "Prefill", "Work"]
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prefill:

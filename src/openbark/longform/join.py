@@ -16,16 +16,6 @@ from openbark.longform.plan import Plan, PlannedPiece
 from openbark.stages.semantic import StopReason
 from openbark.types import Waveform
 
-__all__ = [
-    "Advance",
-    "AttemptReport",
-    "PiecePart",
-    "Placed",
-    "SpokenPiece",
-    "join_parts",
-    "join_pieces",
-]
-
 Advance = Callable[[float, float], None]
 """Told (seconds of audio done, expected in all) after each piece."""
 

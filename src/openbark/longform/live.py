@@ -15,8 +15,6 @@ from openbark.longform.options import AUTO, LongFormOptions
 from openbark.longform.run import LongForm, Row
 from openbark.longform.scoring import Scorer
 
-__all__ = ["LiveForm", "check_live_options", "live_options"]
-
 
 def check_live_options(options: LongFormOptions, scorer: Scorer | None = None) -> None:
     """Raise ParamError for what judges or cuts a piece that was made: here it is heard by then."""

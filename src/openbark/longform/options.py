@@ -15,8 +15,6 @@ from openbark.scalars import read_number, read_whole
 from openbark.text.split.pieces import SPLITS, Boundary
 from openbark.text.split.sentence_words import LANGUAGES
 
-__all__ = ["AUTO", "POLICIES", "WHOLE", "Auto", "LongFormOptions", "Pauses"]
-
 POLICIES = ("anchor", "chain", "hybrid")
 """Voice of each piece: the given one; the piece before it; the given one with the end of the piece before it."""
 

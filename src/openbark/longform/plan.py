@@ -18,20 +18,6 @@ from openbark.text.split.pieces import Boundary, Budget, Piece, iter_pieces
 from openbark.types import Tokens
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "MAX_TOTAL_SECONDS",
-    "Encode",
-    "LazyPieces",
-    "LeftOutOf",
-    "Plan",
-    "PlannedPiece",
-    "VoiceOf",
-    "fits",
-    "piece_budget",
-    "plan_script",
-    "plan_text",
-]
-
 Encode = Callable[[str], tuple[str, Tokens]]
 """A text as the model reads it, and its tokenizer ids [N]."""
 

@@ -29,14 +29,6 @@ from openbark.stages.sampling import philox4x32_single
 from openbark.types import Cancel, Waveform, stopped
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "LongForm",
-    "PieceEngine",
-    "PieceHandle",
-    "Row",
-    "piece_seed",
-]
-
 _SEED_STREAM = 0x4C4F4E47
 _WAIT_SECONDS = 0.05
 _LEAST_ATTEMPTS = 3

@@ -16,8 +16,6 @@ from openbark.longform.options import LongFormOptions
 from openbark.types import Tokens
 from openbark.voices.voice import Voice
 
-__all__ = ["blended_voice", "spoken_voice", "waits_for"]
-
 _SHARE_OF_WINDOW = 0.4
 
 

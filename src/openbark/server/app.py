@@ -50,8 +50,6 @@ from openbark.server.speech.uploads import UploadedVoices
 from openbark.server.speech.voice_book import VoiceBook, read_voice_map
 from openbark.server.tracing import Tracing, open_tracing
 
-__all__ = ["Parts", "create_app"]
-
 
 @dataclass
 class Parts:

@@ -26,24 +26,6 @@ from openbark.errors import (
     VoiceError,
 )
 
-__all__ = [
-    "MAX_RETRY_AFTER",
-    "ApiError",
-    "ErrorBody",
-    "busy",
-    "internal_error",
-    "invalid",
-    "not_found",
-    "not_ready",
-    "quota_exceeded",
-    "shutting_down",
-    "storage_failed",
-    "timed_out",
-    "to_api_error",
-    "too_large",
-    "unauthorized",
-]
-
 _log = logging.getLogger("openbark.server")
 
 ErrorBody = dict[str, dict[str, str | None]]

@@ -16,8 +16,6 @@ from pathlib import Path
 
 from openbark.errors import ParamError
 
-__all__ = ["KeyRing", "hash_key", "key_line", "new_key"]
-
 _PREFIX = "sha256:"
 _LINE = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]{0,63})\s+sha256:([0-9a-f]{64})")
 

@@ -32,17 +32,6 @@ from openbark.server.speakers.watched import WatchLimits
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "APPLICATION",
-    "Places",
-    "RayOptions",
-    "deploy",
-    "fit_cpus",
-    "n_running",
-    "remove",
-    "serve_until_signal",
-]
-
 APPLICATION = "openbark"
 """Name of the application in Ray Serve."""
 

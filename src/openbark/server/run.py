@@ -24,8 +24,6 @@ from openbark.server.app import Parts
 from openbark.server.http.connections import protocol_with_deadlines
 from openbark.server.settings import ServerSettings
 
-__all__ = ["DrainingServer", "listen", "serve", "uvicorn_config"]
-
 _log = logging.getLogger("openbark.server")
 
 _LOOK_SECONDS = 0.05

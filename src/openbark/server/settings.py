@@ -18,8 +18,6 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from openbark.errors import ParamError
 from openbark.server.keys import KeyRing
 
-__all__ = ["ServerSettings", "load_settings"]
-
 # Latin text, without its pauses (`text.speech_length`).
 _SECONDS_PER_LETTER = 0.065
 _ORIGIN = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/\s?#]+")

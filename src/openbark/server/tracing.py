@@ -14,8 +14,6 @@ from typing import Any
 from openbark import __version__
 from openbark.errors import MissingExtraError
 
-__all__ = ["Attributes", "OtelTracing", "Tracing", "open_tracing"]
-
 Attributes = Mapping[str, str | int | float]
 """What a span carries."""
 

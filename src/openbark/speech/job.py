@@ -33,8 +33,6 @@ from openbark.text.scripts.items import Speech
 from openbark.types import Waveform
 from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = ["PROGRESS_STAGE", "Model", "SpeechJob", "clip_of", "plan_job"]
-
 PROGRESS_STAGE = "speech"
 """Stage that progress is told of: pieces are finished out of step, so only their audio is counted."""
 

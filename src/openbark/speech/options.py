@@ -18,8 +18,6 @@ from openbark.params import GenerationParams, check_params
 from openbark.types import Cancel, Progress
 from openbark.voices.voice import VoiceLike
 
-__all__ = ["ScriptOptions", "SpeechOptions"]
-
 
 @dataclass(frozen=True)
 class ScriptOptions:

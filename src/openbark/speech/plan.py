@@ -25,8 +25,6 @@ from openbark.text.split.pieces import has_lines
 from openbark.text.tokenizer import squeeze
 from openbark.types import Tokens
 
-__all__ = ["PieceReport", "PlanReport", "SpeechPlan", "plan_speech"]
-
 _READINGS_KEPT = 16
 
 

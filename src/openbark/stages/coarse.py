@@ -20,22 +20,6 @@ from openbark.stages.sampling import draw, probabilities
 from openbark.stages.semantic import Prompt
 from openbark.types import Tokens
 
-__all__ = [
-    "ALIGNMENT_CUT",
-    "CoarseContext",
-    "CoarseWindow",
-    "choose_coarse",
-    "coarse_alignment",
-    "coarse_codes",
-    "coarse_context",
-    "coarse_ids",
-    "coarse_sight",
-    "coarse_window_prompt",
-    "codebook_ids",
-    "n_coarse_steps",
-    "with_coarse_window",
-]
-
 ALIGNMENT_CUT = 2
 """Coarse tokens dropped from the end of a voice's history to line it up in time (docs/parity.md S37)."""
 

@@ -16,8 +16,6 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Noise, Stage, draw, probabilities
 from openbark.types import Tokens
 
-__all__ = ["FineCanvas", "FineWindow", "choose_fine", "fine_canvas", "fine_windows"]
-
 
 @dataclass(frozen=True, slots=True)
 class FineCanvas:

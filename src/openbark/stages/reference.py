@@ -30,13 +30,6 @@ from openbark.stages.semantic import (
 )
 from openbark.types import Logits, Tokens
 
-__all__ = [
-    "Network",
-    "reference_coarse",
-    "reference_fine",
-    "reference_semantic",
-]
-
 
 class Network(Protocol):
     """Logits without memory: each call sees everything it depends on."""

@@ -16,17 +16,6 @@ from numpy.typing import NDArray
 from openbark.errors import CheckpointCorruptError
 from openbark.params import SamplingParams
 
-__all__ = [
-    "Noise",
-    "Stage",
-    "Words",
-    "draw",
-    "filter_logits",
-    "philox4x32",
-    "philox4x32_single",
-    "probabilities",
-]
-
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _ROUNDS = 10

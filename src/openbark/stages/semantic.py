@@ -19,17 +19,6 @@ from openbark.params import GenerationParams, SamplingParams
 from openbark.stages.sampling import draw, probabilities
 from openbark.types import Tokens
 
-__all__ = [
-    "Prompt",
-    "StopReason",
-    "TokenLimit",
-    "choose_semantic",
-    "drawable_logits",
-    "early_stop",
-    "semantic_prompt",
-    "token_limit",
-]
-
 
 class StopReason(StrEnum):
     """Why the semantic stage ended."""

@@ -10,8 +10,6 @@ import re
 from openbark.errors import ParamError
 from openbark.text.split.sentence_words import LANGUAGES, SENTENCE_WORDS
 
-__all__ = ["check_language", "guess_language"]
-
 _LOOKED_AT = 4000
 _MIN_SHARE = 0.2
 _SCRIPTS = (

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 from openbark.errors import TextError
 
-__all__ = ["LeftOut", "notice_of", "refuse_left_out"]
-
 _MAX_NAMED = 10
 
 

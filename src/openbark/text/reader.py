@@ -20,14 +20,6 @@ from openbark.text.left_out import notice_of, refuse_left_out
 from openbark.text.normalize.english import Reading, read_english
 from openbark.text.tokenizer import Tokenizer, squeeze
 
-__all__ = [
-    "NORMALIZERS",
-    "RAW",
-    "TextReader",
-    "normalize",
-    "read_text",
-]
-
 NORMALIZERS: Mapping[str, Callable[[str], Reading]] = MappingProxyType(
     {"none": Reading, "en": read_english}
 )

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["BARK_TAGS", "is_sound_tag"]
-
 BARK_TAGS = frozenset(
     (
         "laughs,laughter,laughing,laugh,sighs,sigh,gasps,gasp,music,clears throat,coughs,cough,cries,crying,whispers,"

@@ -8,8 +8,6 @@ from __future__ import annotations
 import unicodedata
 from itertools import accumulate
 
-__all__ = ["expected_seconds", "running_seconds"]
-
 _SENTENCE_END = 0.25
 _CLAUSE_END = 0.12
 _DIGIT = 0.3

@@ -15,8 +15,6 @@ from types import MappingProxyType
 from openbark.errors import ParamError
 from openbark.text.speech_length import running_seconds
 
-__all__ = ["TIMING_FORMATS", "TextTiming", "format_timings", "word_timings"]
-
 _WORD = re.compile(r"\S+")
 _WIDE = re.compile(r"[\u3041-\u30ff\u3400-\u9fff]")
 _WIDE_WORD = re.compile(

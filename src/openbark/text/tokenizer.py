@@ -19,8 +19,6 @@ from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, Tex
 if TYPE_CHECKING:
     from tokenizers import Tokenizer as _Rules
 
-__all__ = ["Tokenizer", "describe_characters", "squeeze"]
-
 _WHITESPACE = re.compile(r"\s+")
 _MAX_NAMED = 10
 _BERT_SPECIAL = ("[UNK]", "[SEP]", "[PAD]", "[CLS]", "[MASK]")

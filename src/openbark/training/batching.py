@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from openbark.errors import TrainingError
 from openbark.training.data import Utterance
 
-__all__ = ["LengthBuckets", "VoicePool", "corrupt", "step_rng"]
-
 
 def step_rng(seed: int, step: int, rank: int = 0) -> np.random.Generator:
     """The random numbers of one step of one process."""

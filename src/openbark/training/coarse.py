@@ -33,12 +33,6 @@ from openbark.training.loop import decay_groups
 from openbark.training.semantic import IGNORED, guided_attention_loss
 from openbark.types import Tokens
 
-__all__ = [
-    "CoarseBatch",
-    "CoarseOptions",
-    "CoarseTask",
-]
-
 
 @dataclass(frozen=True)
 class CoarseOptions:

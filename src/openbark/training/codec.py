@@ -26,20 +26,6 @@ from openbark.training.quantizer import EmaQuantizer
 from openbark.training.spectral import MelDistance, SpectralLoss
 from openbark.types import Codes, Tokens
 
-__all__ = [
-    "Codec",
-    "CodecTask",
-    "CodecTaskOptions",
-    "CodecTrainee",
-    "DecoderClip",
-    "DecoderTask",
-    "Recording",
-    "book_counts",
-    "initialise_codec",
-    "initialise_linear",
-    "validate_codec",
-]
-
 Recording = NDArray[np.int16]
 """Samples [L] of a corpus."""
 

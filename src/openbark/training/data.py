@@ -21,16 +21,6 @@ from numpy.typing import NDArray
 from openbark.errors import TrainingError
 from openbark.files import write_atomically
 
-__all__ = [
-    "Utterance",
-    "read_shard",
-    "read_shards",
-    "refuse_shards",
-    "shard_path",
-    "write_shard",
-    "write_shards",
-]
-
 _ARRAY_FIELDS = ("waveform", "semantic", "guide", "codes", "pitch")
 
 

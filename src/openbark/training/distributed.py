@@ -18,8 +18,6 @@ from torch import nn
 
 from openbark.errors import DeviceError
 
-__all__ = ["Workers", "is_first_process", "join_workers"]
-
 _TIMEOUT = timedelta(hours=1)
 
 

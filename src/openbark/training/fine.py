@@ -24,9 +24,6 @@ from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 from openbark.training.semantic import IGNORED
 
-__all__ = ["FineBatch", "FineOptions", "FineTask"]
-
-
 _MAX_VALID = 24
 
 

@@ -37,8 +37,6 @@ from openbark.training.loop import decay_groups
 from openbark.training.pulses import pulse_phase
 from openbark.training.spectral import MelDistance, Resolution, SpectralLoss
 
-__all__ = ["HarmonicCodecTask", "PitchedClip", "clips_of", "pitched_clip"]
-
 _RESOLUTIONS = (
     Resolution(2048, 512, 80),
     Resolution(1024, 256, 80),

@@ -31,16 +31,6 @@ from openbark.training.run_state import (
     truncate_metrics,
 )
 
-__all__ = [
-    "FitOptions",
-    "FitResult",
-    "Task",
-    "decay_groups",
-    "fit",
-    "learning_rate",
-    "torch_threads",
-]
-
 # Options that change what the following steps compute: a resumed run has to keep them.
 _FIXED_OPTIONS = ("lr", "warmup", "weight_decay", "betas", "grad_clip", "seed", "precision")
 _MAX_SKIPPED = 20

@@ -19,17 +19,6 @@ from openbark.checkpoints.layouts.tokenizer_files import read_tokenizer_json
 from openbark.checkpoints.save import save_checkpoint
 from openbark.errors import CheckpointUnsupportedError
 
-__all__ = [
-    "PREFIXES",
-    "Module",
-    "coarse_from",
-    "codec_from",
-    "fine_from",
-    "replace_network",
-    "semantic_encoder_from",
-    "semantic_from",
-]
-
 PREFIXES = {
     "semantic": "semantic.",
     "coarse": "coarse_acoustics.",

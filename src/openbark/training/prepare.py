@@ -26,8 +26,6 @@ from openbark.text.tokenizer import Tokenizer
 from openbark.training.data import Utterance, refuse_shards, write_shard
 from openbark.training.networks import codec_from, semantic_encoder_from
 
-__all__ = ["AUDIO_SUFFIXES", "PrepareReport", "Recording", "find_recordings", "prepare"]
-
 _PER_SHARD = 256
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")

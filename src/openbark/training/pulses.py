@@ -9,8 +9,6 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pulse_phase"]
-
 _PERIODS = 3.0
 _HIGH_PASS_HZ = 1000.0
 _PHASE_BINS = 64

@@ -14,8 +14,6 @@ from torch import Tensor, nn
 
 from openbark.backends.torch.residual import Codebook, ResidualQuantizer
 
-__all__ = ["EmaQuantizer"]
-
 
 class EmaQuantizer(nn.Module):
     """Quantises with straight-through gradients and updates the codebooks it is given.

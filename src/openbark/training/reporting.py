@@ -14,8 +14,6 @@ import torch
 
 from openbark.extras import install_line
 
-__all__ = ["MetricMeans", "Reporter", "format_seconds"]
-
 
 def format_seconds(seconds: float) -> str:
     """``h:mm:ss`` or ``m:ss``."""

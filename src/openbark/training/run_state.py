@@ -15,18 +15,6 @@ import torch
 
 from openbark.errors import TrainingError
 
-__all__ = [
-    "BEST_FILE",
-    "METRICS_FILE",
-    "STATE_FILE",
-    "append_metrics",
-    "load_best_weights",
-    "load_state",
-    "save_best_weights",
-    "save_state",
-    "truncate_metrics",
-]
-
 STATE_FILE = "checkpoint.pt"
 BEST_FILE = "best.pt"
 METRICS_FILE = "metrics.jsonl"

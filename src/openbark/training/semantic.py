@@ -25,8 +25,6 @@ from openbark.training.batching import LengthBuckets, VoicePool, corrupt, step_r
 from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 
-__all__ = ["IGNORED", "SemanticBatch", "SemanticOptions", "SemanticTask", "guided_attention_loss"]
-
 IGNORED = -100
 """Target of a position that has none (torch's own default)."""
 

@@ -22,8 +22,6 @@ from openbark.errors import TrainingError
 from openbark.training.data import Utterance
 from openbark.training.loop import decay_groups
 
-__all__ = ["LabelledBatch", "SemanticTokenizerOptions", "SemanticTokenizerTask"]
-
 # Targets of padding frames; cross_entropy leaves them out.
 _IGNORED = -100
 

@@ -16,8 +16,6 @@ from torch.nn import functional as F
 from openbark.backends.torch.convnext import mel_filterbank
 from openbark.backends.torch.istft import overlap_add
 
-__all__ = ["DEFAULT_RESOLUTIONS", "MelDistance", "Resolution", "SpectralLoss", "stft_magnitude"]
-
 
 class _Magnitude(torch.autograd.Function):
     """``sqrt(re^2 + im^2 + 1e-7)`` of the first bins of a windowed STFT, no centre padding."""

@@ -37,8 +37,6 @@ from openbark.training.run_state import load_best_weights
 from openbark.training.semantic import SemanticOptions, SemanticTask
 from openbark.training.semantic_tokenizer import SemanticTokenizerOptions, SemanticTokenizerTask
 
-__all__ = ["NETWORKS", "WEIGHTS", "Network", "train_network"]
-
 Network = TypeVar("Network", bound=nn.Module)
 
 NETWORKS = tuple(PREFIXES)

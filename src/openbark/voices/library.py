@@ -17,16 +17,6 @@ from openbark.files import expanded
 from openbark.voices.triplets import TABLE_FILE, Triplet, read_table
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "VOICES_FOLDER",
-    "VOICES_VARIABLE",
-    "VoiceLibrary",
-    "is_voice_path",
-    "library_of",
-    "user_folder",
-    "user_folders",
-]
-
 _SUFFIX = ".npz"
 _COQUI_SUFFIX = ".pth"
 _MAX_SUGGESTIONS = 5

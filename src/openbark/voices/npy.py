@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from openbark.errors import VoiceError
 
-__all__ = ["HeaderCheck", "decode_npy", "read_npy"]
-
 HeaderCheck = Callable[[tuple[int, ...], "np.dtype[Any]"], None]
 """Raises VoiceError for a shape and a dtype that are not wanted."""
 

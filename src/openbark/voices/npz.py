@@ -25,19 +25,6 @@ from openbark.errors import VoiceError
 from openbark.files import check_writable, write_atomically
 from openbark.voices.npy import read_npy
 
-__all__ = [
-    "ARRAY_KEYS",
-    "MAX_VOICE_BYTES",
-    "VoiceFile",
-    "check_keys",
-    "check_target",
-    "check_tokens",
-    "pack_npz",
-    "read_npz",
-    "unpack_npz",
-    "write_npz",
-]
-
 ARRAY_KEYS: Mapping[str, str] = MappingProxyType(
     {"semantic": "semantic_prompt", "coarse": "coarse_prompt", "fine": "fine_prompt"}
 )

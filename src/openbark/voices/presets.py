@@ -10,8 +10,6 @@ import logging
 from collections.abc import Iterable
 from functools import cache
 
-__all__ = ["PRESET_LANGUAGES", "PRESET_NAMES", "stand_in"]
-
 _LOG = logging.getLogger(__name__)
 
 PRESET_LANGUAGES = (

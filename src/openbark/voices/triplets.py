@@ -24,8 +24,6 @@ from openbark.voices.npy import decode_npy
 from openbark.voices.npz import ARRAY_KEYS, MAX_VOICE_BYTES, check_keys
 from openbark.voices.voice import check_name
 
-__all__ = ["TABLE_FILE", "Triplet", "read_table", "write_table"]
-
 TABLE_FILE = "speaker_embeddings_path.json"
 """Name that transformers gives the table (H34)."""
 

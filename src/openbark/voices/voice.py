@@ -22,8 +22,6 @@ from openbark.files import expanded
 from openbark.types import Tokens
 from openbark.voices.npz import ARRAY_KEYS, check_keys, check_tokens, read_npz, write_npz
 
-__all__ = ["Voice", "VoiceLike", "check_name", "check_new_name"]
-
 _RESERVED = frozenset(
     ("con", "prn", "aux", "nul", *(f"{port}{n}" for port in ("com", "lpt") for n in range(10)))
 )

@@ -32,8 +32,6 @@ from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 from openbark.types import Tokens
 
-__all__ = ["LEAST_OVERLAP", "EngineRows", "load_auto"]
-
 LEAST_OVERLAP = 0.9
 """At 0.88 (int4) the embedded model still has the word error rate of float32; see docs/native.md."""
 

@@ -35,9 +35,6 @@ from openbark.stages.sampling import Noise, Stage
 from openbark.stages.semantic import Prompt, StopReason
 from openbark.types import Tokens
 
-__all__ = ["Codec", "NativeBackend", "StageSession"]
-
-
 _NEAR_BYTES = 32 << 20
 """Packed weights of a stage that the caches of the cores may hold for the most part."""
 

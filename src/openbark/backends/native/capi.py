@@ -17,24 +17,6 @@ import numpy as np
 
 from openbark.backends.native.structs import Run, Sampling, Shape
 
-__all__ = [
-    "HANDLES",
-    "SIGNATURES",
-    "Array",
-    "CausalHandle",
-    "CodecHandle",
-    "CodecStreamHandle",
-    "FineHandle",
-    "MatrixHandle",
-    "MemoryHandle",
-    "ModelHandle",
-    "PoolHandle",
-    "StageHandle",
-    "declare",
-    "header_path",
-    "header_version",
-]
-
 
 class PoolHandle(ctypes.c_void_p):
     """ob_pool*"""

@@ -39,12 +39,6 @@ from openbark.errors import AudioError, InputError
 from openbark.forks import ForkSafeLock
 from openbark.types import Codes, Tokens, Waveform
 
-__all__ = [
-    "NativeCodec",
-    "NativeCodecStream",
-    "NativeSemanticEncoder",
-]
-
 
 class _Network:
     """One direction of a codec inside the library, destroyed with this object."""

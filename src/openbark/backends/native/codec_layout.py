@@ -28,20 +28,6 @@ from openbark.config import (
 )
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
-__all__ = [
-    "CodecKind",
-    "Layout",
-    "Tensors",
-    "check_encodec",
-    "encodec_decoder",
-    "encodec_encoder",
-    "harmonic_decoder",
-    "harmonic_encoder",
-    "istft_decoder",
-    "istft_encoder",
-    "semantic_encoder",
-]
-
 Tensors = Mapping[str, NDArray[np.float32]]
 """Arrays by name, as `Checkpoint.tensors` gives them."""
 

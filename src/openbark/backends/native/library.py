@@ -18,21 +18,6 @@ from typing import Any
 from openbark.backends.native.capi import PoolHandle, declare, header_version
 from openbark.errors import InputError, MissingExtraError, OpenBarkError, ParamError
 
-__all__ = [
-    "KERNELS_VARIABLE",
-    "LIBRARY_VARIABLE",
-    "Kernels",
-    "Pool",
-    "available_kernels",
-    "checked_threads",
-    "how_to_get_engine",
-    "library_path",
-    "load_library",
-    "source_folder",
-    "usable_cores",
-    "usable_threads",
-]
-
 KERNELS_VARIABLE = "OPENBARK_KERNELS"
 """Environment variable that names the kernel variant to use instead of the fastest."""
 

@@ -32,19 +32,6 @@ from openbark.checkpoints.identity import weights_identity
 from openbark.config import BarkConfig
 from openbark.files import locked, replacing
 
-__all__ = [
-    "SWITCH_VARIABLE",
-    "Blocks",
-    "PackedFile",
-    "PackedKey",
-    "fill_packed",
-    "find_packed_files",
-    "is_enabled",
-    "is_large",
-    "packed_directory",
-    "packed_file_for",
-]
-
 SWITCH_VARIABLE = "OPENBARK_PACKED_CACHE"
 """Environment variable: 0 keeps no packed weights on disk."""
 

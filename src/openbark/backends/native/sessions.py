@@ -21,8 +21,6 @@ from openbark.backends.native.weights import Transformer
 from openbark.stages.semantic import Prompt
 from openbark.types import Tokens
 
-__all__ = ["CausalStage", "Draw", "FineSession", "NativeSession", "Stop"]
-
 
 class Stop(IntEnum):
     """Why a run of draws ended; the numbers are those of `src/causal.h`."""

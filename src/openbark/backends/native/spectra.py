@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from openbark.config import HarmonicCodecConfig
 
-__all__ = ["hann_window", "mel_filterbank", "minimum_phase_weights"]
-
 
 def mel_filterbank(
     sampling_rate: int, n_fft: int, n_mels: int, limit_hz: float

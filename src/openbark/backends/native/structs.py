@@ -7,17 +7,6 @@ from enum import IntEnum
 
 from openbark.params import SamplingParams
 
-__all__ = [
-    "DTYPES",
-    "MAX_HEAD_PARTS",
-    "DrawRules",
-    "Precision",
-    "Run",
-    "Sampling",
-    "Shape",
-    "sampling_struct",
-]
-
 MAX_HEAD_PARTS = 16
 
 

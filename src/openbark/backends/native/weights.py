@@ -21,15 +21,6 @@ from openbark.backends.native.structs import MAX_HEAD_PARTS, Precision, Shape
 from openbark.checkpoints.layouts.shapes import COARSE_PREFIX, FINE_PREFIX, SEMANTIC_PREFIX
 from openbark.config import BarkConfig, FineGPTConfig, GPTConfig
 
-__all__ = [
-    "Tensors",
-    "Transformer",
-    "causal_shape",
-    "coarse_head_starts",
-    "fine_shape",
-    "stage_shapes",
-]
-
 Tensors = Mapping[str, NDArray[np.float32]]
 """Tensors of one stage, named as in the checkpoint without the stage's prefix."""
 

@@ -23,8 +23,6 @@ from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt
 from openbark.types import Logits, Tokens
 
-__all__ = ["Codec", "TorchBackend", "TorchSession"]
-
 _DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16}
 
 

@@ -22,8 +22,6 @@ from openbark.backends.torch.seanet import SeanetDecoder, SeanetEncoder
 from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig
 from openbark.errors import InputError
 
-__all__ = ["CodecNetwork", "CodecQuantizer"]
-
 
 class CodecQuantizer(nn.Module):
     """A residual quantiser over latents [B, D, F] and codes [K, B, F]."""

@@ -42,8 +42,6 @@ from openbark.backends.torch.istft import IstftCodec
 from openbark.backends.torch.seanet import ResidualLSTM
 from openbark.types import Tokens, Waveform
 
-__all__ = ["EncodecStream", "HarmonicStream", "codec_stream"]
-
 
 def codec_stream(codec: TorchCodec) -> CodecStream:
     """A stream of a codec. One that normalises over whole sequences gives everything at the end."""

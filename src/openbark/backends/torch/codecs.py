@@ -7,8 +7,6 @@ from openbark.backends.torch.harmonic import HarmonicCodec
 from openbark.backends.torch.istft import IstftCodec
 from openbark.config import CodecConfig, EncodecConfig, IstftCodecConfig
 
-__all__ = ["TorchCodec", "build_codec"]
-
 TorchCodec = Encodec | IstftCodec | HarmonicCodec
 
 

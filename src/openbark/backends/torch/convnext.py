@@ -22,8 +22,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["ConvNeXtBlock", "ConvNeXtStack", "LogMelFrames", "mel_filterbank"]
-
 # Below one 16-bit quantisation step seen through a 1024-point window: quieter detail is noise.
 _MEL_FLOOR = 1e-4
 # Brings log-mel values of speech, about [-9.2, 4], near zero mean and unit spread.

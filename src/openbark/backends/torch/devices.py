@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import torch
 
-__all__ = ["TorchReport", "best_device", "describe_torch", "release_memory"]
-
 
 @dataclass(frozen=True, slots=True)
 class TorchReport:

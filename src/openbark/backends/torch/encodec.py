@@ -16,8 +16,6 @@ from openbark.backends.torch.seanet import SeanetDecoder, SeanetEncoder
 from openbark.config import EncodecConfig
 from openbark.errors import InputError
 
-__all__ = ["Encodec", "n_codebooks_for_bandwidth"]
-
 
 def n_codebooks_for_bandwidth(config: EncodecConfig, kbps: float) -> int:
     """Codebooks that fit a bandwidth of `kbps` kilobits per second, at least one (6 kbps is 8 at 24 kHz).

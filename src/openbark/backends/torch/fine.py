@@ -13,8 +13,6 @@ from torch.nn import functional as F
 from openbark.backends.torch.gpt import Block
 from openbark.config import FineGPTConfig
 
-__all__ = ["FineGPT"]
-
 
 class FineGPT(nn.Module):
     """Codes of a window, and a codebook's number, to that codebook's logits at every frame."""

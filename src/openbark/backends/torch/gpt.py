@@ -15,8 +15,6 @@ from torch.nn import functional as F
 
 from openbark.config import GPTConfig
 
-__all__ = ["MLP", "Attention", "Block", "CausalGPT", "KVCache", "initialise"]
-
 
 @dataclass
 class KVCache:

@@ -35,21 +35,6 @@ from openbark.backends.torch.istft import overlap_add
 from openbark.backends.torch.residual import ResidualCodec
 from openbark.config import HarmonicCodecConfig
 
-__all__ = [
-    "MIDDLE_HZ",
-    "Controls",
-    "HarmonicCodec",
-    "HarmonicDecoder",
-    "HarmonicEncoder",
-    "PitchSpectrum",
-    "between_frames",
-    "minimum_phase",
-    "pitch_at_samples",
-    "pulse_train",
-    "pulses_at",
-    "white_noise",
-]
-
 MIDDLE_HZ = 150.0
 """The pitch head predicts log(f0 / MIDDLE_HZ)."""
 _LOWEST_HZ, _HIGHEST_HZ = 50.0, 600.0

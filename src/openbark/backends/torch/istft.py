@@ -27,13 +27,6 @@ from openbark.backends.torch.convnext import ConvNeXtStack, LogMelFrames
 from openbark.backends.torch.residual import ResidualCodec
 from openbark.config import IstftCodecConfig
 
-__all__ = [
-    "IstftCodec",
-    "IstftDecoder",
-    "IstftEncoder",
-    "overlap_add",
-]
-
 
 def overlap_add(frames: Tensor, hop: int) -> Tensor:
     """Sum ``frames [B, S, N]`` at spacing ``hop`` (a divisor of N): ``[B, (S - 1) * hop + N]``."""

@@ -10,8 +10,6 @@ from torch import Tensor, nn
 from openbark.config import CodecConfig
 from openbark.errors import AudioError, InputError
 
-__all__ = ["Codebook", "ResidualCodec", "ResidualQuantizer"]
-
 
 class Codebook(nn.Module):
     """One table of ``size`` vectors; the buffer is called ``embed`` as in EnCodec (docs/parity.md C2)."""

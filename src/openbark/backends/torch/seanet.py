@@ -15,15 +15,6 @@ from torch.nn import functional as F
 
 from openbark.config import EncodecConfig
 
-__all__ = [
-    "Convolution",
-    "ResidualBlock",
-    "ResidualLSTM",
-    "SeanetDecoder",
-    "SeanetEncoder",
-    "TransposedConvolution",
-]
-
 
 def _pad(x: Tensor, left: int, right: int, mode: str) -> Tensor:
     """Pad the last axis of `x` [B, C, L]. Reflection needs more samples than it mirrors: a shorter input

@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from openbark.backends.torch.convnext import ConvNeXtBlock, ConvNeXtStack, LogMelFrames
 from openbark.config import SemanticEncoderConfig
 
-__all__ = ["SemanticEncoder"]
-
 # Speech is told apart below this; above it training material and recordings differ most.
 _LIMIT_HZ = 8000.0
 # Layers above the utterance summary.

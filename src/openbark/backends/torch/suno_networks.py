@@ -21,8 +21,6 @@ from openbark.checkpoints.layouts.suno_names import to_suno
 from openbark.config import FineGPTConfig, GPTConfig
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, ParamError
 
-__all__ = ["GPT", "FineGPT", "KeysValues", "read_network"]
-
 KeysValues = tuple[tuple[Tensor, Tensor], ...]
 """Keys and values [B, H, T, D/H] of each layer."""
 

@@ -15,10 +15,6 @@ from openbark.params import SamplingParams
 from openbark.stages.sampling import Stage
 from openbark.types import Logits, Tokens
 
-__all__ = [
-    "SunoSampler",
-]
-
 
 class SunoSampler:
     """`openbark.engine.draws.Sampler` on torch's global generator."""

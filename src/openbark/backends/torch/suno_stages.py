@@ -24,8 +24,6 @@ from openbark.config import BarkConfig, CodecConfig, EncodecConfig
 from openbark.errors import InputError, ParamError
 from openbark.stages.sampling import Stage
 
-__all__ = ["SunoCodec", "backend_of", "read_stage", "whole_backend"]
-
 _BANDWIDTH = 6.0
 _BANDWIDTHS = (1.5, 3.0, 6.0, 12.0, 24.0)
 

@@ -32,8 +32,6 @@ from openbark.stages.sampling import Stage
 from openbark.stages.semantic import Prompt, semantic_prompt
 from openbark.types import Tokens
 
-__all__ = ["GrowingRow", "SunoAlgorithm"]
-
 _Pair = tuple[Tensor, Tensor]
 _TEMPERATURE, _FINE_TEMPERATURE = 0.7, 0.5
 

@@ -16,8 +16,6 @@ from openbark.checkpoints.find import find_checkpoint
 from openbark.config import BarkConfig, EncodecConfig
 from openbark.errors import CheckpointUnsupportedError
 
-__all__ = ["TransformersBark"]
-
 
 class TransformersBark:
     """BarkModel of the transformers that is installed."""

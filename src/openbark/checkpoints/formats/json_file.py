@@ -13,9 +13,6 @@ from typing import Any
 
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError
 
-__all__ = ["Section", "read_json"]
-
-
 _LARGEST = 1e300
 """Numbers beyond are taken for infinite: nothing can be computed with them."""
 

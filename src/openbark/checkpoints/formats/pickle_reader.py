@@ -16,8 +16,6 @@ from typing import Any
 
 from openbark.errors import CheckpointCorruptError, CheckpointUnsafeError
 
-__all__ = ["Builder", "GlobalName", "PickleReader", "Stateless", "read_pickle"]
-
 Builder = Callable[..., Any]
 """Makes a value from the arguments a pickle gives; raises TypeError or ValueError for arguments that do not
 fit."""

@@ -16,8 +16,6 @@ from numpy.typing import NDArray
 
 from openbark.errors import CheckpointUnsupportedError
 
-__all__ = ["StoredTensor"]
-
 _AS_STORED: Mapping[str, np.dtype[Any]] = MappingProxyType(
     {
         "F32": np.dtype("<f4"),

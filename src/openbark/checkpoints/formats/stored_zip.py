@@ -14,8 +14,6 @@ from typing import BinaryIO
 
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
-__all__ = ["StoredZip"]
-
 _LOCAL_HEADER_BYTES = 30
 _LOCAL = b"PK\x03\x04"
 # About 100,000 members: each takes ten times as much memory as space in the directory.

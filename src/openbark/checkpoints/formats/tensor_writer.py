@@ -21,8 +21,6 @@ from numpy.typing import NDArray
 
 from openbark.checkpoints.formats.torch_file import STORAGES
 
-__all__ = ["DTYPE_BYTES", "TensorEntry", "write_safetensors", "write_torch_file"]
-
 DTYPE_BYTES: Mapping[str, int] = MappingProxyType(dict(STORAGES.values()))
 """safetensors' name of a type -> bytes per element."""
 

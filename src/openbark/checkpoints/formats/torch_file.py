@@ -24,8 +24,6 @@ from openbark.errors import (
     CheckpointUnsupportedError,
 )
 
-__all__ = ["STORAGES", "ZIP_START", "is_torch_zip", "read_torch_file"]
-
 ZIP_START = b"PK\x03\x04"
 _LEGACY_START = b"\x80\x02\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19."
 _MAX_PICKLE_BYTES = 64 << 20

@@ -27,8 +27,6 @@ from openbark.errors import (
     ParamError,
 )
 
-__all__ = ["HubAccess", "cached", "choose_files", "download", "is_hub_id"]
-
 _ID = re.compile(r"([A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95})(?:@([\w][\w./-]{0,199}))?")
 _TOKENIZER_FILES = (
     "tokenizer.json",

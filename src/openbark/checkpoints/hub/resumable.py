@@ -16,8 +16,6 @@ from pathlib import Path
 from openbark.errors import CheckpointCorruptError
 from openbark.files import locked
 
-__all__ = ["Download", "fetch", "file_sha256"]
-
 _CHUNK = 1 << 22
 _PARTIAL = ".openbark.incomplete"
 

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from openbark.errors import CheckpointError
 
-__all__ = ["HubTarget", "upload"]
-
 
 @dataclass(frozen=True, slots=True)
 class HubTarget:

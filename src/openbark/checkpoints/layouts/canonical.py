@@ -26,8 +26,6 @@ from openbark.checkpoints.layouts.weight_norm import fold, spellings
 from openbark.config import BarkConfig
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 
-__all__ = ["Source", "check_tied_heads", "locate", "part_of"]
-
 _FORGIVEN = re.compile(
     r"(semantic|coarse_acoustics|fine_acoustics)\.layers\.\d+\.attn\.bias"
     r"|codec_model\.quantizer\.layers\.\d+\.codebook\.(embed_avg|cluster_size|inited)"

@@ -31,8 +31,6 @@ from openbark.config import (
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError
 from openbark.text.reader import NORMALIZERS
 
-__all__ = ["ModelSizes", "config_json", "read_sizes"]
-
 _CODECS = ("encodec", "harmonic", "istft")
 _PAD_MODES = ("constant", "reflect", "replicate")
 _NORM_TYPES = ("time_group_norm", "weight_norm")

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["from_encodec", "to_encodec"]
-
 _CODEBOOK = re.compile(r"quantizer\.vq\.layers\.(\d+)\._codebook\.(\w+)")
 _LAYER = re.compile(r"(encoder|decoder)\.model\.(\d+)\.(.+)")
 _WRAPPED = re.compile(r"(conv\.conv|convtr\.convtr)\.")

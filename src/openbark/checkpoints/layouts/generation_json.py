@@ -24,8 +24,6 @@ from openbark.config import BarkConfig, CoarseRules, FineRules, SemanticRules
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError, ParamError
 from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams
 
-__all__ = ["GENERATION_FILE", "assemble", "generation_json", "read_defaults"]
-
 GENERATION_FILE = "generation_config.json"
 
 _SEMANTIC_KEYS = (

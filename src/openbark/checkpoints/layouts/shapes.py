@@ -19,18 +19,6 @@ from openbark.config import (
     SemanticEncoderConfig,
 )
 
-__all__ = [
-    "COARSE_PREFIX",
-    "CODEC_PREFIX",
-    "FINE_PREFIX",
-    "SEMANTIC_ENCODER_PREFIX",
-    "SEMANTIC_PREFIX",
-    "Shape",
-    "expected_shapes",
-    "fine_head_aliases",
-    "weight_normed",
-]
-
 Shape = tuple[int, ...]
 _Shapes = dict[str, Shape]
 

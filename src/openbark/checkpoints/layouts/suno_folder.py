@@ -41,22 +41,6 @@ from openbark.errors import (
     CheckpointUnsafeError,
 )
 
-__all__ = [
-    "CODEC_REPOSITORY",
-    "LARGE_LAYERS",
-    "STAGE_PREFIXES",
-    "TOKENIZER_REPOSITORIES",
-    "CodecFile",
-    "SunoFile",
-    "SunoFolder",
-    "cached_codec",
-    "cached_tokenizer",
-    "may_be_weights",
-    "read_suno_file",
-    "read_suno_folder",
-    "scan_folder",
-]
-
 CODEC_REPOSITORY = "facebook/encodec_24khz"
 TOKENIZER_REPOSITORIES = (
     "google-bert/bert-base-multilingual-cased",

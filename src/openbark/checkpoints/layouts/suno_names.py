@@ -14,16 +14,6 @@ from openbark.checkpoints.formats.json_file import Section
 from openbark.config import FineGPTConfig, GPTConfig, SemanticRules
 from openbark.errors import CheckpointCorruptError
 
-__all__ = [
-    "COMPILED_PREFIX",
-    "STAGES",
-    "from_suno",
-    "model_args",
-    "read_model_args",
-    "stage_of",
-    "to_suno",
-]
-
 STAGES = ("text", "coarse", "fine")
 """Suno's names of the three models, in the order they run."""
 

@@ -20,17 +20,6 @@ from openbark.checkpoints.formats.stored_tensor import StoredTensor
 from openbark.checkpoints.formats.torch_file import read_torch_file
 from openbark.errors import CheckpointCorruptError, CheckpointNotFoundError
 
-__all__ = [
-    "INDEX_FILE",
-    "PICKLED_FILE",
-    "PICKLED_INDEX_FILE",
-    "WEIGHTS_FILE",
-    "WEIGHTS_FILES",
-    "find_tensors",
-    "safetensors_header",
-    "weights_file",
-]
-
 WEIGHTS_FILE = "model.safetensors"
 INDEX_FILE = "model.safetensors.index.json"
 PICKLED_FILE = "pytorch_model.bin"

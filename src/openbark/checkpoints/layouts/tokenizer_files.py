@@ -11,8 +11,6 @@ from pathlib import Path
 from openbark.checkpoints.checkpoint import TOKENIZER_FILE, VOCABULARY_FILE
 from openbark.text.tokenizer import Tokenizer
 
-__all__ = ["TOKENIZER_CONFIG_FILE", "read_tokenizer_json", "tokenizer_files"]
-
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 _SPECIAL_TOKENS_FILE = "special_tokens_map.json"
 _SPECIAL = {

@@ -14,8 +14,6 @@ from openbark.compat.coqui.synthesizer import ModelNames, Synthesizer
 from openbark.compat.suno.model_cache import choose_device
 from openbark.errors import CheckpointUnsupportedError, ParamError
 
-__all__ = ["TTS"]
-
 
 class TTS:
     """Coqui's entry point. The model is loaded when the object is made."""

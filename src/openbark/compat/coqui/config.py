@@ -16,8 +16,6 @@ from typing import Any
 from openbark.compat.suno.model import FineGPTConfig, GPTConfig
 from openbark.config import BarkConfig as _Sizes
 
-__all__ = ["MODEL_NAME", "BarkAudioConfig", "BarkConfig", "data_folder", "model_folders"]
-
 MODEL_NAME = "tts_models/multilingual/multi-dataset/bark"
 """Coqui's name of Bark."""
 

@@ -35,12 +35,6 @@ from openbark.types import Tokens, Waveform
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "Bark",
-    "Folders",
-    "History",
-]
-
 History = Sequence[Any] | None
 """Three arrays: semantic [T], coarse [2, F], fine [8, F]; or three times None, or None (C6)."""
 

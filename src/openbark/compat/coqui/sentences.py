@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["split_sentences"]
-
 _END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|(?<=[。！？])")
 _ABBREVIATION = re.compile(
     r"(?:^|[\s(\"'])(?:[A-Z]|[A-Za-z](?:\.[A-Za-z])+|mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|no|vol|fig)\.$",

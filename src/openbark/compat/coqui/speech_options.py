@@ -8,8 +8,6 @@ from openbark.compat.suno.defaults import Unset, given_or_own
 from openbark.compat.suno.stage_runs import stage_sampling
 from openbark.params import GenerationParams, SamplingParams
 
-__all__ = ["MIN_EOS_P", "TEMPERATURE", "SpeechOptions"]
-
 TEMPERATURE = Unset(0.7)
 """Coqui's temperature of the semantic and the coarse stage."""
 

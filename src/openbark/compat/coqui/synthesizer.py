@@ -20,8 +20,6 @@ from openbark.compat.coqui.wav_file import save_normalized
 from openbark.errors import AudioError, CheckpointUnsupportedError, ParamError, TextError
 from openbark.text.tokenizer import squeeze
 
-__all__ = ["PAUSE_SAMPLES", "ModelNames", "Synthesizer"]
-
 _LOG = logging.getLogger(__name__)
 
 PAUSE_SAMPLES = 10_000

@@ -22,8 +22,6 @@ from openbark.errors import CheckpointError, VoiceError
 from openbark.voices.npz import ARRAY_KEYS, MAX_VOICE_BYTES, check_keys
 from openbark.voices.voice import Voice
 
-__all__ = ["find_coqui_voice", "list_coqui_voices", "read_pth", "slug"]
-
 _NPZ = ".npz"
 _PICKLE = ".pth"
 _AUDIO = (".wav", ".mp3", ".flac", ".ogg")

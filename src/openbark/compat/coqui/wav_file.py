@@ -15,8 +15,6 @@ from openbark.audio import write_audio
 from openbark.errors import AudioError
 from openbark.files import write_atomically
 
-__all__ = ["normalized_wav", "save_normalized"]
-
 _LEAST_PEAK = 0.01
 _LARGEST = 32_767
 

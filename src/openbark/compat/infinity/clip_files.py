@@ -21,16 +21,6 @@ from openbark.compat.infinity.segments import Segment
 from openbark.errors import AudioError
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "Written",
-    "file_stem",
-    "free_path",
-    "joined",
-    "output_folder",
-    "whole_voice",
-    "write_clip",
-]
-
 _MAX_NAME = 60
 
 

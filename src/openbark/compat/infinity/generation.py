@@ -38,14 +38,6 @@ from openbark.errors import ParamError, TextError
 from openbark.types import Progress
 from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = [
-    "generate_audio_barki",
-    "generate_audio_long",
-    "plan_segments",
-    "prompts_of",
-    "spoken",
-]
-
 _STAGES = ("semantic", "coarse", "fine")
 
 

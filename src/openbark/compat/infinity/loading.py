@@ -15,8 +15,6 @@ from openbark.compat.suno.model_cache import choose_device, find_model
 from openbark.errors import ParamError
 from openbark.forks import ForkSafeLock
 
-__all__ = ["LoadedBark", "loaded_bark", "preload_models", "wants_gpu", "wants_small"]
-
 _STAGES = ("text", "coarse", "fine")
 
 

@@ -15,18 +15,6 @@ from openbark.compat.suno.defaults import Unset
 from openbark.config import CoarseRules
 from openbark.errors import ParamError
 
-__all__ = [
-    "COARSE_WINDOWS",
-    "LOG_LEVELS",
-    "OPTIONS",
-    "SPLIT_CHOICES",
-    "Option",
-    "get_default_values",
-    "load_all_defaults",
-    "option",
-    "resolve",
-]
-
 SPLIT_CHOICES = ("word", "line", "sentence", "string", "random", "rhyme", "pos", "regex")
 """Ways to split a text, as documented."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["Console", "console"]
-
 
 class Console:
     """What scripts call: `console.print(...)`."""

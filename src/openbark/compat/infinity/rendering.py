@@ -30,14 +30,6 @@ from openbark.params import SUNO_PARAMS, GenerationParams, SamplingParams, check
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "STARTS",
-    "doctor_random_speaker_surgery",
-    "play_superpack_track",
-    "render_npz_samples",
-    "resize_semantic_history",
-]
-
 STARTS: Mapping[str, str] = MappingProxyType(
     {
         "fine_prompt": "",

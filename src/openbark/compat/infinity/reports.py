@@ -17,15 +17,6 @@ from openbark.errors import VoiceError
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = [
-    "Report",
-    "generate_coarse_report",
-    "generate_fine_report",
-    "generate_text_semantic_report",
-    "history_prompt_detailed_report",
-    "history_prompt_is_valid",
-]
-
 Report = dict[str, Any]
 """valid: bool; messages: list of texts."""
 

@@ -10,8 +10,6 @@ from typing import Any
 from openbark.errors import ParamError
 from openbark.params import MAX_SEED
 
-__all__ = ["SeedSource", "seed_source", "set_seed"]
-
 
 @dataclass(frozen=True, slots=True)
 class SeedSource:

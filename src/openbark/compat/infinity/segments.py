@@ -32,17 +32,6 @@ from openbark.text.split.pieces import Budget, split_text
 from openbark.types import Progress
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "Segment",
-    "StageSeeds",
-    "fitting",
-    "generation_params",
-    "mixed_voice",
-    "regrown",
-    "speak",
-    "windowed_config",
-]
-
 
 @dataclass(frozen=True)
 class StageSeeds:

@@ -11,8 +11,6 @@ from openbark.compat.suno.history import find_history
 from openbark.voices.library import VoiceLibrary, user_folders
 from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = ["VALID_HISTORY_PROMPT_DIRS", "find_speaker", "known_voices", "list_speakers"]
-
 VALID_HISTORY_PROMPT_DIRS = (
     "bark/assets/prompts/",
     "bark_infinity/assets/prompts/",

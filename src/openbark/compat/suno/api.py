@@ -20,14 +20,6 @@ from openbark.compat.suno.generation import (
 from openbark.compat.suno.history import HistoryPrompt, save_prompt
 from openbark.types import Waveform
 
-__all__ = [
-    "FullGeneration",
-    "generate_audio",
-    "save_as_prompt",
-    "semantic_to_waveform",
-    "text_to_semantic",
-]
-
 FullGeneration = dict[str, NDArray[Any]]
 """`semantic_prompt` [T], `coarse_prompt` [2, F], `fine_prompt` [8, F]."""
 

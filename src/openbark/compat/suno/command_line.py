@@ -15,8 +15,6 @@ from openbark.compat.suno.defaults import Unset
 from openbark.compat.suno.environment import parse_flag
 from openbark.errors import AudioError, OpenBarkError, ParamError, TextError
 
-__all__ = ["cli", "main"]
-
 _TEMP_HELP = "0.7, or the value a checkpoint was made for; higher is more varied"
 
 

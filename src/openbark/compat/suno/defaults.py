@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-__all__ = ["Number", "Unset", "given_or_own"]
-
 Number = TypeVar("Number", float, float | None)
 
 

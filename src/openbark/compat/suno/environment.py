@@ -11,8 +11,6 @@ from pathlib import Path
 
 from openbark.errors import ParamError
 
-__all__ = ["FLAGS", "MODEL_VARIABLE", "cache_folder", "flag", "parse_flag"]
-
 MODEL_VARIABLE = "OPENBARK_MODEL"
 """Environment variable that names the model of Suno's scripts: a folder, a hub name, or "embedded"."""
 

@@ -46,37 +46,6 @@ from openbark.text.tokenizer import Tokenizer
 from openbark.types import Tokens
 from openbark.voices.npz import ARRAY_KEYS
 
-__all__ = [
-    "ALLOWED_PROMPTS",
-    "COARSE_INFER_TOKEN",
-    "COARSE_RATE_HZ",
-    "COARSE_SEMANTIC_PAD_TOKEN",
-    "CODEBOOK_SIZE",
-    "CONTEXT_WINDOW_SIZE",
-    "N_COARSE_CODEBOOKS",
-    "N_FINE_CODEBOOKS",
-    "REMOTE_MODEL_PATHS",
-    "SAMPLE_RATE",
-    "SEMANTIC_INFER_TOKEN",
-    "SEMANTIC_PAD_TOKEN",
-    "SEMANTIC_RATE_HZ",
-    "SEMANTIC_VOCAB_SIZE",
-    "SUPPORTED_LANGS",
-    "TEXT_ENCODING_OFFSET",
-    "TEXT_PAD_TOKEN",
-    "InferenceContext",
-    "clean_models",
-    "codec_decode",
-    "generate_coarse",
-    "generate_fine",
-    "generate_text_semantic",
-    "load_codec_model",
-    "load_model",
-    "models",
-    "models_devices",
-    "preload_models",
-]
-
 _SUNO = BarkConfig()
 _TEMP = Unset(0.7)
 _FINE_TEMP = Unset(0.5)

@@ -23,14 +23,6 @@ from openbark.voices.npz import check_keys, check_target
 from openbark.voices.presets import PRESET_LANGUAGES, PRESET_NAMES, stand_in
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "ALLOWED_PROMPTS",
-    "SUPPORTED_LANGS",
-    "HistoryPrompt",
-    "find_history",
-    "save_prompt",
-]
-
 HistoryPrompt = str | os.PathLike[str] | Mapping[str, Any] | Voice
 """A preset's name, the path of an `.npz`, Suno's dictionary or what `numpy.load` makes of an `.npz`, or a
 Voice."""

@@ -13,8 +13,6 @@ from typing import Any
 
 from openbark.errors import MissingExtraError
 
-__all__ = ["FineGPTConfig", "GPTConfig", "networks", "stage_networks"]
-
 _NETWORKS = ("GPT", "FineGPT")
 
 

@@ -22,8 +22,6 @@ from openbark.checkpoints.layouts.suno_names import STAGES
 from openbark.compat.suno.environment import MODEL_VARIABLE, cache_folder
 from openbark.errors import CheckpointNotFoundError
 
-__all__ = ["Notices", "Place", "choose_device", "find_model", "find_place", "trios"]
-
 _LOG = logging.getLogger(__name__)
 
 _TRIOS = {

@@ -16,8 +16,6 @@ from openbark.errors import TextError
 from openbark.text.split.pieces import Budget, split_text
 from openbark.types import Tokens
 
-__all__ = ["readable_text", "text_pieces"]
-
 _LOG = logging.getLogger(__name__)
 _HANGUL = "HANGUL SYLLABLE "
 

@@ -31,8 +31,6 @@ from openbark.params import SUNO_PARAMS
 from openbark.text.tokenizer import Tokenizer
 from openbark.voices.library import VoiceLibrary, library_of
 
-__all__ = ["StageModel", "clear_cuda_cache", "load_network", "load_stage", "notify", "stage_in"]
-
 _PARTS = {
     "text": "semantic",
     "coarse": "coarse_acoustics",

@@ -29,14 +29,6 @@ from openbark.stages.semantic import token_limit
 from openbark.types import Progress, Tokens
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "run_coarse_stage",
-    "run_codec_stage",
-    "run_fine_stage",
-    "run_semantic_stage",
-    "stage_sampling",
-]
-
 _MIN_HISTORY = 60
 
 

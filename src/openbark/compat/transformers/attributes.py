@@ -22,8 +22,6 @@ from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.errors import CheckpointError, ParamError
 from openbark.files import write_atomically
 
-__all__ = ["NamedAttributes", "part_of"]
-
 _OLDER_NAMES: Mapping[str, str] = MappingProxyType(
     {"torch_dtype": "dtype", "use_return_dict": "return_dict"}
 )

@@ -10,8 +10,6 @@ from torch import Tensor
 
 from openbark.errors import ParamError
 
-__all__ = ["BatchEncoding", "BatchFeature", "as_tensors", "check_tensors"]
-
 _TENSORS = ("pt", "np", None)
 
 

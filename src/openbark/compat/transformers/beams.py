@@ -15,8 +15,6 @@ from torch import Tensor
 
 from openbark.compat.transformers.generation_options import StageOptions
 
-__all__ = ["Network", "search"]
-
 _OUT = -1.0e9
 """The score of a row that must not win; not -inf, so that sums of scores stay numbers."""
 

@@ -19,15 +19,6 @@ from openbark.compat.transformers.locating import FromHub, locate
 from openbark.config import CodecConfig, EncodecConfig, HarmonicCodecConfig, IstftCodecConfig
 from openbark.errors import ParamError
 
-__all__ = [
-    "AutoConfig",
-    "BarkCoarseConfig",
-    "BarkConfig",
-    "BarkFineConfig",
-    "BarkSemanticConfig",
-    "BarkSubModelConfig",
-]
-
 _SUB_DEFAULTS: Mapping[str, Any] = MappingProxyType(
     {
         "block_size": 1024,

@@ -17,8 +17,6 @@ from openbark.compat.transformers.scores import Rule, Scorer
 from openbark.compat.transformers.stopping import Stop
 from openbark.errors import CheckpointCorruptError
 
-__all__ = ["decode"]
-
 
 def decode(
     network: Network,

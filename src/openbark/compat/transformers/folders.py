@@ -25,16 +25,6 @@ from openbark.compat.transformers.generation_configuration import BarkGeneration
 from openbark.errors import DeviceError, ParamError
 from openbark.params import SUNO_PARAMS
 
-__all__ = [
-    "FolderContents",
-    "LoadedTensors",
-    "check_attention",
-    "load_folder",
-    "parse_device",
-    "parse_dtype",
-    "save_folder",
-]
-
 _PARTS = ("semantic", "coarse_acoustics", "fine_acoustics", "codec_model")
 _ATTENTION = (None, "eager", "sdpa", "flash_attention_2")
 _AUTOMATIC = ("auto", "balanced", "balanced_low_0", "sequential")

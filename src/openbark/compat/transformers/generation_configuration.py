@@ -17,14 +17,6 @@ from openbark.compat.transformers.generation_options import (
     stage_options,
 )
 
-__all__ = [
-    "BarkCoarseGenerationConfig",
-    "BarkFineGenerationConfig",
-    "BarkGenerationConfig",
-    "BarkSemanticGenerationConfig",
-    "GenerationConfig",
-]
-
 
 class GenerationConfig(NamedAttributes):
     """How one stage generates. Keywords are the options that stages know (`generation_options.StageOptions`)."""

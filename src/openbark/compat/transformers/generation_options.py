@@ -16,15 +16,6 @@ from torch import Tensor
 from openbark.compat.transformers.attributes import NamedAttributes
 from openbark.errors import ParamError
 
-__all__ = [
-    "CONFIG_NAMES",
-    "DEFAULT_TOP_K",
-    "OPEN_IN_CONFIGS",
-    "StageOptions",
-    "Streamer",
-    "stage_options",
-]
-
 DEFAULT_TOP_K = 50
 """What an open `top_k` means when sampling (H24)."""
 

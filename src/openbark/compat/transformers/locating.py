@@ -11,8 +11,6 @@ from openbark.checkpoints.find import find_checkpoint
 from openbark.checkpoints.hub.download import HubAccess
 from openbark.errors import ParamError
 
-__all__ = ["FromHub", "locate"]
-
 
 class FromHub(TypedDict, total=False):
     """Keywords of every `from_pretrained`. `use_auth_token` is the older name of `token`; `resume_download`,

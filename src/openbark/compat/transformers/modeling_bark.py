@@ -25,8 +25,6 @@ from openbark.compat.transformers.modeling_codec import BarkCodecModel
 from openbark.compat.transformers.modeling_fine import BarkFineModel
 from openbark.errors import DeviceError, ParamError, VoiceError
 
-__all__ = ["AutoModel", "AutoModelForTextToWaveform", "BarkModel", "route_options"]
-
 _LOG = logging.getLogger(__name__)
 _HALF = (torch.float16, torch.bfloat16)
 _STAGES = ("semantic", "coarse", "fine")

@@ -19,8 +19,6 @@ from openbark.compat.transformers.publishing import PushToHub, ToHub, save
 from openbark.compat.transformers.sharding import parse_size, split_weights
 from openbark.errors import ParamError
 
-__all__ = ["BarkPreTrainedModel", "StoredModel", "required"]
-
 _T = TypeVar("_T")
 
 

@@ -30,8 +30,6 @@ from openbark.config import GPTConfig
 from openbark.errors import ParamError, TextError, TrainingError
 from openbark.stages.coarse import ALIGNMENT_CUT
 
-__all__ = ["BarkCausalModel", "BarkCoarseModel", "BarkSemanticModel", "gpt_config"]
-
 _MASKED = float("-inf")
 
 

@@ -18,8 +18,6 @@ from openbark.compat.transformers.outputs import ModelOutput
 from openbark.config import CodecConfig, EncodecConfig
 from openbark.errors import InputError, ParamError
 
-__all__ = ["BarkCodecModel", "EncodecDecoderOutput", "EncodecEncoderOutput", "EncodecOutput"]
-
 
 @dataclass(eq=False)
 class EncodecEncoderOutput(ModelOutput):

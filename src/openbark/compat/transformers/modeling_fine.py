@@ -25,8 +25,6 @@ from openbark.compat.transformers.outputs import MaskedLMOutput
 from openbark.compat.transformers.trunk import run_blocks
 from openbark.errors import InputError, ParamError, TrainingError
 
-__all__ = ["BarkFineModel"]
-
 
 class BarkFineModel(BarkPartModel):
     """The non-causal transformer; each head shares its weights with an embedding."""

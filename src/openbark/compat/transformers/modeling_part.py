@@ -28,8 +28,6 @@ from openbark.compat.transformers.generation_configuration import GenerationConf
 from openbark.compat.transformers.modeling_base import StoredModel
 from openbark.errors import CheckpointCorruptError, CheckpointUnsupportedError, ParamError
 
-__all__ = ["BarkPartModel", "resized"]
-
 _MASK = re.compile(r"layers\.\d+\.attn\.bias")
 """What transformers stores besides weights: causal masks."""
 

@@ -12,8 +12,6 @@ from torch import Tensor
 
 from openbark.backends.torch.gpt import KVCache
 
-__all__ = ["CausalLMOutputWithPast", "MaskedLMOutput", "ModelOutput", "PastKeyValues"]
-
 
 class PastKeyValues(KVCache):
     """The KV cache, with the question that generation loops ask of it."""

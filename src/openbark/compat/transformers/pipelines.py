@@ -21,8 +21,6 @@ from openbark.compat.transformers.processing import BarkProcessor
 from openbark.compat.transformers.tokenization import BarkTokenizer
 from openbark.errors import ParamError, TextError
 
-__all__ = ["TextToAudioPipeline", "pipeline", "set_seed"]
-
 _TASKS = ("text-to-audio", "text-to-speech")
 
 

@@ -23,8 +23,6 @@ from openbark.errors import TextError, VoiceError
 from openbark.voices.triplets import TABLE_FILE
 from openbark.voices.voice import Voice
 
-__all__ = ["AutoProcessor", "BarkProcessor"]
-
 
 class BarkProcessor(PushToHub):
     """Tokenizer and voices of a checkpoint."""

@@ -12,8 +12,6 @@ from typing import Any, TypedDict
 from openbark.checkpoints.hub.upload import HubTarget, upload
 from openbark.errors import ParamError
 
-__all__ = ["PushToHub", "ToHub", "save"]
-
 
 class ToHub(TypedDict, total=False):
     """Keywords of `save_pretrained(push_to_hub=True)`: those of `push_to_hub`, and `repo_id`, by default the

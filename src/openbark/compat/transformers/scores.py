@@ -15,8 +15,6 @@ from torch import Tensor
 from openbark.compat.transformers.generation_options import StageOptions
 from openbark.errors import ParamError
 
-__all__ = ["Rule", "Scorer"]
-
 _MASKED = float("-inf")
 _TOP_H_TOKENS = 100  # transformers looks no further down the ranking.
 

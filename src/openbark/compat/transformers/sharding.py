@@ -17,8 +17,6 @@ from openbark.checkpoints.layouts.tensor_files import INDEX_FILE, WEIGHTS_FILE, 
 from openbark.checkpoints.save import write_json
 from openbark.errors import CheckpointError, ParamError
 
-__all__ = ["parse_size", "split_weights"]
-
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(I?)B", re.IGNORECASE)
 _POWERS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4}
 

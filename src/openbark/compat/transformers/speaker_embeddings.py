@@ -27,8 +27,6 @@ from openbark.voices.presets import stand_in
 from openbark.voices.triplets import TABLE_FILE, Triplet
 from openbark.voices.voice import Voice, check_name
 
-__all__ = ["SpeakerEmbeddings"]
-
 _LOG = logging.getLogger(__name__)
 _SUFFIX = ".npz"
 _ROOT_KEY = "repo_or_path"

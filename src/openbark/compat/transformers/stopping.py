@@ -10,8 +10,6 @@ from torch import Tensor
 
 from openbark.compat.transformers.generation_options import StageOptions
 
-__all__ = ["Stop"]
-
 
 @dataclass(frozen=True)
 class Stop:

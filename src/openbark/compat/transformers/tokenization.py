@@ -25,8 +25,6 @@ from openbark.files import write_atomically
 from openbark.text.reader import normalize
 from openbark.text.tokenizer import Tokenizer, squeeze
 
-__all__ = ["AutoTokenizer", "BarkTokenizer"]
-
 _SLOTS = 256
 _PADDING, _UNKNOWN = "[PAD]", "[UNK]"
 _SPECIAL = MappingProxyType(

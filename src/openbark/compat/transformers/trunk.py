@@ -14,8 +14,6 @@ from torch import Tensor, nn
 from openbark.backends.torch.gpt import KVCache
 from openbark.errors import InputError
 
-__all__ = ["Trace", "embeddings_of", "run_blocks"]
-
 
 @dataclass(frozen=True)
 class Trace:

@@ -26,8 +26,6 @@ from openbark.server.http.validation import check_json_type, invalid_request
 from openbark.server.speech.protocol import SpeechRequest, Usage
 from openbark.server.speech.serving import SpeechService
 
-__all__ = ["BatchLine", "answer_lines", "batch_router", "read_lines"]
-
 _URL = "/v1/audio/speech"
 _AT_ONCE = 4
 _FULL = (429, 503)

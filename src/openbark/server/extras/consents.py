@@ -21,17 +21,6 @@ from openbark.server.http.upload_reader import UploadReader
 from openbark.server.speech.folder_store import Card, FolderStore, new_id, stored
 from openbark.server.speech.serving import SpeechService
 
-__all__ = [
-    "Consent",
-    "ConsentDeleted",
-    "ConsentList",
-    "ConsentStore",
-    "Rename",
-    "StoredConsent",
-    "consents_router",
-    "new_consent",
-]
-
 _LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _MAX_NAME = 200
 

@@ -18,8 +18,6 @@ from ray.serve.exceptions import RayServeException
 
 from openbark.errors import CancelledError, ParamError
 
-__all__ = ["await_room", "connect", "how_many_fit", "running_port"]
-
 _MIDDLEWARES = "openbark.server.extras.ray_front.proxy_middlewares"
 _MIDDLEWARES_VARIABLE = "RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"
 _ROOM_SECONDS = 60.0

@@ -18,8 +18,6 @@ from starlette.middleware import Middleware
 
 from openbark.server.errors import ApiError, busy
 
-__all__ = ["FrontApp", "ProxyErrors", "model_loading", "proxy_middlewares"]
-
 _log = logging.getLogger("openbark.server")
 
 _Scope = MutableMapping[str, Any]

@@ -33,8 +33,6 @@ from openbark.text.scripts.read import parse_script
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["ModelOptions", "RayModel", "RaySpeaker", "RaySpeech", "Replica"]
-
 _TRIES = 5
 _PATIENCE_SECONDS = 0.1
 

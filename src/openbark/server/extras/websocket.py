@@ -33,8 +33,6 @@ from openbark.server.speech.protocol import SpeechRequest
 from openbark.server.speech.sentences import SentenceBuffer
 from openbark.server.speech.serving import SpeechService
 
-__all__ = ["websocket_router"]
-
 _log = logging.getLogger("openbark.server")
 
 _CONFIG, _TEXT, _DONE, _CLOSE = "session.config", "input.text", "input.done", "session.close"

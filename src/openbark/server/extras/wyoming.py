@@ -38,8 +38,6 @@ from openbark.server.speech.protocol import SpeechRequest
 from openbark.server.speech.sentences import SentenceBuffer
 from openbark.server.speech.serving import SpeechService
 
-__all__ = ["WyomingServer"]
-
 _log = logging.getLogger("openbark.server")
 
 _ATTRIBUTION = Attribution(name="OpenBark", url="https://github.com/openbark/openbark")

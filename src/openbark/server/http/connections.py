@@ -14,8 +14,6 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from openbark.server.errors import ApiError, invalid, timed_out
 
-__all__ = ["protocol_with_deadlines"]
-
 _LEAST_BYTES = 16 << 10
 _MAX_HEADER_BYTES = 64 << 10
 _REASONS = {400: "Bad Request", 408: "Request Timeout", 431: "Request Header Fields Too Large"}

@@ -19,8 +19,6 @@ from openbark.server.speakers.watched import Fault, WatchedSpeaker, trial_uttera
 from openbark.server.speech.metrics import CONTENT_TYPE, Metrics
 from openbark.server.speech.protocol import ErrorResponse
 
-__all__ = ["Readiness", "health_router", "keep_watch", "tell_fault", "warm_up"]
-
 _log = logging.getLogger("openbark.server")
 
 _MIN_SECONDS = 0.1

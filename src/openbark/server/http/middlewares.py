@@ -35,18 +35,6 @@ from openbark.server.keys import KeyRing
 from openbark.server.settings import ServerSettings
 from openbark.server.tracing import Tracing
 
-__all__ = [
-    "AnswerErrors",
-    "CheckKey",
-    "CheckOrigin",
-    "Drain",
-    "DrainState",
-    "Identify",
-    "LimitBody",
-    "ShareAnswers",
-    "request_id_of",
-]
-
 _log = logging.getLogger("openbark.server")
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")

@@ -13,8 +13,6 @@ from starlette.types import Message, Scope
 
 from openbark.server.errors import ApiError
 
-__all__ = ["Origins"]
-
 _ANY = "*"
 _READS = ("GET", "HEAD", "OPTIONS")
 _FOREIGN_SITES = ("cross-site", "same-site")

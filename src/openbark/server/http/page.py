@@ -10,8 +10,6 @@ from starlette.responses import FileResponse, Response
 
 from openbark.server.errors import not_found
 
-__all__ = ["page_router"]
-
 _TYPES = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",

@@ -14,9 +14,6 @@ from starlette.types import Receive, Scope, Send
 
 from openbark.server.errors import timed_out
 
-__all__ = ["AudioResponse", "ClientLeftError", "unless_left"]
-
-
 _T = TypeVar("_T")
 
 

@@ -20,8 +20,6 @@ from openbark.server.speech.protocol import (
 )
 from openbark.server.speech.serving import SpeechService
 
-__all__ = ["ERROR_ANSWERS", "speech_router"]
-
 ERROR_ANSWERS: dict[int | str, dict[str, Any]] = {
     status: {"model": ErrorResponse}
     for status in (400, 401, 403, 404, 405, 408, 413, 415, 429, 431, 500, 503, 504, 507)

@@ -21,8 +21,6 @@ from openbark.server.speech.serving import SpeechService
 from openbark.server.speech.uploads import voice_bytes
 from openbark.text.timings import TextTiming, format_timings
 
-__all__ = ["takes_router"]
-
 _TYPES = {"srt": "application/x-subrip", "vtt": "text/vtt", "json": "application/json"}
 
 

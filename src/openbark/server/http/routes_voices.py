@@ -24,8 +24,6 @@ from openbark.server.speech.uploads import (
     voice_bytes,
 )
 
-__all__ = ["voices_router"]
-
 _ZIP = b"PK\x03\x04"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _ID_SHAPE = re.compile(r"(voice|cons)_[0-9a-f]{24}", re.IGNORECASE)

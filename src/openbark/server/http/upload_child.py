@@ -19,8 +19,6 @@ from typing import Any
 
 from openbark.errors import OpenBarkError
 
-__all__ = ["KINDS", "main"]
-
 _LABEL = "the file"
 _OPEN_FILES = 8
 

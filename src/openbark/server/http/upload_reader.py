@@ -23,8 +23,6 @@ from openbark.server.errors import ApiError, busy, invalid
 from openbark.voices.npz import ARRAY_KEYS
 from openbark.voices.voice import Voice
 
-__all__ = ["ReadLimits", "UploadReader"]
-
 _log = logging.getLogger("openbark.server")
 
 _SCRIPT = (

@@ -8,8 +8,6 @@ from typing import Any
 
 from openbark.server.errors import ApiError, invalid
 
-__all__ = ["check_json_type", "invalid_request", "is_json_type"]
-
 _JSON_TYPES = (
     "application/json",
     "application/jsonl",

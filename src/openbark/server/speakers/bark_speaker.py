@@ -35,8 +35,6 @@ from openbark.speech.job import SpeechJob, plan_job
 from openbark.speech.plan import PlanReport
 from openbark.voices.voice import Voice, VoiceLike
 
-__all__ = ["BarkSpeaker", "BarkSpeech"]
-
 _T = TypeVar("_T")
 
 _ENDLESS = 10**9

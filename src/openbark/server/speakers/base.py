@@ -19,19 +19,6 @@ from openbark.speech.plan import PlanReport
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "Block",
-    "Speaker",
-    "SpeakerFacts",
-    "SpeakerStats",
-    "Speech",
-    "SpeechReport",
-    "SpokenSegment",
-    "StageTime",
-    "Utterance",
-    "no_voice",
-]
-
 Block = NDArray[np.float32]
 """Mono samples [L] in [-1, 1], the next piece of a waveform."""
 

@@ -16,8 +16,6 @@ from openbark.errors import BusyError, CancelledError
 from openbark.longform.run import PieceHandle
 from openbark.types import Waveform
 
-__all__ = ["PieceLane"]
-
 # As many as a step computes for little more than one takes; more would keep a newcomer waiting.
 _ALONE = 4
 _CROWDED = 1

@@ -31,16 +31,6 @@ from openbark.speech.options import SpeechOptions
 from openbark.speech.plan import PlanReport
 from openbark.voices.voice import Voice
 
-__all__ = [
-    "FAULTS",
-    "Fault",
-    "FaultKind",
-    "WatchLimits",
-    "WatchedSpeaker",
-    "WatchedSpeech",
-    "trial_utterance",
-]
-
 FaultKind = Literal["stuck", "sound", "errors"]
 
 FAULTS: tuple[FaultKind, ...] = ("stuck", "sound", "errors")

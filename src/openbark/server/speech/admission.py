@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from openbark.server.errors import MAX_RETRY_AFTER, ApiError, busy, quota_exceeded
 from openbark.server.speech.limiter import ConcurrencyLimiter, Turn
 
-__all__ = ["Admission", "Ticket"]
-
 _START_RATE = 2.0
 _SMOOTHING = 0.2
 # Audio seconds of a first piece, at most: what a request has to wait for of those before it.

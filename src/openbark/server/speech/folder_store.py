@@ -22,8 +22,6 @@ from openbark.errors import VoiceError
 from openbark.files import write_atomically
 from openbark.server.errors import storage_failed
 
-__all__ = ["Card", "FolderStore", "new_id", "stored"]
-
 _log = logging.getLogger("openbark.server")
 
 _Ts = TypeVarTuple("_Ts")

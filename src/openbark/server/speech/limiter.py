@@ -13,8 +13,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ConcurrencyLimiter", "Turn", "listeners_at_once"]
-
 # Pieces come in bursts, so that a machine as fast as its listeners together leaves gaps; and fewer together are
 # made no slower in all (`openbark bench serve --http`: 27, 17 and 2 of some 90 with a gap at 0.75, 0.5 and 0.35).
 _HEADROOM = 0.35

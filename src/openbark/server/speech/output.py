@@ -22,8 +22,6 @@ from openbark.server.speakers.base import Block, Speech, SpeechReport
 from openbark.server.speech.protocol import Usage
 from openbark.server.tracing import Tracing
 
-__all__ = ["Encoding", "Tempo", "at_speed", "delta", "done_event", "event", "ticking", "usage_of"]
-
 
 class Tempo:
     """A stream of blocks at another tempo and the same pitch: `push` blocks, then `finish`. Of OpenAI's tempos, 0.25 to 4,

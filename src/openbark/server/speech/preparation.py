@@ -21,21 +21,6 @@ from openbark.text.scripts.read import parse_script
 from openbark.text.speech_length import expected_seconds
 from openbark.text.split.sentence_words import LANGUAGES
 
-__all__ = [
-    "ENCODERS",
-    "MODEL_ALIASES",
-    "Estimate",
-    "Job",
-    "check_estimate",
-    "check_request",
-    "estimate_request",
-    "is_model_alias",
-    "language_of",
-    "long_form_of",
-    "params_of",
-    "voice_name",
-]
-
 ENCODERS = {
     "mp3": "mp3",
     "opus": "ogg",

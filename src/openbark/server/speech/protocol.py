@@ -11,25 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-__all__ = [
-    "CONTENT_TYPES",
-    "AudioFormat",
-    "ErrorDetail",
-    "ErrorResponse",
-    "LeftOutPart",
-    "ModelCard",
-    "ModelList",
-    "PlannedPiece",
-    "SpeechPlan",
-    "SpeechRequest",
-    "Usage",
-    "VoiceCard",
-    "VoiceDeleted",
-    "VoiceId",
-    "VoiceList",
-    "VoiceObject",
-]
-
 AudioFormat = Literal["mp3", "opus", "aac", "flac", "wav", "pcm"]
 
 CONTENT_TYPES: dict[str, str] = {

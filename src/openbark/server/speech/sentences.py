@@ -7,8 +7,6 @@ import re
 
 from openbark.text.split.pieces import Budget, split_text
 
-__all__ = ["SentenceBuffer", "whole_sentences"]
-
 # Sentences are cut here, pieces that fit the model later: no budget but the sentence.
 _NO_BUDGET = Budget(max_tokens=10**9, max_seconds=1e9, min_seconds=0.0)
 # Text without an end is read again when it has grown by this factor, which keeps the whole work linear.

@@ -52,8 +52,6 @@ from openbark.speech.options import ScriptOptions, SpeechOptions
 from openbark.speech.plan import PlanReport
 from openbark.voices.voice import Voice
 
-__all__ = ["Session", "SpeechService"]
-
 _log = logging.getLogger("openbark.server")
 
 _PROGRESS_SECONDS = 0.4

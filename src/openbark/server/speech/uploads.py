@@ -12,8 +12,6 @@ from openbark.server.speech.folder_store import Card, FolderStore, new_id
 from openbark.voices.npz import ARRAY_KEYS, pack_npz
 from openbark.voices.voice import Voice
 
-__all__ = ["MAX_NAME", "StoredVoice", "UploadedVoices", "new_voice", "voice_bytes"]
-
 _log = logging.getLogger("openbark.server")
 
 MAX_NAME = 64

@@ -23,8 +23,6 @@ from openbark.text.split.sentence_words import LANGUAGES
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
-__all__ = ["VoiceBook", "read_voice_map", "voice_language"]
-
 _DEFAULT_MAP = "openai_voices.toml"
 _MAX_LISTED = 30
 _MAX_CACHED = 64

@@ -13,8 +13,6 @@ from types import MappingProxyType
 from openbark.text.normalize.rules import Rule, full_stop_after, one_of
 from openbark.text.split.sentence_words import SENTENCE_WORDS
 
-__all__ = ["ABBREVIATION_RULES"]
-
 _TITLES: Mapping[str, str] = MappingProxyType(
     {
         "Mr": "Mister",

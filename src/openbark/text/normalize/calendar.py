@@ -10,8 +10,6 @@ import re
 from openbark.text.normalize.numbers import cardinal, ordinal, small_after, year
 from openbark.text.normalize.rules import Rule, full_stop_after
 
-__all__ = ["DATE_RULES", "TIME_RULES", "YEAR_RULES", "date_words", "read_year"]
-
 _MONTHS = (
     "January February March April May June July August September October November December"
 ).split()

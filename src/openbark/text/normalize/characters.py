@@ -17,8 +17,6 @@ from openbark.errors import TextError
 from openbark.text.left_out import LeftOut
 from openbark.text.tokenizer import describe_characters
 
-__all__ = ["CURRENCY_SIGNS", "NO_SOUND", "fold_characters"]
-
 NO_SOUND = "has no sound"
 """Reason for a sign that is left out."""
 

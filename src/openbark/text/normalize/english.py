@@ -25,8 +25,6 @@ from openbark.text.normalize.rules import Rule, apply_rules
 from openbark.text.sound_tags import is_sound_tag
 from openbark.text.tokenizer import describe_characters
 
-__all__ = ["ENGLISH_CHARACTERS", "READING_RULES", "Reading", "normalize_english", "read_english"]
-
 ENGLISH_CHARACTERS = " !\"'(),-.:;?[]ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 """Every character that normalized text can hold."""
 

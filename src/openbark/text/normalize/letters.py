@@ -9,8 +9,6 @@ import re
 
 from openbark.text.normalize.rules import Rule
 
-__all__ = ["ADDRESS_RULES", "FORMULA_RULES", "INITIALISMS"]
-
 # Spelled although they hold a vowel; without one (BBC, TV, HTML) a word in capitals is spelled anyhow.
 _SPELLED = (
     "AC|AI|AOL|API|APIs|ATM|ATMs|AWS|BA|BBQ|CEO|CEOs|CFO|CFOs|CIA|CIO|COO|CPA|CPU|CPUs|CTO|DIY|DNA|DOB|DOJ|EEG|EKG|"

@@ -9,8 +9,6 @@ from types import MappingProxyType
 from openbark.text.normalize.money import WHOLE
 from openbark.text.normalize.rules import Rule, full_stop_after, one_of
 
-__all__ = ["MEASURE_RULES"]
-
 
 def _metric(name: str) -> tuple[str, str]:
     return name, f"{name}s"

@@ -9,8 +9,6 @@ from types import MappingProxyType
 from openbark.text.normalize.numbers import cardinal, decimal, quantity
 from openbark.text.normalize.rules import Rule, one_of
 
-__all__ = ["MONEY_RULES", "SCALE", "WHOLE", "scale_word"]
-
 WHOLE = r"(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)"
 """A whole number, its thousands separated by commas or not."""
 

@@ -6,17 +6,6 @@ sentence: which digits are a year or a price is decided in `openbark.text.normal
 
 from __future__ import annotations
 
-__all__ = [
-    "cardinal",
-    "decimal",
-    "digit_by_digit",
-    "integer",
-    "ordinal",
-    "quantity",
-    "small_after",
-    "year",
-]
-
 _SMALL = (
     "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
     "sixteen seventeen eighteen nineteen"

@@ -22,8 +22,6 @@ from openbark.text.normalize.numbers import (
 )
 from openbark.text.normalize.rules import Rule
 
-__all__ = ["QUANTITY_RULES"]
-
 _PARTS = MappingProxyType({2: ("half", "halves"), 4: ("quarter", "quarters")})
 _LARGEST_DENOMINATOR = 100
 _FEW_DIGITS = 12

@@ -11,8 +11,6 @@ from collections.abc import Callable
 from openbark.text.normalize.numbers import cardinal, ordinal
 from openbark.text.normalize.rules import Rule
 
-__all__ = ["ROMAN_RULES", "roman_value"]
-
 _VALUES = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _NUMERAL = r"M{0,3}(?:CM|CD|D?C{0,3})(?:XC|XL|L?X{0,3})(?:IX|IV|V?I{0,3})"
 _VALID = re.compile(_NUMERAL)

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 
 from openbark.text.split.sentence_words import SENTENCE_WORDS
 
-__all__ = ["Rule", "apply_rules", "full_stop_after", "one_of"]
-
 _REST_IS_EMPTY = re.compile(r"[\s\"')\]]*\Z")
 _NEXT_WORD = re.compile(r"[\"')\]]*\s+[\"'(\[]*([A-Z][A-Za-z]*)")
 _OPENERS = SENTENCE_WORDS["en"].openers

@@ -11,8 +11,6 @@ from openbark.text.normalize.calendar import date_words
 from openbark.text.normalize.numbers import digit_by_digit, ordinal, quantity
 from openbark.text.normalize.roman import roman_value
 
-__all__ = ["INTERPRETATIONS", "said_as"]
-
 INTERPRETATIONS = frozenset(
     (
         "characters,character,spell-out,verbatim,digits,ordinal,cardinal,number,date,telephone,phone,time,currency,unit,"

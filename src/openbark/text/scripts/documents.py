@@ -18,15 +18,6 @@ from openbark.text.scripts.markdown import parse_markdown
 from openbark.text.scripts.read import read_script
 from openbark.text.split.pieces import Boundary
 
-__all__ = [
-    "FORMATS_BY_SUFFIX",
-    "INPUT_FORMATS",
-    "Document",
-    "detect_format",
-    "format_of_file",
-    "read_document",
-]
-
 INPUT_FORMATS = MappingProxyType(
     {
         "auto": "what the text plainly is: Markdown, HTML, SubRip or WebVTT subtitles, SSML, else plain text",

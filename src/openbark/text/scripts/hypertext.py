@@ -15,8 +15,6 @@ from openbark.text.scripts.items import ScriptItem
 from openbark.text.scripts.markup import ItemBuilder
 from openbark.text.split.pieces import Boundary
 
-__all__ = ["KNOWN_TAGS", "HtmlReader", "parse_html"]
-
 _BLOCKS = frozenset(
     (
         "p div section article header footer main aside nav h1 h2 h3 h4 h5 h6 blockquote pre table ul ol dl figure form "

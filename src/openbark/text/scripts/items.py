@@ -12,18 +12,6 @@ from dataclasses import dataclass, field
 from openbark.errors import ParamError, TextError
 from openbark.text.split.pieces import Boundary
 
-__all__ = [
-    "MARKUPS",
-    "MAX_PAUSE_SECONDS",
-    "Pause",
-    "ScriptItem",
-    "Speech",
-    "boundary_after",
-    "check_markup",
-    "line_and_column",
-    "read_duration",
-]
-
 MARKUPS = ("read", "speak", "error")
 """What to do with markup outside the subset: pass over it with one notice and speak the words in it ("read"), say the
 markup itself as it is written ("speak"), or refuse the script ("error")."""

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
-__all__ = ["SCENE_BREAK_SECONDS", "parse_markdown"]
-
 SCENE_BREAK_SECONDS = 1.2
 """Silence in the place of a line such as `* * *`."""
 

@@ -22,8 +22,6 @@ from openbark.text.scripts.items import (
 from openbark.text.sound_tags import is_sound_tag
 from openbark.text.split.pieces import Boundary
 
-__all__ = ["ItemBuilder", "parse_markup", "read_marked"]
-
 _TAG = r"\[(?P<tag>[^\[\]\n]{0,80})\]"
 _LINE_END = re.compile(r"\n(?![^\S\n]*[-–—‐])")
 _BLANK = r"(?P<blank>\n(?:[^\S\n]*+\n)++)"

@@ -16,8 +16,6 @@ from openbark.text.scripts.markup import parse_markup
 from openbark.text.scripts.ssml import parse_ssml
 from openbark.text.scripts.subtitles import parse_srt
 
-__all__ = ["SCRIPT_FORMATS", "ScriptReading", "parse_script", "read_script", "script_format"]
-
 SCRIPT_FORMATS = MappingProxyType(
     {
         "text": "plain text with NAME: lines, [pause:500ms], [voice:x]",

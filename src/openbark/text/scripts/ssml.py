@@ -24,8 +24,6 @@ from openbark.text.scripts.markup import ItemBuilder
 from openbark.text.split.pieces import Boundary
 from openbark.text.split.sentence_words import LANGUAGES
 
-__all__ = ["BREAK_STRENGTHS", "MAX_DEPTH", "PROSODY_RATES", "parse_ssml"]
-
 MAX_DEPTH = 50
 PROSODY_RATES = MappingProxyType(
     {"x-slow": 0.5, "slow": 0.75, "medium": 1.0, "default": 1.0, "fast": 1.25, "x-fast": 1.5}

@@ -16,8 +16,6 @@ from openbark.text.scripts.markup import ItemBuilder, read_marked
 from openbark.text.sound_tags import is_sound_tag
 from openbark.text.split.pieces import Boundary
 
-__all__ = ["MAX_HOURS", "parse_srt"]
-
 MAX_HOURS = 24
 """A cue later than this is refused: its silence would fill the memory, and no film is so long."""
 

@@ -13,15 +13,6 @@ from openbark.text.split.levels import Level
 from openbark.text.split.quotations import Stretches, protected_stretches, quoted_stretches
 from openbark.text.split.sentence_words import SENTENCE_WORDS, SentenceWords
 
-__all__ = [
-    "Cut",
-    "Following",
-    "LineEnds",
-    "TextMap",
-    "ends_with_full_stop",
-    "map_text",
-]
-
 _SKIPPED = "\"'“‘«»„(¿¡—–-♪*_…「『"
 _FOLLOWING = re.compile(
     r"\s*+(?:[" + re.escape(_SKIPPED) + r"]++\s*+){0,4}+(?P<word>[^\W_]{0,40}+)(?P<dot>\.?)"

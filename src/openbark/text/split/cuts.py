@@ -10,8 +10,6 @@ import unicodedata
 
 from openbark.text.split.quotations import Stretches
 
-__all__ = ["character_cuts", "inner_cuts", "word_cuts"]
-
 _GAP = re.compile(r"\s++(?=\S)")
 _IDEOGRAPH = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff々"
 _HIRAGANA = "\u3041-\u309f"

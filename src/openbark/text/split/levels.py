@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-__all__ = ["Level"]
-
 
 class Level(IntEnum):
     """Strength of a cut: a weaker one is used only where no stronger one keeps the budget.

@@ -20,17 +20,6 @@ from openbark.text.split.boundaries import Cut, TextMap, map_text
 from openbark.text.split.cuts import character_cuts, inner_cuts, word_cuts
 from openbark.text.split.levels import Level
 
-__all__ = [
-    "SPLITS",
-    "Boundary",
-    "Budget",
-    "CountTokens",
-    "Piece",
-    "has_lines",
-    "iter_pieces",
-    "split_text",
-]
-
 CountTokens = Callable[[str], int]
 """Tokens that a model reads for a text."""
 

@@ -10,8 +10,6 @@ from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["Stretches", "protected_stretches", "quoted_stretches"]
-
 _PROTECTED = re.compile(
     r"\[[^\[\]\n]{1,80}\]"
     r"|♪[^♪]{1,600}♪"

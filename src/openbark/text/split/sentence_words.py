@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-__all__ = ["LANGUAGES", "SENTENCE_WORDS", "SentenceWords"]
-
 
 @dataclass(frozen=True, slots=True)
 class SentenceWords:
