@@ -22,7 +22,7 @@ LEVELS: tuple[frozenset[str], ...] = (
     frozenset({"config", "params", "errors", "extras", "files", "forks", "keywords", "scalars"}),
     frozenset({"types"}),
     frozenset({"text", "audio", "assets"}),
-    frozenset({"stages"}),
+    frozenset({"stages", "watermark"}),
     frozenset({"backends", "voices", "checkpoints"}),
     frozenset({"engine"}),
     frozenset({"longform"}),
