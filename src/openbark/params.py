@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from openbark.errors import ParamError
@@ -18,6 +19,8 @@ MAX_SEED = 2**64 - 1
 """Largest seed: the Philox key is 64 bits wide."""
 
 DEFAULT_MIN_EOS_P = 0.2
+
+_EVERY_STAGE = ("temperature", "top_k", "top_p")
 
 
 def _number(name: str, value: object, allowed: str) -> float:
@@ -145,6 +148,34 @@ class GenerationParams:
         """The most likely token at every step of every stage; no randomness left."""
         zero = SamplingParams(temperature=0.0)
         return cls(zero, zero, zero, max_semantic_tokens, max_semantic_seconds)
+
+    def with_named(self, given: Mapping[str, Any]) -> GenerationParams:
+        """These params with `given` values in their place, by the names that requests, batch lines and command lines use.
+
+        "temperature", "top_k", "top_p" hold for every stage, "coarse_temperature" and so on for one and come
+        first; "min_eos_p" for the semantic stage; "max_seconds". Other names are left alone.
+        Raises ParamError naming the stage for a value outside its range.
+        """
+
+        def stage(name: str) -> SamplingParams | None:
+            own: SamplingParams | None = getattr(self, name)
+            common = _EVERY_STAGE if name != "semantic" else (*_EVERY_STAGE, "min_eos_p")
+            values = {field: given[field] for field in common if field in given}
+            for field in (*_EVERY_STAGE, "min_eos_p"):
+                if f"{name}_{field}" in given:
+                    values[field] = given[f"{name}_{field}"]
+            try:
+                return replace(own or SamplingParams(), **values) if values else own
+            except ParamError as error:
+                raise ParamError(f"{name} {error}") from error
+
+        return replace(
+            self,
+            semantic=stage("semantic"),
+            coarse=stage("coarse"),
+            fine=stage("fine"),
+            max_semantic_seconds=given.get("max_seconds", self.max_semantic_seconds),
+        )
 
     def resolve(self, defaults: GenerationParams) -> GenerationParams:
         """Fill every None from `defaults`; stages still None after that take Suno's values."""

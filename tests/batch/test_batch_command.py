@@ -20,8 +20,7 @@ from openbark.batch import bark_lines, local
 from openbark.batch.jobs import Line
 from openbark.batch.shard import Sound
 from openbark.cli.main import cli
-from openbark.errors import ParamError, VoiceError
-from openbark.params import GenerationParams
+from openbark.errors import VoiceError
 
 
 class FakeBarkMaker(FakeMaker):
@@ -76,19 +75,6 @@ def test_status_for_people_and_programs(tmp_path: Path) -> None:
     assert run("status", tmp_path).exit_code == 2
 
 
-def test_settings_of_a_line_take_the_place_of_the_model_s() -> None:
-    own = GenerationParams().resolve(GenerationParams())
-    found = bark_lines.line_params(
-        {"temperature": 0.5, "coarse_temperature": 0.9, "min_eos_p": 0.1, "max_seconds": 3}, own
-    )
-    assert found.semantic is not None and found.coarse is not None and found.fine is not None
-    assert (found.semantic.temperature, found.coarse.temperature) == (0.5, 0.9)
-    assert (found.fine.temperature, found.semantic.min_eos_p) == (0.5, 0.1)
-    assert found.max_semantic_seconds == 3
-    with pytest.raises(ParamError):
-        bark_lines.line_params({"top_k": 0}, own)
-
-
 def test_lines_sound_as_they_do_alone(tiny_checkpoint_dir: Path) -> None:
     bark = Bark.load(tiny_checkpoint_dir, dtype="float32", threads=1)
     lines = [
@@ -99,6 +85,6 @@ def test_lines_sound_as_they_do_alone(tiny_checkpoint_dir: Path) -> None:
     found = bark_lines.BarkLines(bark, rows=2).speak(lines)
     for (line, seed), sound in zip(lines[:2], found[:2], strict=True):
         assert isinstance(sound, Sound)
-        params = bark_lines.line_params(line.params, bark.default_params)
+        params = bark.default_params.with_named(line.params)
         assert np.array_equal(sound.waveform, bark.generate(line.text, None, seed, params).waveform)
     assert isinstance(found[2], VoiceError)

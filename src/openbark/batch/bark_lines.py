@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from openbark.api import Bark
@@ -16,7 +16,6 @@ from openbark.checkpoints.find import find_checkpoint, tell
 from openbark.checkpoints.fingerprint import fingerprint
 from openbark.engine.engine import Engine
 from openbark.engine.handle import Handle
-from openbark.params import GenerationParams, SamplingParams
 from openbark.result import Clip
 from openbark.speech.options import SpeechOptions
 
@@ -71,7 +70,7 @@ class BarkLines:
             handles: list[tuple[int, Handle]] = []
             for index, (line, seed) in enumerate(lines):
                 try:
-                    params = line_params(line.params, self._bark.default_params)
+                    params = self._bark.default_params.with_named(line.params)
                     how = SpeechOptions(voice=line.voice, seed=seed, params=params)
                     request = self._bark.job(line.text, how).request
                     if request is not None:
@@ -93,7 +92,7 @@ class BarkLines:
 
     def speak_alone(self, line: Line, seed: int) -> Sound:
         """By itself, on the calling thread."""
-        params = line_params(line.params, self._bark.default_params)
+        params = self._bark.default_params.with_named(line.params)
         return _sound(self._bark.generate(line.text, line.voice, seed, params))
 
     def _alone(self, line: Line, seed: int) -> Sound | Exception:
@@ -101,28 +100,6 @@ class BarkLines:
             return self.speak_alone(line, seed)
         except Exception as error:
             return error
-
-
-def line_params(given: Mapping[str, Any], defaults: GenerationParams) -> GenerationParams:
-    """A model's settings with those of a line in their place. Raises ParamError."""
-    common = {name: given[name] for name in ("temperature", "top_k", "top_p") if name in given}
-
-    def stage(name: str) -> SamplingParams:
-        own: SamplingParams = getattr(defaults, name)
-        values = dict(common)
-        if f"{name}_temperature" in given:
-            values["temperature"] = given[f"{name}_temperature"]
-        if name == "semantic" and "min_eos_p" in given:
-            values["min_eos_p"] = given["min_eos_p"]
-        return replace(own, **values)
-
-    return replace(
-        defaults,
-        semantic=stage("semantic"),
-        coarse=stage("coarse"),
-        fine=stage("fine"),
-        max_semantic_seconds=given.get("max_seconds", defaults.max_semantic_seconds),
-    )
 
 
 def _sound(clip: Clip) -> Sound:

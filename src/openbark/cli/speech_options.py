@@ -6,14 +6,13 @@ Only what the user gave is collected; what is left open is the model's or the li
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from openbark.cli.choices import LANGUAGE, MARKUP, POLICY, SCRIPT, SPLIT
-from openbark.errors import ParamError
-from openbark.params import GenerationParams, SamplingParams
+from openbark.params import GenerationParams
 
 if TYPE_CHECKING:
     from openbark.audio import Edits
@@ -93,27 +92,11 @@ def given_params(
     def apply(defaults: GenerationParams) -> GenerationParams:
         if greedy:
             return GenerationParams.greedy(max_semantic_seconds=max_seconds)
-        return GenerationParams(
-            semantic=_changed("semantic", defaults.semantic, given),
-            coarse=_changed("coarse", defaults.coarse, given),
-            fine=_changed("fine", defaults.fine, given),
-            max_semantic_seconds=max_seconds,
-        )
+        named = {f"{stage}_{field}": value for (stage, field), value in given.items()}
+        return defaults.with_named({**named, "max_seconds": max_seconds})
 
     apply(GenerationParams())
     return apply
-
-
-def _changed(
-    stage: str, default: SamplingParams | None, given: dict[tuple[str, str], Any]
-) -> SamplingParams | None:
-    changes = {field: value for (of_stage, field), value in given.items() if of_stage == stage}
-    if not changes:
-        return default
-    try:
-        return replace(default or SamplingParams(), **changes)
-    except ParamError as error:
-        raise ParamError(f"{stage} {error}") from error
 
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])

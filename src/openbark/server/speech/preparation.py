@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from openbark.audio.aac import has_aac
 from openbark.longform.options import LongFormOptions, Pauses
-from openbark.params import GenerationParams, SamplingParams
+from openbark.params import GenerationParams
 from openbark.server.errors import invalid
 from openbark.server.settings import ServerSettings
 from openbark.server.speech.protocol import SpeechRequest, VoiceId
@@ -30,6 +30,17 @@ ENCODERS = {
     "pcm": "pcm",
 }
 """Names of `openbark.audio.open_encoder`, by response_format."""
+
+_PARAM_FIELDS = (
+    "temperature",
+    "semantic_temperature",
+    "coarse_temperature",
+    "fine_temperature",
+    "top_k",
+    "top_p",
+    "min_eos_p",
+    "max_seconds",
+)
 
 MODEL_ALIASES = ("bark", "tts-1", "tts-1-hd", "gpt-4o-mini-tts")
 """Names that mean "the model that is loaded", for clients with fixed names."""
@@ -185,26 +196,7 @@ def long_form_of(request: SpeechRequest, language: str | None) -> LongFormOption
 
 def params_of(request: SpeechRequest, defaults: GenerationParams) -> GenerationParams:
     """The model's own settings, with those in their place that the request names."""
-
-    def stage(
-        name: str, temperature: float | None, min_eos_p: float | None = None
-    ) -> SamplingParams:
-        given = {
-            "temperature": temperature if temperature is not None else request.temperature,
-            "top_k": request.top_k,
-            "top_p": request.top_p,
-            "min_eos_p": min_eos_p,
-        }
-        own: SamplingParams = getattr(defaults, name)
-        return replace(own, **_set(given))
-
-    return replace(
-        defaults,
-        semantic=stage("semantic", request.semantic_temperature, min_eos_p=request.min_eos_p),
-        coarse=stage("coarse", request.coarse_temperature),
-        fine=stage("fine", request.fine_temperature),
-        max_semantic_seconds=request.max_seconds or defaults.max_semantic_seconds,
-    )
+    return defaults.with_named(_set({name: getattr(request, name) for name in _PARAM_FIELDS}))
 
 
 def _set(values: Mapping[str, Any]) -> dict[str, Any]:
