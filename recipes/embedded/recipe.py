@@ -138,7 +138,9 @@ def _voice(corpus: LabelledCorpusOptions) -> Recipe:
         tokenizer_fit=replace(fit, steps=4000, lr=1.5e-3, warmup=100),
         semantic=SemanticOptions(tokens_per_batch=4096),
         semantic_fit=replace(fit, checkpoint_every=100),
-        coarse=CoarseOptions(batch_size=8, voice_share=0.85),
+        coarse=CoarseOptions(
+            batch_size=8, voice_share=0.9, noise=0.15, full_history=True, guide_weight=0.5
+        ),
         coarse_fit=replace(fit, checkpoint_every=100),
         fine=FineOptions(batch_size=12, voice_share=0.85),
         fine_fit=replace(fit, steps=4000, lr=2e-3),

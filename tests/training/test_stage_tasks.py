@@ -235,6 +235,19 @@ def test_voice_pool_never_crosses_speakers_or_repeats_the_utterance() -> None:
     assert clip.key not in {voice.key for voice in voices}
 
 
+def test_a_history_that_must_be_long_is_joined_from_utterances_of_the_speaker() -> None:
+    clips = _clips()  # The speaker of the first has one other.
+    clip, other = clips[0], clips[2]
+    assert other.semantic is not None and other.codes is not None
+    pool = VoicePool(clips, 1.0, least_tokens=len(other.semantic) + 1)
+    voice = pool.history(clip, step_rng(0, 0))
+    assert voice is not None and voice.semantic is not None and voice.codes is not None
+    np.testing.assert_array_equal(voice.semantic, np.tile(other.semantic, 2))
+    np.testing.assert_array_equal(voice.codes, np.tile(other.codes, 2))
+    assert voice.speaker == clip.speaker
+    assert VoicePool(clips[:1], 1.0, least_tokens=1).history(clip, step_rng(0, 0)) is None
+
+
 def test_empty_or_untokenised_data_is_named() -> None:
     bare = [Utterance(key="x", text="abc", speaker="ann")]
     with pytest.raises(TrainingError, match="no utterance that fits"):

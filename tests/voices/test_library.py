@@ -83,3 +83,31 @@ def test_the_first_folder_wins(folder: Path, tmp_path: Path) -> None:
     write(mine / "en_0.npz", first=7)
     assert VoiceLibrary([mine, folder]).get("en_0").semantic[0] == 7
     assert VoiceLibrary([folder, mine]).get("en_0").semantic[0] == 0
+
+
+def test_a_voice_is_found_by_its_other_names_and_listed_under_its_own(folder: Path) -> None:
+    (folder / "aliases.json").write_text('{"old": "en_0", "en_1": "en_0", "lost": "gone"}')
+    library = VoiceLibrary([folder])
+    assert library.names == ("en_0", "en_1", "v2/de_0")
+    assert "old" in library
+    assert library.path("old") == folder / "en_0.npz"
+    assert library.get("old").name == "en_0"
+    # A voice of that name comes first; an alias of a voice that is not here is no name.
+    assert library.get("en_1").name == "en_1"
+    assert "lost" not in library
+    with pytest.raises(VoiceError, match="unknown voice 'lost'"):
+        library.get("lost")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[1]", "must be a JSON object"),
+        ("{", "cannot be read"),
+        ('{"old": 3}', "the alias 'old' is 3; expected the name of a voice"),
+    ],
+)
+def test_aliases_that_cannot_be_read_are_refused(folder: Path, content: str, said: str) -> None:
+    (folder / "aliases.json").write_text(content)
+    with pytest.raises(VoiceError, match=said):
+        VoiceLibrary([folder])

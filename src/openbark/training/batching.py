@@ -65,20 +65,55 @@ class LengthBuckets:
         return [batches[i] for i in rng.permutation(len(batches))]
 
 
+_MOST_JOINED = 12
+"""Utterances drawn for one history at most: enough for three seconds of short ones."""
+
+
 class VoicePool:
     """Utterances by speaker, to draw the voice history of an example from."""
 
-    def __init__(self, utterances: Sequence[Utterance], share: float) -> None:
+    def __init__(
+        self, utterances: Sequence[Utterance], share: float, least_tokens: int = 0
+    ) -> None:
+        """share: of examples with a history. least_tokens: semantic tokens a history has at least; shorter
+        utterances are joined. A history that always fills its window leaves every position its meaning."""
         self._share = share
+        self._least = least_tokens
         self._by_speaker: dict[str, list[Utterance]] = defaultdict(list)
         for utterance in utterances:
             self._by_speaker[utterance.speaker].append(utterance)
 
     def history(self, utterance: Utterance, rng: np.random.Generator) -> Utterance | None:
-        """Another utterance of the same speaker, or None for the share of examples that have no voice."""
+        """Another utterance of the same speaker, or several joined. None for the share of examples that have no voice,
+        and where the speaker has too little else."""
         others = self._by_speaker.get(utterance.speaker, ())
-        with_voice, position = rng.random() < self._share, int(rng.integers(max(1, len(others))))
-        # By identity: names are unique only within the folder they came from.
-        if not with_voice or not others or others[position] is utterance:
+        if not others or rng.random() >= self._share:
             return None
-        return others[position]
+        joined: list[Utterance] = []
+        for position in rng.integers(len(others), size=_MOST_JOINED if self._least else 1):
+            # By identity: names are unique only within the folder they came from.
+            if others[position] is not utterance:
+                joined.append(others[position])
+                if sum(map(_n_tokens, joined)) >= self._least:
+                    return _join(joined)
+        return None
+
+
+def _n_tokens(utterance: Utterance) -> int:
+    return 0 if utterance.semantic is None else len(utterance.semantic)
+
+
+def _join(utterances: Sequence[Utterance]) -> Utterance:
+    """One utterance of the tokens of several, in their order; the other arrays are those of none."""
+    first = utterances[0]
+    if len(utterances) == 1:
+        return first
+    semantic = [u.semantic for u in utterances if u.semantic is not None]
+    codes = [u.codes for u in utterances if u.codes is not None]
+    return Utterance(
+        key=first.key,
+        text=" ".join(u.text for u in utterances),
+        speaker=first.speaker,
+        semantic=np.concatenate(semantic) if semantic else None,
+        codes=np.concatenate(codes, axis=1) if codes else None,
+    )

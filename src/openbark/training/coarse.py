@@ -37,11 +37,13 @@ from openbark.types import Tokens
 @dataclass(frozen=True)
 class CoarseOptions:
     """batch_size: windows per step. voice_share: examples with a voice history. noise: share of coarse input
-    tokens replaced. guide_weight, guide_layer: attention guidance; 0 switches it off."""
+    tokens replaced. full_history: a history fills its window, shorter utterances are joined for it.
+    guide_weight, guide_layer: attention guidance; 0 switches it off."""
 
     batch_size: int = 12
     voice_share: float = 0.7
     noise: float = 0.05
+    full_history: bool = False
     guide_weight: float = 0.1
     guide_layer: int = 0
     seed: int = 0
@@ -79,7 +81,11 @@ class CoarseTask:
                 "the coarse stage needs utterances with semantic tokens and codes in both splits; "
                 "run `openbark train prepare`"
             )
-        self._voices = VoicePool(self._train, options.voice_share)
+        self._voices = VoicePool(
+            self._train,
+            options.voice_share,
+            config.max_semantic_history if options.full_history else 0,
+        )
         seconds = np.array([len(_pair(u)[0]) for u in self._train], dtype=np.float64)
         self._weights = np.cumsum(seconds / seconds.sum())
 

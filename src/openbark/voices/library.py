@@ -1,4 +1,4 @@
-"""Folders of voice files and tables of voices, looked up by name.
+"""Folders of voice files and tables of voices, looked up by name or by another name (alias).
 
 A name is only ever compared with what the folders hold; it is never made into a path. Knows no model:
 `Voice.validate` checks what is found here.
@@ -9,13 +9,16 @@ from __future__ import annotations
 import difflib
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from openbark.errors import VoiceError
 from openbark.files import expanded
-from openbark.voices.triplets import TABLE_FILE, Triplet, read_table
+from openbark.voices.triplets import TABLE_FILE, Triplet, read_object, read_table
 from openbark.voices.voice import Voice
+
+ALIASES_FILE = "aliases.json"
+"""File of a voice folder: other name -> name."""
 
 _SUFFIX = ".npz"
 _COQUI_SUFFIX = ".pth"
@@ -29,7 +32,8 @@ class VoiceLibrary:
     some tables, transformers' `speaker_embeddings_path.json` (H34).
 
     Folders and tables that do not exist hold no voices. Where two hold the same name, the first wins.
-    Making a library reads no array.
+    A folder's `aliases.json` gives voices further names, {"en_0": "heart"}: a voice is found by them, and listed
+    under its own name only. Making a library reads no array.
     """
 
     def __init__(
@@ -37,8 +41,10 @@ class VoiceLibrary:
         directories: Iterable[str | os.PathLike[str]] = (),
         tables: Iterable[str | os.PathLike[str]] = (),
     ) -> None:
-        """Index the folders and the tables. Raises VoiceError for a table that cannot be read."""
-        self._sources = _index(directories, tables)
+        """Index the folders and the tables. Raises VoiceError for a table or aliases that cannot be read."""
+        roots = [Path(directory) for directory in directories]
+        self._sources = _index(roots, tables)
+        self._aliases = _aliases(roots, self._sources)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._sources)
@@ -47,7 +53,7 @@ class VoiceLibrary:
         return len(self._sources)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._sources
+        return name in self._sources or name in self._aliases
 
     def __repr__(self) -> str:
         shown = ", ".join(repr(name) for name in self.names[:_MAX_REPR])
@@ -62,9 +68,9 @@ class VoiceLibrary:
     def path(self, name: str) -> Path:
         """File of a voice, or the table that lists it. Raises VoiceError for a name that is not here, with
         the nearest ones."""
-        if name not in self._sources:
+        source = self._sources.get(self._aliases.get(name, name))
+        if source is None:
             raise VoiceError(self._unknown(name))
-        source = self._sources[name]
         return source.table if isinstance(source, Triplet) else source
 
     def get(self, name: str | os.PathLike[str]) -> Voice:
@@ -75,6 +81,7 @@ class VoiceLibrary:
         if not isinstance(name, (str, os.PathLike)):
             raise VoiceError(f"a voice's name is a string or a path, not {type(name).__name__}")
         text = os.fsdecode(name)
+        text = self._aliases.get(text, text)
         source = self._sources.get(text)
         if isinstance(source, Triplet):
             return Voice.from_arrays(source.read(), text)
@@ -108,12 +115,27 @@ def is_voice_path(name: str) -> bool:
     return name.lower().endswith(_SUFFIX)
 
 
+def _aliases(roots: Iterable[Path], names: Container[str]) -> Mapping[str, str]:
+    """Further names of voices: those of a folder's `aliases.json` that no voice has and whose voice is here."""
+    found: dict[str, str] = {}
+    for path in (root / ALIASES_FILE for root in roots):
+        if not path.is_file():
+            continue
+        for alias, name in read_object(path).items():
+            if not isinstance(name, str):
+                raise VoiceError(
+                    f"{path}: the alias {alias!r} is {name!r}; expected the name of a voice"
+                )
+            if alias not in names and name in names:
+                found.setdefault(alias, name)
+    return found
+
+
 def _index(
-    directories: Iterable[str | os.PathLike[str]], tables: Iterable[str | os.PathLike[str]]
+    roots: Iterable[Path], tables: Iterable[str | os.PathLike[str]]
 ) -> Mapping[str, Path | Triplet]:
     found: dict[str, Path | Triplet] = {}
-    for directory in directories:
-        root = Path(directory)
+    for root in roots:
         for path in sorted(root.rglob("*")):
             if path.suffix.lower() != _SUFFIX:
                 continue

@@ -64,11 +64,8 @@ class Triplet:
         return decode_npy(path.read_bytes(), str(path))
 
 
-def read_table(path: Path) -> dict[str, Triplet]:
-    """The voices of a `speaker_embeddings_path.json`, by name; the arrays stay unread.
-
-    Raises VoiceError when the table is too large, is not a JSON object, or an entry is not an object.
-    """
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file about voices. Raises VoiceError for a file that is too large or is no JSON object."""
     try:
         if path.stat().st_size > MAX_VOICE_BYTES:
             raise VoiceError(
@@ -81,6 +78,15 @@ def read_table(path: Path) -> dict[str, Triplet]:
         raise VoiceError(f"{path} cannot be read as a voice table ({error})") from error
     if not isinstance(content, dict):
         raise VoiceError(f"{path} must be a JSON object of voices, is a {type(content).__name__}")
+    return content
+
+
+def read_table(path: Path) -> dict[str, Triplet]:
+    """The voices of a `speaker_embeddings_path.json`, by name; the arrays stay unread.
+
+    Raises VoiceError when the table is too large, is not a JSON object, or an entry is not an object.
+    """
+    content = read_object(path)
     table = {}
     for name, files in content.items():
         if name == _REPOSITORY_KEY:
