@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import pickle
 from collections.abc import Awaitable, Callable
 
 import httpx
+import numpy as np
 import pytest
 
 pytest.importorskip("fastapi", reason="needs the extra [server]")
@@ -13,7 +16,11 @@ pytest.importorskip("fastapi", reason="needs the extra [server]")
 from fastapi import FastAPI
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from openbark.server.extras.ray_front import FrontApp, ProxyErrors
+from openbark.errors import VoiceError
+from openbark.server.extras.ray_front import FrontApp, ProxyErrors, proxy_middlewares
+from openbark.server.speakers.base import Utterance
+from openbark.speech.options import ScriptOptions, SpeechOptions
+from openbark.voices.voice import Voice
 
 
 def _client(app: object) -> httpx.AsyncClient:
@@ -140,3 +147,51 @@ def test_answers_of_applications_pass_as_they_are(answer: Response, path: str) -
         assert (found.status_code, found.content) == (answer.status_code, answer.body)
 
     _run(test)
+
+
+def test_proxies_log_no_queries(caplog: pytest.LogCaptureFixture) -> None:
+    proxy_middlewares()
+    proxy_middlewares()  # One filter, however often.
+    logger = logging.getLogger("ray.serve")
+    assert len(logger.filters) == 1
+    with caplog.at_level(logging.INFO, "ray.serve"):
+        logger.info("GET %s %d", "/v1/audio/speech?api_key=secret", 200)
+    assert caplog.messages == ["GET /v1/audio/speech 200"]
+    logger.removeFilter(logger.filters[0])
+
+
+_SSML = '<speak><voice name="mine">Hello.</voice> <voice name="lost">There.</voice></speak>'
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [
+        (_SSML, SpeechOptions()),
+        ("[voice:mine] Hello.\n[voice:lost] There.", SpeechOptions(script=ScriptOptions())),
+    ],
+    ids=["found to be SSML", "a script"],
+)
+def test_voices_that_a_text_names_travel_to_the_replicas(text: str, options: SpeechOptions) -> None:
+    pytest.importorskip("ray.serve", reason="needs the extra [ray]")
+    from openbark.server.extras.ray_speaker import portable
+
+    mine = Voice(np.arange(50), np.zeros((2, 75), np.int64), np.zeros((8, 75), np.int64), "mine")
+
+    def find_voice(name: str) -> Voice:
+        if name == "mine":
+            return mine
+        raise VoiceError(f"unknown voice {name!r}; this server has mine")
+
+    sent = pickle.loads(pickle.dumps(portable(Utterance(text, options, find_voice))))
+    np.testing.assert_array_equal(sent.find_voice("mine").semantic, mine.semantic)
+    with pytest.raises(VoiceError, match="this server has mine"):
+        sent.find_voice("lost")
+
+
+def test_a_text_that_cannot_be_read_is_left_to_the_replica() -> None:
+    pytest.importorskip("ray.serve", reason="needs the extra [ray]")
+    from openbark.server.extras.ray_speaker import portable
+
+    sent = portable(Utterance("<speak>Hello.", SpeechOptions(input_format="ssml", strict=True)))
+    with pytest.raises(VoiceError, match="there is no voice 'mine'"):
+        sent.find_voice("mine")

@@ -21,7 +21,7 @@ from fastapi import FastAPI
 
 from openbark.errors import ParamError
 from openbark.server.app import Parts
-from openbark.server.http.connections import protocol_with_deadlines
+from openbark.server.http.connections import keep_queries_out_of_logs, protocol_with_deadlines
 from openbark.server.settings import ServerSettings
 
 _log = logging.getLogger("openbark.server")
@@ -89,25 +89,12 @@ def listen(settings: ServerSettings) -> socket.socket:
     return door
 
 
-class _WithoutQueries(logging.Filter):
-    """Takes the query out of the addresses that uvicorn logs: it may hold a key or a text."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """Always true; the record is changed."""
-        if isinstance(record.args, tuple):
-            record.args = tuple(
-                each.partition("?")[0] if isinstance(each, str) else each for each in record.args
-            )
-        return True
-
-
 def serve(app: FastAPI, settings: ServerSettings, door: socket.socket) -> None:
     """Serve on `door` until a signal."""
     logging.basicConfig(
         stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s", level=logging.INFO
     )
-    for name in ("uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        logging.getLogger(name).addFilter(_WithoutQueries())
+    keep_queries_out_of_logs("uvicorn.error", "uvicorn.access", "uvicorn.asgi")
     DrainingServer(uvicorn_config(app, settings), app.state.parts, settings).run([door])
     if app.state.parts.watched.abandoned:
         _log.critical("the engine does not end; the process ends without it")

@@ -130,7 +130,7 @@ def plan_speech(
     lazily: see `longform.plan.plan_script`. Raises TextError, VoiceError or ParamError.
     """
     squeeze(text)
-    found = _read(reader, text, options)
+    found = _read(text, options, reader.is_raw)
     is_free = options.long_form is None and options.scorer is None and options.script is None
     own = options.long_form or LongFormOptions()
     reading = lru_cache(_READINGS_KEPT)(reader.reading)
@@ -157,13 +157,21 @@ def plan_speech(
     return SpeechPlan(plan, own, is_one, found.format, language, found.left_out)
 
 
-def _read(reader: TextReader, text: str, options: SpeechOptions) -> Document:
+def named_voices(text: str, options: SpeechOptions) -> frozenset[str]:
+    """Names that the lines of a script, of SSML or of subtitles give voices. Raises TextError, ParamError."""
+    given = options.script.speakers if options.script else {}
+    speeches = _speeches(_read(text, options, is_raw=False))
+    names = {speech.voice or speech.speaker for speech in speeches}
+    return frozenset(name for name in names if name is not None and name not in given)
+
+
+def _read(text: str, options: SpeechOptions, is_raw: bool) -> Document:
     script = options.script
     if script is not None:
         markup = "error" if options.strict else script.markup
         found = read_script(text, script.format, tuple(script.speakers), markup)
         return Document(found.items, script_format(text, script.format), found.left_out)
-    input_format = options.input_format or ("text" if reader.is_raw else "auto")
+    input_format = options.input_format or ("text" if is_raw else "auto")
     language = options.long_form.language if options.long_form else None
     return read_document(text, input_format, options.strict, language)
 

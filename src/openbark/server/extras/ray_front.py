@@ -17,6 +17,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 
 from openbark.server.errors import ApiError, busy
+from openbark.server.http.connections import keep_queries_out_of_logs
 
 _log = logging.getLogger("openbark.server")
 
@@ -131,6 +132,7 @@ class ProxyErrors:
 
 def proxy_middlewares() -> list[Middleware]:
     """Called by Ray in every HTTP proxy, by the name in RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH."""
+    keep_queries_out_of_logs("uvicorn.error", "ray.serve")
     return [Middleware(ProxyErrors)]
 
 

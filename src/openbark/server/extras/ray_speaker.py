@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -16,7 +17,14 @@ from ray.exceptions import RayActorError
 from ray.serve.exceptions import BackPressureError
 
 from openbark.api import Bark
-from openbark.errors import BusyError, DeadlineError, DeviceError
+from openbark.errors import (
+    BusyError,
+    DeadlineError,
+    DeviceError,
+    ParamError,
+    TextError,
+    VoiceError,
+)
 from openbark.server.speakers.bark_speaker import BarkSpeaker
 from openbark.server.speakers.base import (
     Block,
@@ -25,11 +33,9 @@ from openbark.server.speakers.base import (
     SpeakerStats,
     SpeechReport,
     Utterance,
-    no_voice,
 )
 from openbark.server.speakers.watched import WatchedSpeaker, WatchLimits
-from openbark.speech.plan import PlanReport
-from openbark.text.scripts.read import parse_script
+from openbark.speech.plan import PlanReport, named_voices
 from openbark.voices.library import VoiceLibrary
 from openbark.voices.voice import Voice
 
@@ -145,7 +151,7 @@ class RaySpeaker:
 
     def plan(self, utterance: Utterance) -> PlanReport:
         """The pieces it would be spoken in. Blocks; for threads."""
-        found: PlanReport = self._handle.plan.remote(_portable(utterance)).result()
+        found: PlanReport = self._handle.plan.remote(portable(utterance)).result()
         return found
 
     def check_voice(self, voice: Voice) -> None:
@@ -154,7 +160,7 @@ class RaySpeaker:
 
     def start(self, utterance: Utterance) -> RaySpeech:
         """Begin; errors come with the first block."""
-        return RaySpeech(self, _portable(utterance))
+        return RaySpeech(self, portable(utterance))
 
     def close(self) -> None:
         """Nothing: replicas belong to Ray."""
@@ -212,19 +218,34 @@ class RaySpeech:
                 self._stream.cancel()
 
 
-def _portable(utterance: Utterance) -> Utterance:
-    """The same without functions of this process: voices that a script names are looked up here."""
-    script = utterance.options.script
-    if script is None:
-        return replace(utterance, find_voice=no_voice)
-    items = parse_script(utterance.text, script.format, tuple(script.speakers))
-    names = {getattr(item, "voice", None) or getattr(item, "speaker", None) for item in items}
-    found = {
-        name: utterance.find_voice(name)
-        for name in names
-        if name is not None and name not in script.speakers
-    }
-    options = replace(
-        utterance.options, script=replace(script, speakers={**script.speakers, **found})
-    )
-    return replace(utterance, options=options, find_voice=no_voice)
+@dataclass(frozen=True)
+class FoundVoices:
+    """The voices that a text names, looked up where the server knows them; for `Utterance.find_voice` elsewhere.
+
+    unknown: name -> why there is no such voice.
+    """
+
+    voices: Mapping[str, Voice]
+    unknown: Mapping[str, str]
+
+    def __call__(self, name: str) -> Voice:
+        """The voice. Raises VoiceError."""
+        if name in self.voices:
+            return self.voices[name]
+        raise VoiceError(self.unknown.get(name, f"there is no voice {name!r}"))
+
+
+def portable(utterance: Utterance) -> Utterance:
+    """The same without functions of this process: voices that the text names are looked up here."""
+    voices: dict[str, Voice] = {}
+    unknown: dict[str, str] = {}
+    names: frozenset[str] = frozenset()
+    # What is wrong with a text is said by the replica, which reads it again.
+    with suppress(TextError, ParamError):
+        names = named_voices(utterance.text, utterance.options)
+    for name in names:
+        try:
+            voices[name] = utterance.find_voice(name)
+        except VoiceError as error:
+            unknown[name] = str(error)
+    return replace(utterance, find_voice=FoundVoices(voices, unknown))

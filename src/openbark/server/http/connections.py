@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -38,6 +39,24 @@ def protocol_with_deadlines(
     """
     deadlines = {"header_seconds": header_seconds, "reader_seconds": reader_seconds}
     return type("ProtocolWithDeadlines", (_Deadlines, base), deadlines)
+
+
+def keep_queries_out_of_logs(*loggers: str) -> None:
+    """Take the query out of the addresses that these loggers write: it may hold a key or a text."""
+    for name in loggers:
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, _WithoutQueries) for each in logger.filters):
+            logger.addFilter(_WithoutQueries())
+
+
+class _WithoutQueries(logging.Filter):
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Always true; the record is changed."""
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                each.partition("?")[0] if isinstance(each, str) else each for each in record.args
+            )
+        return True
 
 
 class _Deadlines(_Base):  # type: ignore[misc]
