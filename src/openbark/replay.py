@@ -33,6 +33,7 @@ from openbark.speech.options import SpeechOptions
 from openbark.text.reader import TextReader
 from openbark.types import Progress
 from openbark.voices.voice import Voice, VoiceLike
+from openbark.watermark import KEY_VARIABLE, mark_name, watermark_key
 
 __all__ = ["MAX_LETTERS", "Recipe", "load_model", "make_again", "model_difference", "read_recipe"]
 
@@ -59,6 +60,7 @@ class Recipe:
     voice_digest: str | None
     speech: SpeechOptions
     edits: Edits
+    watermark: str | None = None
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -143,6 +145,11 @@ def make_again(
             f"{recipe.source} says that its text has {len(recipe.text)} letters, and more than {MAX_LETTERS} are "
             "not spoken because a file says so; say --yes to do it"
         )
+    if recipe.watermark not in (None, name := mark_name(watermark_key())):
+        raise AudioError(
+            f"{recipe.source} has the watermark {recipe.watermark!r}, and the key here makes {name!r}; set "
+            f"{KEY_VARIABLE} to the key of then"
+        )
     model = _NamedVoicesOnly(bark, recipe.source)
     named = recipe.speech.voice
     used = bark.find_voice(voice) if voice is not None else model.find_voice(named)
@@ -154,7 +161,8 @@ def make_again(
         )
     job = plan_job(model, recipe.text, replace(recipe.speech, voice=used, progress=progress))
     job.log_left_out()
-    return job.clip(bark.engine).edited_by(recipe.edits)
+    clip = job.clip(bark.engine).edited_by(recipe.edits)
+    return clip if recipe.watermark is None else clip.watermarked()
 
 
 class _NamedVoicesOnly:
@@ -233,4 +241,7 @@ def _parsed(path: Path, content: Mapping[str, Any]) -> Recipe:
             input_format=None if is_plain else read_text(content, "input_format"),
         ),
         edits=read_edits(content),
+        watermark=read_text(content, "watermark", optional=True)
+        if "watermark" in content
+        else None,
     )

@@ -37,10 +37,9 @@ from openbark.params import GenerationParams
 from openbark.stages.semantic import StopReason
 from openbark.text.timings import TextTiming, format_timings
 from openbark.voices.voice import Voice
+from openbark.watermark import Payload, embed_watermark, mark_name, watermark_key
 
-_MAX_TITLE = 200
-_MAX_REPR = 60
-_MAX_HTML = 500
+_MAX_TITLE, _MAX_REPR, _MAX_HTML = 200, 60, 500
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +211,7 @@ class Clip:
         """`edited` with all of it in one object."""
         if edits.is_none:
             return self
-        if not self.edits.is_none:
+        if not self.edits.is_none or "watermark" in self.recipe:
             raise ParamError("this clip is edited already; edit the one that was generated")
         waveform, start = edits.apply(self.waveform, self.sample_rate)
         rate = edits.sample_rate or self.sample_rate
@@ -230,6 +229,13 @@ class Clip:
             for segment in self.segments
         )
         return replace(self, waveform=waveform, sample_rate=rate, edits=edits, segments=segments)
+
+    def watermarked(self) -> Clip:
+        """This clip with the watermark of the environment's key (docs/detection.md); edits come before it."""
+        mark = Payload.of(asdict(self.config), self.seed)
+        marked = embed_watermark(self.waveform, self.sample_rate, mark)
+        said = {"watermark": mark_name(watermark_key())}
+        return replace(self, waveform=marked, recipe={**self.recipe, **said})
 
     def provenance(self) -> dict[str, Any]:
         """What it takes to make this clip again, as plain values for JSON; no time and no path in it."""

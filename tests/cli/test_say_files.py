@@ -222,7 +222,7 @@ def test_a_stream_is_the_audio_as_it_is_made(
     say: Run, model_folder: Path, tmp_path: Path, format: str
 ) -> None:
     text = "Hello there. How are you?"
-    result = say(text, "--stream", "-", "--format", format, *SHORT)
+    result = say(text, "--stream", "-", "--format", format, "--no-watermark", *SHORT)
     assert result.exit_code == 0, result.output
     wanted = pcm16(expected(model_folder, text))
     data = result.stdout_bytes
@@ -240,7 +240,7 @@ def test_a_stream_is_the_audio_as_it_is_made(
 
 def test_a_stream_below_the_sentence_is_one_strict_file(say: Run, model_folder: Path) -> None:
     text = "Hello there. How are you?"
-    result = say(text, "--stream", "-", "--latency", "low", *SHORT)
+    result = say(text, "--stream", "-", "--latency", "low", "--no-watermark", *SHORT)
     assert result.exit_code == 0, result.output
     bark = Bark.load(model_folder, threads=1)
     blocks = list(bark.stream(text, seed=1, params=PARAMS, latency="low"))

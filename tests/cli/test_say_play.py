@@ -77,13 +77,21 @@ def test_playing_begins_before_the_rest_is_made(
 def test_low_latency_is_played_and_not_written(
     say: Run, heard: Path, tmp_path: Path, model_folder: Path
 ) -> None:
-    result = say(TEXT, "--play", "--latency", "low", "--seed", "7")
+    result = say(TEXT, "--play", "--latency", "low", "--seed", "7", "--no-watermark")
     assert result.exit_code == 0, result.output
     assert "seed 7, a voice of the model's own choice" in result.stderr
     assert list(tmp_path.iterdir()) == []
     bark = Bark.load(model_folder, threads=1)
     blocks = bark.stream(TEXT, seed=7, params=PARAMS, latency="low")
     np.testing.assert_array_equal(np.fromfile(heard, "<i2"), pcm16(np.concatenate(list(blocks))))
+
+
+def test_what_is_played_as_it_is_made_is_the_marked_file(say: Run, heard: Path) -> None:
+    assert say(TEXT, "--play", "-o", "a.wav", "--seed", "7").exit_code == 0
+    written = soundfile.read("a.wav", dtype="int16")[0]
+    np.testing.assert_array_equal(np.fromfile(heard, "<i2"), written)
+    assert say(TEXT, "-o", "b.wav", "--seed", "7", "--no-watermark").exit_code == 0
+    assert not np.array_equal(soundfile.read("b.wav", dtype="int16")[0], written)
 
 
 def test_edits_of_the_whole_are_heard_when_it_is_whole(

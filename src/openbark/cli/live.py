@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
@@ -50,14 +51,25 @@ class Outlet:
     """Where blocks go that were just made: at their speed, held back at first so that playback does not run dry."""
 
     def __init__(
-        self, bark: Bark, source: Source, speed: float, sink: Callable[[Waveform], None]
+        self,
+        bark: Bark,
+        source: Source,
+        speed: float,
+        sink: Callable[[Waveform], None],
+        marked_seed: int | None = None,
     ) -> None:
+        """marked_seed: the seed that the watermark names; None for no watermark."""
         from openbark.audio import Stretcher
         from openbark.audio.playback_buffer import PlaybackBuffer
         from openbark.text.speech_length import expected_seconds
+        from openbark.watermark import Marker, Payload
 
         self._stretcher = Stretcher(bark.sample_rate, speed)
         self._buffer = PlaybackBuffer(bark.sample_rate, expected_seconds(source.text) / speed)
+        self._marker: Marker | None = None
+        if marked_seed is not None:
+            payload = Payload.of(asdict(bark.config), marked_seed)
+            self._marker = Marker(bark.sample_rate, payload)
         self._rate = bark.sample_rate
         self._sink = sink
         self._n_samples = 0
@@ -75,13 +87,25 @@ class Outlet:
         """Hand on what is left."""
         self._hand_on(self._buffer.finish())
         self._hand_on(self._stretcher.finish())
+        if self._marker is not None:
+            self._pass_on(self._marker.finish())
 
     def _hand_on(self, samples: Waveform) -> None:
+        self._pass_on(samples if self._marker is None else self._marker.push(samples))
+
+    def _pass_on(self, samples: Waveform) -> None:
         self._n_samples += len(samples)
         self._sink(samples)
 
 
-def pipe(bark: Bark, source: Source, options: SpeechOptions, speed: float, format: str) -> str:
+def pipe(
+    bark: Bark,
+    source: Source,
+    options: SpeechOptions,
+    speed: float,
+    format: str,
+    watermark: bool,
+) -> str:
     """The audio to stdout, each block as soon as it is made; a line about it."""
     from openbark.audio import open_encoder
 
@@ -92,18 +116,20 @@ def pipe(bark: Bark, source: Source, options: SpeechOptions, speed: float, forma
         out.write(encoder.write(samples))
         out.flush()
 
-    said = _spoken(bark, source, options, speed, write)
+    said = _spoken(bark, source, options, speed, write, watermark)
     out.write(encoder.finish())
     out.flush()
     return said
 
 
-def play_live(bark: Bark, source: Source, options: SpeechOptions, speed: float) -> str:
+def play_live(
+    bark: Bark, source: Source, options: SpeechOptions, speed: float, watermark: bool
+) -> str:
     """The audio to a player and nowhere else; a line about it. Raises AudioError."""
     from openbark.audio import LivePlayer
 
     with LivePlayer(bark.sample_rate) as player:
-        return _spoken(bark, source, options, speed, player.push)
+        return _spoken(bark, source, options, speed, player.push, watermark)
 
 
 def _spoken(
@@ -112,10 +138,11 @@ def _spoken(
     options: SpeechOptions,
     speed: float,
     sink: Callable[[Waveform], None],
+    watermark: bool,
 ) -> str:
-    outlet = Outlet(bark, source, speed, sink)
     bark.engine.start()
     job = bark.job(source.text, options_for(source, options), lazily=True)
+    outlet = Outlet(bark, source, speed, sink, job.seed if watermark else None)
     for block in job.stream(bark.engine):
         outlet.push(block)
     outlet.finish()

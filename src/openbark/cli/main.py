@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "say": ("openbark.cli.say", "Speak a text (the default command)."),
         "text": ("openbark.cli.text", "Show what will be spoken, piece by piece."),
         "replay": ("openbark.cli.replay", "Make the audio of a file again."),
+        "detect": ("openbark.cli.detect", "Look for OpenBark's watermark and tags in a file."),
         "voices": ("openbark.cli.voices", "List, check, make and exchange voices."),
         "models": ("openbark.cli.models", "List, inspect, fetch and convert models."),
         "coqui": ("openbark.cli.coqui", "Coqui's `tts` command line, with Bark."),

@@ -34,6 +34,7 @@ from openbark.cli.speech_options import (
     given_edits,
     given_params,
     given_speech,
+    given_watermark,
     sampling_options,
     speech_options,
 )
@@ -53,6 +54,7 @@ class _OutputOptions:
     """What is done to the audio, and what is written and printed with it."""
 
     edits: Edits
+    watermark: bool
     save_voice: Path | None
     timings: str | None
     words: bool
@@ -69,7 +71,7 @@ class _SayCommand(SectionedCommand):
         {
             "Text": ("--file", "--input-format", "--strict", "--script", "--speaker", "--markup"),
             "Voice and model": ("--voice", "--model", "--seed"),
-            "Audio file": ("--output", "--format", "--force", "--sample-rate", "--loudness", "--trim", "--speed"),
+            "Audio file": ("--output", "--format", "--force", "--sample-rate", "--loudness", "--trim", "--speed", "--no-watermark"),
             "Heard as it is made": ("--play", "--stream", "--latency"),
             "Written beside the audio": ("--timings", "--words", "--sidecar", "--save-voice", "--json"),
             "Long text": ("--split", "--policy", "--language", "--retries", "--best-of"),
@@ -200,9 +202,8 @@ def say(
     sources = read_sources(texts, files)
     params = given_params(ctx, greedy, max_seconds)
     options = given_speech(ctx, voice, check_seed(seed), latency)
-    extras = _OutputOptions(
-        given_edits(ctx), save_voice, timings, words, sidecar, play, as_json, quiet
-    )
+    audio = given_edits(ctx), given_watermark(ctx)
+    extras = _OutputOptions(*audio, save_voice, timings, words, sidecar, play, as_json, quiet)
     only_plays = latency == "low" and play and not stream
     _check_early(
         sources, options, extras, stream, {"-o": output, "--format": format, "--force": force}
@@ -224,9 +225,9 @@ def say(
         if stream or only_plays:
             only, speed = sources[0], extras.edits.speed
             said = (
-                play_live(bark, only, options, speed)
+                play_live(bark, only, options, speed, extras.watermark)
                 if play
-                else pipe(bark, only, options, speed, outputs[0].format)
+                else pipe(bark, only, options, speed, outputs[0].format, extras.watermark)
             )
             if not quiet:
                 click.echo(said, err=True)
@@ -234,13 +235,19 @@ def say(
         _check_readable(bark, sources, options)
         for source, target in zip(sources, outputs, strict=True):
             own = replace(options_for(source, options), progress=progress)
-            with _listener(bark, source, extras.edits, is_live) as listen:
-                clip = bark.job(source.text, own).clip(bark.engine, listen).edited_by(extras.edits)
+            with _listener(bark, source, own, extras, is_live) as listen:
+                clip = bark.job(source.text, own).clip(bark.engine, listen)
+                clip = _finished(clip, extras)
                 _write(clip, target, extras, len(outputs))
                 with progress.hidden():
                     _tell(clip, bark, target, extras, load_seconds)
             if play and not is_live:
                 clip.play()
+
+
+def _finished(clip: Clip, extras: _OutputOptions) -> Clip:
+    edited = clip.edited_by(extras.edits)
+    return edited.watermarked() if extras.watermark else edited
 
 
 def _check_readable(bark: Bark, sources: list[Source], options: SpeechOptions) -> None:
@@ -254,7 +261,7 @@ def _check_readable(bark: Bark, sources: list[Source], options: SpeechOptions) -
 
 @contextmanager
 def _listener(
-    bark: Bark, source: Source, edits: Edits, is_live: bool
+    bark: Bark, source: Source, options: SpeechOptions, extras: _OutputOptions, is_live: bool
 ) -> Iterator[Callable[[Waveform], None] | None]:
     """A function that plays blocks as they are made, and waits at the end for the last; None unless `is_live`."""
     if not is_live:
@@ -263,7 +270,8 @@ def _listener(
     from openbark.audio import LivePlayer
 
     with LivePlayer(bark.sample_rate) as player:
-        outlet = Outlet(bark, source, edits.speed, player.push)
+        marked = options.seed if extras.watermark else None
+        outlet = Outlet(bark, source, extras.edits.speed, player.push, marked)
         yield outlet.push
         outlet.finish()
 

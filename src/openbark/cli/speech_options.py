@@ -133,6 +133,9 @@ _EDITS: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
         "Bring the audio to this loudness in LUFS, such as -16; never clips.",
     ),
 )
+_MARK: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
+    ("--no-watermark", None, "Leave out the inaudible mark that says the speech is generated."),
+)
 _READING: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
     (
         "--input-format",
@@ -166,7 +169,7 @@ _SCRIPT: tuple[tuple[str, click.ParamType[Any] | None, str], ...] = (
 
 def speech_options(command: _Command) -> _Command:
     """Decorator: adds the options; `given_speech` and `given_edits` read them."""
-    for flag, kind, text in reversed((*_LONG_FORM, *_READING, *_SCRIPT, *_EDITS)):
+    for flag, kind, text in reversed((*_LONG_FORM, *_READING, *_SCRIPT, *_EDITS, *_MARK)):
         settings: dict[str, Any] = {"is_flag": True} if kind is None else {"type": kind}
         if flag == _REPEATED:
             settings["multiple"] = True
@@ -199,6 +202,13 @@ def given_edits(ctx: click.Context) -> Edits:
     from openbark.audio import Edits
 
     return Edits(**_given(ctx, _EDITS))
+
+
+def given_watermark(ctx: click.Context) -> bool:
+    """Whether the audio is marked as generated. Raises ParamError for an empty key, before any work."""
+    from openbark.watermark import watermark_key
+
+    return not _given(ctx, _MARK) and bool(watermark_key())
 
 
 def _script(given: Mapping[str, Any]) -> ScriptOptions | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from openbark.watermark.detect import Detection, detect_watermark
 from openbark.watermark.embed import Marker, embed_watermark
-from openbark.watermark.pattern import DEFAULT_KEY, KEY_VARIABLE, watermark_key
+from openbark.watermark.pattern import DEFAULT_KEY, KEY_VARIABLE, mark_name, watermark_key
 from openbark.watermark.payload import Payload
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "Payload",
     "detect_watermark",
     "embed_watermark",
+    "mark_name",
     "watermark_key",
 ]

@@ -57,6 +57,11 @@ def watermark_key() -> str:
     return key
 
 
+def mark_name(key: str) -> str:
+    """What a marked clip records: the kind of mark, and which key without the key itself."""
+    return f"ob1 {_digest(key, 'name', 0).hex()[:8]}"
+
+
 @lru_cache(maxsize=8)
 def pattern_of(key: str) -> Pattern:
     """The pattern of a key: the same on every machine, from HMAC-SHA-256 alone."""
