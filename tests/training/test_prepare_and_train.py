@@ -218,7 +218,7 @@ def test_the_output_holds_the_weights_whose_loss_is_printed(
     # A rate that spoils the network: the first validation stays the best.
     result = _run(
         "semantic", "--data", str(data), "--state", str(state), "-o", str(output), "--steps", "6",
-        "--validate-every", "2", "--lr", "0.05", "--warmup", "1", "--threads", "1",
+        "--validate-every", "2", "--lr", "0.3", "--warmup", "1", "--threads", "1",
         "--weights", weights, "--precision", "fp32",
     )  # fmt: skip
     assert result.exit_code == 0, result.output + repr(result.exception)
